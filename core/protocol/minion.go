@@ -1,0 +1,114 @@
+package protocol
+
+import "github.com/lorry-controller/lorry-controller/core"
+
+// Version numbers the minion protocol. 1 is the original's (host and pid
+// alone, no lease); 2 adds leases, fences, batches and access.
+const Version = 2
+
+// GiveMeJob asks for work. Over HTTP it is a form or a JSON object; the
+// original sends host and pid alone.
+type GiveMeJob struct {
+	Host    string `json:"host"`
+	PID     int    `json:"pid"`
+	Version int    `json:"version,omitempty"` // protocol version; 0 or 1 for the original
+	Build   string `json:"build,omitempty"`   // the minion's own version, for people
+	Max     int    `json:"max,omitempty"`     // at most so many jobs; 0 means 1
+	Wait    int    `json:"wait,omitempty"`    // seconds to wait for one to become due; at most 60
+	// Holds are the paths that the minion has in its working area, for affinity.
+	Holds []string `json:"holds,omitempty"`
+}
+
+// Access is how git reaches a repository. It travels only in a job answer to
+// an authenticated minion or over loopback, and from the minion to the
+// importer over a private file descriptor.
+type Access struct {
+	URL              string `json:"url"`
+	Username         string `json:"username,omitempty"`
+	Secret           string `json:"secret,omitempty"`
+	KnownHosts       string `json:"known_hosts,omitempty"`
+	SkipCertificates bool   `json:"skip_certificates,omitempty"`
+}
+
+// Job is one job as a minion gets it. The original's minion reads job_id,
+// path and text and ignores the rest.
+type Job struct {
+	JobID        *core.JobID `json:"job_id"` // null: nothing to do
+	Path         string      `json:"path,omitempty"`
+	Text         string      `json:"text,omitempty"`
+	Interval     int64       `json:"interval,omitempty"`      // seconds
+	LorryTimeout int64       `json:"lorry_timeout,omitempty"` // seconds
+	RunningJob   *core.JobID `json:"running_job,omitempty"`
+	FromHost     string      `json:"from_host,omitempty"`
+	FromPath     string      `json:"from_path,omitempty"`
+
+	Fence     core.Fence `json:"fence,omitempty"`
+	Lease     int64      `json:"lease,omitempty"`     // seconds of silence before the job counts as lost
+	Heartbeat int64      `json:"heartbeat,omitempty"` // send an update at least so often, in seconds
+	// Digest is that of the upstream's refs at the last verified push, or "".
+	Digest   string             `json:"digest,omitempty"`
+	Rewrites core.RewritePolicy `json:"rewrites,omitempty"`
+	Fetch    *Access            `json:"fetch,omitempty"`
+	Push     *Access            `json:"push,omitempty"`
+	// FileRoots are the directories below which file:// and plain paths may be
+	// read by this job; none: not at all.
+	FileRoots []string `json:"file_roots,omitempty"`
+
+	Jobs []Job `json:"jobs,omitempty"` // all of them, when more than one was asked for
+}
+
+// Update is what a minion reports of one job.
+type Update struct {
+	JobID core.JobID `json:"job_id"`
+	Fence core.Fence `json:"fence,omitempty"` // 0 from the original's minion
+	// Exit is "no" while the job runs, then the exit code in decimal, negative
+	// for a signal; "returned" hands the job back without counting a failure.
+	Exit      string           `json:"exit"`
+	Stdout    string           `json:"stdout,omitempty"` // new output since the last update
+	Stderr    string           `json:"stderr,omitempty"`
+	DiskUsage int64            `json:"disk_usage,omitempty"` // bytes
+	Failure   core.Failure     `json:"failure,omitzero"`
+	Unchanged bool             `json:"unchanged,omitempty"`
+	Digest    string           `json:"digest,omitempty"` // of the refs that were verified downstream
+	Head      string           `json:"head,omitempty"`   // upstream's default branch, a full ref
+	Refs      []core.RefResult `json:"refs,omitempty"`
+}
+
+// UpdateAnswer tells the minion whether to go on.
+type UpdateAnswer struct {
+	JobID core.JobID `json:"job_id,omitempty"`
+	Kill  bool       `json:"kill"`
+	// Stale is set when the job is no longer this minion's.
+	Stale bool `json:"stale,omitempty"`
+}
+
+// ImportRequest is what the minion writes to the importer's access descriptor:
+// everything about one job that must not be in an argument or a file.
+type ImportRequest struct {
+	Path      string             `json:"path"`
+	Digest    string             `json:"digest,omitempty"`
+	Rewrites  core.RewritePolicy `json:"rewrites,omitempty"`
+	Fetch     *Access            `json:"fetch,omitempty"`
+	Push      *Access            `json:"push,omitempty"`
+	FileRoots []string           `json:"file_roots,omitempty"`
+}
+
+// ImportReport is what the importer writes to its report descriptor as one
+// JSON line when it ends.
+type ImportReport struct {
+	Path      string           `json:"path"`
+	Exit      int              `json:"exit"`
+	Failure   core.Failure     `json:"failure,omitzero"`
+	Unchanged bool             `json:"unchanged,omitempty"`
+	Digest    string           `json:"digest,omitempty"`
+	Head      string           `json:"head,omitempty"`
+	DiskUsage int64            `json:"disk_usage"`
+	Refs      []core.RefResult `json:"refs,omitempty"`
+}
+
+// Error is the body of an answer that is not 2xx.
+type Error struct {
+	Kind    core.Kind `json:"kind"`
+	Message string    `json:"message"`
+	Hint    string    `json:"hint,omitempty"`
+}

@@ -1,0 +1,53 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+)
+
+// Store is what reconciling needs of the STATEDB. Each call is one short
+// transaction; callers hand over at most some hundred Lorries at a time.
+type Store interface {
+	// ConfigCommit is the commit of CONFGIT that was applied last, or "".
+	ConfigCommit(ctx context.Context) (string, error)
+	// SetConfig records the applied commit and replaces the list of problems.
+	SetConfig(ctx context.Context, commit string, problems []core.Problem) error
+
+	// Sections names the sections that have Lorries.
+	Sections(ctx context.Context) ([]string, error)
+	// SectionLorries gives a section's Lorries in the order of their paths,
+	// those after the given path, at most limit. Ones that only wait for the
+	// end of their job (Removed) are left out.
+	SectionLorries(ctx context.Context, section, after string, limit int) ([]core.Lorry, error)
+	// PutLorries adds new Lorries, due at once, and updates known ones without
+	// touching their running state. A known path is moved to the new section.
+	PutLorries(ctx context.Context, lorries []core.Lorry) error
+	// RemoveLorries removes Lorries; one whose job runs goes when it ends.
+	RemoveLorries(ctx context.Context, paths []string) error
+
+	// PutHosts makes the given hosts the known ones. New ones are due for
+	// listing at once; known ones keep their times. Others are removed, their
+	// Lorries are not (RemoveLorries does that).
+	PutHosts(ctx context.Context, hosts []core.Host) error
+	Hosts(ctx context.Context) ([]core.HostState, error)
+	// HostListed records the outcome of a listing.
+	HostListed(ctx context.Context, outcome HostOutcome) error
+}
+
+// HostOutcome is what came of listing one Upstream Host.
+type HostOutcome struct {
+	Name string
+	At   time.Time
+	// Next is when the host is due again.
+	Next time.Time
+	// Complete is set when the listing ended well; LsLast and Listed are kept
+	// as they were otherwise.
+	Complete bool
+	Listed   int
+	// Error says why the listing failed, or "".
+	Error string
+	// Purge says that removals are held back, and why, or "".
+	Purge string
+}

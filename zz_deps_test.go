@@ -1,4 +1,4 @@
-package zz
+package lorrycontroller
 
 import (
 	_ "github.com/chromedp/chromedp"

@@ -1,0 +1,66 @@
+# Lorry Controller: everything a developer or a machine runs.
+# The variables may be set on the command line, as in: make test PKG=./core/...
+
+GO       ?= go
+GOTEST   ?= $(GO) test
+TOOL     := $(GO) tool -modfile=tools/go.mod
+PKG      ?= ./core/... ./sdk/... ./plugins/... ./cmd/... .
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+DATA     ?= var
+DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build run test race lint fmt generate check integration soak bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install what the tests need beyond Go, git and make (Debian, root)
+	@missing=""; for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then echo "all Debian packages are there"; \
+	else apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; fi
+	$(GO) mod download
+	$(GO) -C tools mod download
+
+build: ## build every program into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+run: build ## build, then start the embedded default in var/ (RUN="--mirror URL" for more)
+	exec bin/lorry-controller run --data $(DATA) $(RUN)
+
+test: ## unit, component, contract and browser tests
+	$(GOTEST) $(TESTFLAGS) $(PKG)
+
+race: ## the same for core, sdk and plugins, with the race detector
+	$(GOTEST) -race $(TESTFLAGS) ./core/... ./sdk/... ./plugins/...
+
+integration: build ## whole programs, real servers
+	$(GOTEST) $(TESTFLAGS) ./integration/...
+
+lint: ## golangci-lint and buf lint
+	$(TOOL) golangci-lint run ./...
+	cd sdk/proto && $(GO) tool -modfile=../../tools/go.mod buf lint
+
+fmt: ## format every Go file
+	$(TOOL) gofumpt -w arch_test.go cmd core integration plugins sdk
+
+generate: ## make generated code anew
+	cd sdk/proto && $(GO) tool -modfile=../../tools/go.mod buf generate
+
+check: ## generated code fresh, formatting, lint, import rules
+	@tools/fresh
+	@out=$$($(TOOL) gofumpt -l arch_test.go cmd core integration plugins sdk); \
+	[ -z "$$out" ] || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+	$(MAKE) lint
+	$(GO) mod tidy -diff
+	$(GO) test -count=1 .
+
+soak: ## the long versions of the randomised tests
+	LORRY_TEST_SOAK=1 $(GOTEST) -count=1 -timeout 12h $(TESTFLAGS) ./core/... ./sdk/... ./plugins/... ./integration/...
+
+bench: ## benchmarks, each beside its floor
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./core/... ./sdk/...
+
+clean: ## remove what was built (var/ is yours and stays)
+	rm -rf bin coverage.out

@@ -1,0 +1,176 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
+)
+
+// downstreamName is the name of the Downstream Host's adapter instance.
+const downstreamName = "downstream"
+
+// factsMaxAge is how long the adapters' answers about one repository are used
+// again. A job that failed is always prepared afresh.
+const factsMaxAge = time.Hour
+
+// adapters gives the ports of the configured hosts. *adapter.Manager has it.
+type adapters interface {
+	Upstream(name string) (core.Upstream, error)
+	Downstream(name string) (core.Downstream, error)
+}
+
+// preparer gets the Downstream Host and the credentials ready for each job.
+// What it remembers saves calls and is safe to lose: another core asks again.
+type preparer struct {
+	adapters adapters
+	// access gives the credentials that CONFGIT holds for a Lorry, or nil.
+	access func(core.LorryState) *core.Access
+	// fileRoots gives the directories that a Lorry may read from.
+	fileRoots func(core.LorryState) []string
+	clock     core.Clock
+
+	mu    sync.Mutex
+	facts map[string]facts // by Lorry path
+}
+
+// facts are the adapters' last answers about one Lorry.
+type facts struct {
+	at     time.Time
+	wish   core.Want
+	have   core.Have
+	repo   core.Repo
+	access core.Access
+	pushed core.Want // what AfterPush was last told
+}
+
+// Prepare implements minions.Preparer.
+func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prepared, error) {
+	known := p.recall(l)
+	fetch, err := p.fetchAccess(ctx, l, &known)
+	if err != nil {
+		return minions.Prepared{}, err
+	}
+	wish := core.Want{Path: l.Path, Head: l.ListedHead, Description: l.ListedDescription}
+	if known.repo.Head != "" {
+		wish.Head = known.repo.Head
+	}
+	if known.wish != wish {
+		down, err := p.adapters.Downstream(downstreamName)
+		if err != nil {
+			return minions.Prepared{}, fmt.Errorf("downstream host: %w", err)
+		}
+		have, err := down.EnsureRepo(ctx, wish)
+		if err != nil {
+			return minions.Prepared{}, fmt.Errorf("preparing %q on the downstream host: %w", l.Path, err)
+		}
+		known.have, known.wish, known.at = have, wish, p.clock()
+	}
+	if why := known.have.ReadOnlyReason; why != "" {
+		p.forget(l.Path)
+		return minions.Prepared{}, &core.Error{
+			Kind: core.KindReadOnly,
+			Fact: fmt.Sprintf("%q can't be pushed to on the downstream host: %s", l.Path, why),
+			Hint: "make the repository writable there, or remove the Lorry from CONFGIT",
+		}
+	}
+	p.remember(l.Path, known)
+	return minions.Prepared{Fetch: fetch, Push: known.have.Access, FileRoots: p.fileRoots(l)}, nil
+}
+
+// fetchAccess asks the Upstream Host for a generated Lorry and CONFGIT for one
+// from a .lorry file.
+func (p *preparer) fetchAccess(ctx context.Context, l core.LorryState, known *facts) (*core.Access, error) {
+	configured := p.access(l)
+	if l.Host == "" {
+		return configured, nil
+	}
+	if known.repo.Path == "" {
+		up, err := p.adapters.Upstream(l.Host)
+		if err != nil {
+			return nil, fmt.Errorf("upstream host %q: %w", l.Host, err)
+		}
+		repo, access, err := up.Repo(ctx, l.HostPath)
+		if err != nil {
+			return nil, fmt.Errorf("asking %q for %q: %w", l.Host, l.HostPath, err)
+		}
+		known.repo, known.access, known.at = repo, access, p.clock()
+	}
+	access := known.access
+	if access.URL == "" {
+		access.URL = known.repo.CloneURL
+	}
+	if configured != nil && access.Secret.Empty() {
+		access.Username, access.Secret = configured.Username, configured.Secret
+	}
+	if configured != nil {
+		access.SkipCertificates = access.SkipCertificates || configured.SkipCertificates
+	}
+	return &access, nil
+}
+
+// Pushed implements minions.Preparer.
+func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) error {
+	want := core.Want{Path: l.Path, Head: head, Description: l.ListedDescription}
+	if want.Head == "" {
+		want.Head = l.ListedHead
+	}
+	known := p.recall(l)
+	if want.Head == "" && want.Description == "" || known.pushed == want {
+		return nil
+	}
+	down, err := p.adapters.Downstream(downstreamName)
+	if err != nil {
+		return fmt.Errorf("downstream host: %w", err)
+	}
+	if err := down.AfterPush(ctx, want); err != nil {
+		return fmt.Errorf("finishing %q on the downstream host: %w", l.Path, err)
+	}
+	known.pushed = want
+	p.remember(l.Path, known)
+	return nil
+}
+
+// recall gives what is known of a Lorry, or nothing when that is too old, when
+// the last job failed, or when a credential in it is about to expire.
+func (p *preparer) recall(l core.LorryState) facts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, ok := p.facts[l.Path]
+	now := p.clock()
+	if !ok || l.LastFailure.Failed() || now.Sub(f.at) > factsMaxAge ||
+		expires(f.have.ExpiresAt, now, l.Timeout) || expires(f.access.ExpiresAt, now, l.Timeout) {
+		return facts{}
+	}
+	return f
+}
+
+// expires reports whether a credential may end before a job does.
+func expires(at, now time.Time, needed time.Duration) bool {
+	return !at.IsZero() && at.Before(now.Add(needed))
+}
+
+func (p *preparer) remember(path string, f facts) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.facts == nil {
+		p.facts = map[string]facts{}
+	}
+	p.facts[path] = f
+}
+
+func (p *preparer) forget(path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.facts, path)
+}
+
+// forgetAll is called when the adapters' settings changed.
+func (p *preparer) forgetAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.facts)
+}

@@ -75,11 +75,15 @@ func (v *Values) dump() string {
 	return out.String()
 }
 
-// The user information of a URL.
-var userinfo = regexp.MustCompile(`(://[^/@\s:]*):[^/@\s]*@`)
+// The user information of a URL, and a token alone in that place.
+var (
+	userinfo  = regexp.MustCompile(`(://[^/@\s:]*):[^/@\s]*@`)
+	loneToken = regexp.MustCompile(`(?i)(https?://)[^/@\s:]+@`)
+)
 
 func withoutPasswords(text string) string {
-	return userinfo.ReplaceAllString(text, "$1:[secret]@")
+	text = userinfo.ReplaceAllString(text, "$1:[secret]@")
+	return loneToken.ReplaceAllString(text, "$1[secret]@")
 }
 
 func (v *Values) help(all bool) string {

@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
+)
+
+// ListRunningJobs answers GET /1.0/list-running-jobs.
+func (a *API) ListRunningJobs(r *exchange.Request) (exchange.Answer, error) {
+	jobs, err := a.queue.Jobs(r.Context(), queue.JobFilter{Running: true})
+	if err != nil {
+		return nil, err
+	}
+	return exchange.JSON(map[string]any{"running_jobs": ids(jobs)}), nil
+}
+
+// ListJobs answers GET /1.0/list-jobs, oldest first; with limit the newest
+// come first, those before the id in the field before.
+func (a *API) ListJobs(r *exchange.Request) (exchange.Answer, error) {
+	filter, err := JobFilterOf(r, 0)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := a.queue.Jobs(r.Context(), filter)
+	if err != nil {
+		return nil, err
+	}
+	return exchange.JSON(map[string]any{"job_ids": ids(jobs)}), nil
+}
+
+// JobFilterOf reads the fields path, failed, before and limit; limit stands
+// for a missing one.
+func JobFilterOf(r *exchange.Request, limit int) (queue.JobFilter, error) {
+	filter := queue.JobFilter{Path: strings.Trim(r.Form.Get("path"), "/"), Limit: limit}
+	switch r.Form.Get("failed") {
+	case "", "0", "no", "false":
+	default:
+		filter.Failed = true
+	}
+	if r.Form.Get("before") != "" {
+		before, err := r.Form.Int("before")
+		if err != nil {
+			return filter, err
+		}
+		filter.Before = core.JobID(before)
+	}
+	page, err := pageOf(r)
+	if err != nil {
+		return filter, err
+	}
+	if page.Limit > 0 {
+		filter.Limit = page.Limit
+	}
+	return filter, nil
+}
+
+// Job answers GET /1.0/job/ID.
+func (a *API) Job(r *exchange.Request) (exchange.Answer, error) {
+	info, err := a.JobDetail(r.Context(), r.Param("job_id"))
+	if err != nil {
+		return nil, err
+	}
+	return exchange.JSON(info), nil
+}
+
+// JobDetail gathers a job with its output. An id that is no number or unknown
+// is core.KindNotFound.
+func (a *API) JobDetail(ctx context.Context, id string) (protocol.JobInfo, error) {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || n < 1 {
+		return protocol.JobInfo{}, core.Errorf(core.KindNotFound, "no job %q: an id is a number", id)
+	}
+	job, err := a.queue.Job(ctx, core.JobID(n))
+	if err != nil {
+		return protocol.JobInfo{}, err
+	}
+	output, err := a.queue.Output(ctx, job.ID, 0, 0)
+	if err != nil {
+		return protocol.JobInfo{}, err
+	}
+	info := JobInfo(job, a.clock())
+	info.Output = output
+	return info, nil
+}
+
+func jobField(r *exchange.Request) (core.JobID, error) {
+	id, err := r.Form.Int("job_id")
+	return core.JobID(id), err
+}
+
+// StopJob answers POST /1.0/stop-job with the Lorry of the job. The minion
+// learns of it with its next update.
+func (a *API) StopJob(r *exchange.Request) (exchange.Answer, error) {
+	id, err := jobField(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.queue.StopJob(r.Context(), id); err != nil {
+		return nil, err
+	}
+	job, err := a.queue.Job(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	lorry, err := a.queue.Lorry(r.Context(), job.Path)
+	if err != nil {
+		return nil, err
+	}
+	return exchange.JSON(struct {
+		protocol.Lorry
+		JobID core.JobID `json:"job_id"`
+		Kill  bool       `json:"kill"`
+	}{LorryInfo(lorry, a.clock()), id, true}), nil
+}
+
+// RemoveJob answers POST /1.0/remove-job. A running job stays, which the
+// original told with a reason and status 200.
+func (a *API) RemoveJob(r *exchange.Request) (exchange.Answer, error) {
+	id, err := jobField(r)
+	if err != nil {
+		return nil, err
+	}
+	err = a.queue.RemoveJob(r.Context(), id)
+	switch {
+	case err == nil:
+		return exchange.JSON(map[string]core.JobID{"job_id": id}), nil
+	case core.KindOf(err) == core.KindConflict:
+		return exchange.JSON(map[string]any{"job_id": nil, "reason": "still running"}), nil
+	default:
+		return nil, err
+	}
+}
+
+// RemoveGhostJobs answers POST /1.0/remove-ghost-jobs.
+func (a *API) RemoveGhostJobs(r *exchange.Request) (exchange.Answer, error) {
+	ghosts, err := a.queue.BuryGhosts(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return exchange.JSON(map[string]any{"job_ids": ids(ghosts), "removed": len(ghosts)}), nil
+}
+
+// RemoveOldJobs answers POST /1.0/remove-old-jobs.
+func (a *API) RemoveOldJobs(r *exchange.Request) (exchange.Answer, error) {
+	remover, ok := a.queue.(OldJobsRemover)
+	if !ok {
+		return nil, core.Errorf(core.KindUnsupported, "this run queue does not remove old jobs by itself")
+	}
+	removed, err := remover.RemoveOldJobs(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return exchange.JSON(map[string]int{"removed": removed}), nil
+}

@@ -1,0 +1,288 @@
+package minions
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
+)
+
+const (
+	// maxWait is how long a minion may wait for a job, in one request.
+	maxWait = 60 * time.Second
+	// maxJobs is how many jobs one request may ask for.
+	maxJobs = 64
+	// maxTries bounds how many jobs in a row may fail to be prepared before
+	// the minion gets its answer.
+	maxTries = 20
+	// defaultPrepare is how long the Downstream Host may take for one job.
+	defaultPrepare = time.Minute
+	// pushedTimeout bounds what follows a push.
+	pushedTimeout = time.Minute
+	// quietest is the shortest time between two looks at the queue in one
+	// request; it bounds the load of a queue that wakes us for nothing.
+	quietest = 50 * time.Millisecond
+	// heartbeat is how often a minion should report at least. It is also how
+	// long a quiet job may take to learn that it is to be stopped.
+	heartbeat = 3 * time.Second
+	// farewell bounds a statement that must be made after the client went.
+	farewell = 10 * time.Second
+)
+
+// Options are what the minions' routes need.
+type Options struct {
+	Queue    Queue
+	Preparer Preparer
+	Clock    core.Clock
+	Log      hclog.Logger
+	// PrepareTimeout bounds one Preparer.Prepare; 0 means a minute.
+	PrepareTimeout time.Duration
+}
+
+// Minions answers the minions' routes. Drain and then Close end it.
+type Minions struct {
+	queue   Queue
+	prepare Preparer
+	clock   core.Clock
+	log     hclog.Logger
+	timeout time.Duration
+
+	drainOnce, abortOnce sync.Once
+	draining             chan struct{} // closed: no job is given out any more
+	aborted              chan struct{} // closed: what runs in the background ends now
+	background           sync.WaitGroup
+}
+
+// New makes the minions' routes.
+func New(o Options) *Minions {
+	if o.PrepareTimeout <= 0 {
+		o.PrepareTimeout = defaultPrepare
+	}
+	return &Minions{
+		queue: o.Queue, prepare: o.Preparer, clock: o.Clock, log: o.Log, timeout: o.PrepareTimeout,
+		draining: make(chan struct{}), aborted: make(chan struct{}),
+	}
+}
+
+// Drain ends every long poll with "nothing to do" and gives out no job any
+// more. Updates are still taken. It may be called more than once.
+func (m *Minions) Drain() { m.drainOnce.Do(func() { close(m.draining) }) }
+
+// Close drains and waits for what runs in the background; when ctx ends first
+// that is cancelled. No request may come any more.
+func (m *Minions) Close(ctx context.Context) error {
+	m.Drain()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.background.Wait()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		m.abortOnce.Do(func() { close(m.aborted) })
+		<-done
+		return fmt.Errorf("some hosts were not told of a push: %w", ctx.Err())
+	}
+}
+
+// whileOpen gives a context that also ends when ch is closed. The returned
+// function must be called; it waits for the goroutine that watches.
+func whileOpen(ctx context.Context, ch <-chan struct{}) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-ch:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-done
+	}
+}
+
+// GiveMeJob answers POST and GET /1.0/give-me-job.
+func (m *Minions) GiveMeJob(r *exchange.Request) (exchange.Answer, error) {
+	ask := askOf(r)
+	wait := min(time.Duration(max(ask.Wait, 0))*time.Second, maxWait)
+	jobs, err := m.next(r.Context(), ask, wait)
+	if err != nil {
+		return nil, err
+	}
+	if r.Context().Err() != nil {
+		// Nobody reads the answer any more: the jobs go back at once instead
+		// of waiting for the end of their lease.
+		m.handBack(r.Context(), jobs)
+		return exchange.JSON(protocol.Job{}), nil
+	}
+	credentials := ask.Version >= 2 && MayCarryCredentials(r.Request)
+	var answer protocol.Job
+	for i, job := range jobs {
+		one := m.jobAnswer(job, ask.Version >= 2, credentials)
+		if i == 0 {
+			answer = one
+		}
+		if ask.Max > 1 {
+			answer.Jobs = append(answer.Jobs, one)
+		}
+	}
+	return exchange.JSON(answer), nil
+}
+
+// askOf reads what a minion asks for. Numbers are read leniently: the original
+// answered whatever was sent.
+func askOf(r *exchange.Request) protocol.GiveMeJob {
+	number := func(key string) int {
+		n, err := r.Form.Int(key)
+		if err != nil || n < 0 || n > 1<<31-1 {
+			return 0
+		}
+		return int(n)
+	}
+	return protocol.GiveMeJob{
+		Host: r.Form.Get("host"), PID: number("pid"), Version: number("version"), Build: r.Form.Get("build"),
+		Max: min(number("max"), maxJobs), Wait: number("wait"), Holds: r.Form.All("holds"),
+	}
+}
+
+// MayCarryCredentials decides whether an answer to r may hold credentials:
+// only over loopback, and not for somebody behind a proxy on this machine.
+func MayCarryCredentials(r *http.Request) bool {
+	if r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("X-Real-Ip") != "" {
+		return false
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// ready is a claimed job that the Downstream Host is prepared for.
+type ready struct {
+	queue.Claimed
+	prepared Prepared
+}
+
+// next claims and prepares jobs; none within wait is an empty answer.
+func (m *Minions) next(ctx context.Context, ask protocol.GiveMeJob, wait time.Duration) ([]ready, error) {
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	waiting, release := whileOpen(waiting, m.draining)
+	defer release()
+	for tries := 0; tries < maxTries; {
+		select {
+		case <-m.draining:
+			return nil, nil
+		default:
+		}
+		claimed, err := m.queue.Claim(ctx, queue.ClaimParams{
+			Minion: ask.Host, PID: ask.PID, Max: max(ask.Max, 1), Holds: ask.Holds,
+		})
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, nil // the client is gone
+			}
+			return nil, err
+		}
+		if len(claimed) > 0 {
+			jobs := m.prepareAll(ctx, claimed)
+			if len(jobs) > 0 || ctx.Err() != nil {
+				return jobs, nil
+			}
+			tries++
+			continue
+		}
+		if wait <= 0 || !m.waitDue(waiting) {
+			return nil, nil
+		}
+	}
+	return nil, nil
+}
+
+// waitDue waits until a Lorry may be due; false when the wait is over.
+func (m *Minions) waitDue(ctx context.Context) bool {
+	began := time.Now()
+	m.queue.WaitDue(ctx)
+	if left := quietest - time.Since(began); left > 0 {
+		pause := time.NewTimer(left)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
+}
+
+func (m *Minions) jobAnswer(job ready, modern, credentials bool) protocol.Job {
+	id := job.Job.ID
+	answer := protocol.Job{
+		JobID: &id, Path: job.Path, Text: job.Text,
+		Interval: int64(job.Interval / time.Second), LorryTimeout: int64(job.Timeout / time.Second),
+		RunningJob: &id, FromHost: job.Host, FromPath: job.HostPath,
+	}
+	if !modern {
+		return answer
+	}
+	lease := m.queue.Lease()
+	answer.Fence = job.Job.Fence
+	answer.Lease = int64(lease / time.Second)
+	answer.Heartbeat = max(int64(min(heartbeat, lease/4)/time.Second), 1)
+	answer.Digest = job.Digest
+	answer.Rewrites = job.Rewrites
+	answer.FileRoots = job.prepared.FileRoots
+	answer.Fetch = access(job.prepared.Fetch, credentials)
+	answer.Push = access(&job.prepared.Push, credentials)
+	return answer
+}
+
+// access gives what a minion is told. One whose credential must not travel is
+// left out whole: then the importer's own configuration has a say.
+func access(a *core.Access, credentials bool) *protocol.Access {
+	if a == nil || a.URL == "" || (!a.Secret.Empty() && !credentials) {
+		return nil
+	}
+	return &protocol.Access{
+		URL: a.URL, Username: a.Username, Secret: a.Secret.Reveal(),
+		KnownHosts: a.KnownHosts, SkipCertificates: a.SkipCertificates,
+	}
+}
+
+// handBack returns jobs that nobody will run.
+func (m *Minions) handBack(ctx context.Context, jobs []ready) {
+	if len(jobs) == 0 {
+		return
+	}
+	updates := make([]queue.UpdateParams, 0, len(jobs))
+	names := make([]string, 0, len(jobs))
+	for _, job := range jobs {
+		updates = append(updates, queue.UpdateParams{
+			Job: job.Job.ID, Fence: job.Job.Fence, Done: true, Exit: "returned", Returned: true,
+			Output: "The minion went away before it got this job.\n",
+		})
+		names = append(names, job.Path)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	m.log.Info("minion went away, jobs are handed back", "paths", strings.Join(names, " "))
+	if _, err := m.queue.Update(ctx, updates); err != nil {
+		m.log.Error("jobs could not be handed back", "error", err)
+	}
+}

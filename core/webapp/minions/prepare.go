@@ -1,0 +1,113 @@
+package minions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+)
+
+// prepareAll prepares the claimed jobs side by side and gives those that can
+// run, in the same order. The others have ended: with a failure, or handed
+// back when the client went away meanwhile.
+func (m *Minions) prepareAll(ctx context.Context, claimed []queue.Claimed) []ready {
+	results := make([]*ready, len(claimed))
+	var all sync.WaitGroup
+	for i, c := range claimed {
+		all.Go(func() {
+			prepared, err := m.prepareOne(ctx, c)
+			switch {
+			case err == nil:
+				results[i] = &ready{Claimed: c, prepared: prepared}
+			case ctx.Err() != nil:
+				m.handBack(ctx, []ready{{Claimed: c}})
+			default:
+				m.fail(ctx, c, err)
+			}
+		})
+	}
+	all.Wait()
+	var jobs []ready
+	for _, r := range results {
+		if r != nil {
+			jobs = append(jobs, *r)
+		}
+	}
+	return jobs
+}
+
+func (m *Minions) prepareOne(ctx context.Context, c queue.Claimed) (prepared Prepared, err error) {
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	defer func() {
+		if cause := recover(); cause != nil {
+			m.log.Error("preparing a job broke down", "path", c.Path, "cause", cause, "stack", string(debug.Stack()))
+			err = core.Errorf(core.KindInternal, "preparing the job broke down; the controller's log says where")
+		}
+	}()
+	prepared, err = m.prepare.Prepare(ctx, c.LorryState)
+	if err != nil && ctx.Err() != nil {
+		err = &core.Error{
+			Kind: core.KindUnavailable, Err: err,
+			Fact: fmt.Sprintf("host was not ready within %s", m.timeout),
+			Hint: "look at the host itself; the job is tried again later",
+		}
+	}
+	return prepared, err
+}
+
+// fail ends a job that could not be prepared.
+func (m *Minions) fail(ctx context.Context, c queue.Claimed, err error) {
+	failure := PrepareFailure(err)
+	m.log.Warn("job could not be prepared", "job", c.Job.ID, "path", c.Path, "kind", failure.Kind, "error", err)
+	output := "The job could not be prepared: " + failure.Cause + "\n"
+	if failure.Hint != "" {
+		output += "Hint: " + failure.Hint + "\n"
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	_, err = m.queue.Update(ctx, []queue.UpdateParams{{
+		Job: c.Job.ID, Fence: c.Job.Fence, Output: output, Done: true, Exit: "1", Failure: failure,
+	}})
+	if err != nil {
+		m.log.Error("failed job could not be ended", "job", c.Job.ID, "path", c.Path, "error", err)
+	}
+}
+
+// PrepareFailure says why a job failed whose hosts could not be made ready.
+func PrepareFailure(err error) core.Failure {
+	failure := core.Failure{Kind: core.FailAdapter, Cause: err.Error()}
+	var known *core.Error
+	if errors.As(err, &known) {
+		failure.Hint = known.Hint
+	}
+	switch core.KindOf(err) {
+	case core.KindInvalid:
+		failure.Kind = core.FailSpec
+	case core.KindUnauthenticated, core.KindDenied:
+		failure.Kind = core.FailAuth
+		failure.Hint = orElse(failure.Hint, "check the credentials that the controller has for this host, and what they may do")
+	case core.KindNotFound:
+		failure.Kind = core.FailGone
+	case core.KindRateLimited:
+		failure.Kind = core.FailRateLimited
+		failure.Hint = orElse(failure.Hint, "the host asked for a pause; the job is tried again later")
+	case core.KindUnavailable:
+		failure.Kind = core.FailNetwork
+		failure.Hint = orElse(failure.Hint, "check that the host is up and can be reached from the controller")
+	case core.KindReadOnly:
+		failure.Kind = core.FailRefused
+	}
+	return failure
+}
+
+func orElse(text, otherwise string) string {
+	if text != "" {
+		return text
+	}
+	return otherwise
+}

@@ -1,0 +1,120 @@
+package webapp
+
+import (
+	"context"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/webapp/api"
+	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
+	"github.com/lorry-controller/lorry-controller/core/webapp/pages"
+)
+
+// Queue is what the whole server needs of the run queue.
+type Queue interface {
+	api.Queue
+	minions.Queue
+}
+
+// Options are what a Server needs. Queue, Configuration, Preparer, Log and
+// Clock are required.
+type Options struct {
+	Queue         Queue
+	Configuration api.Configuration
+	Preparer      minions.Preparer
+	Log           hclog.Logger
+	Clock         core.Clock
+	Info          api.Info
+	// StatusHTML is the file that GET /1.0/status-html rewrites, or "".
+	StatusHTML string
+	// PrepareTimeout bounds what the Downstream Host may take for one job;
+	// 0 means a minute.
+	PrepareTimeout time.Duration
+	// BodyLimit is the longest body of a request in bytes; 0 means 16 MiB.
+	BodyLimit int64
+}
+
+// defaultBodyLimit is generous, since a job's output comes in bodies.
+const defaultBodyLimit = 16 << 20
+
+// Server answers every route of the API. To stop it: Drain, then
+// http.Server.Shutdown, then Close.
+type Server struct {
+	handler http.Handler
+	minions *minions.Minions
+	pages   *pages.Pages
+	log     hclog.Logger
+	limit   int64
+}
+
+// New makes a Server. It fails when an option that is required is missing or
+// the embedded templates are broken.
+func New(o Options) (*Server, error) {
+	for name, missing := range map[string]bool{
+		"Queue": o.Queue == nil, "Configuration": o.Configuration == nil, "Preparer": o.Preparer == nil,
+		"Log": o.Log == nil, "Clock": o.Clock == nil,
+	} {
+		if missing {
+			return nil, core.Errorf(core.KindInternal, "webapp option %s is missing", name)
+		}
+	}
+	if o.BodyLimit <= 0 {
+		o.BodyLimit = defaultBodyLimit
+	}
+	admin := api.New(api.Options{
+		Queue: o.Queue, Configuration: o.Configuration, Info: o.Info, Clock: o.Clock, Log: o.Log.Named("api"),
+	})
+	workers := minions.New(minions.Options{
+		Queue: o.Queue, Preparer: o.Preparer, Clock: o.Clock, Log: o.Log.Named("minions"),
+		PrepareTimeout: o.PrepareTimeout,
+	})
+	people, err := pages.New(pages.Options{
+		API: admin, Queue: o.Queue, Clock: o.Clock, Log: o.Log.Named("pages"), StatusHTML: o.StatusHTML,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{minions: workers, pages: people, log: o.Log, limit: o.BodyLimit}
+	s.handler = s.router(routes(admin, workers, people))
+	return s, nil
+}
+
+// Handler answers every route.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Drain ends the long polls with "nothing to do"; no job is given out from now
+// on. Everything else is still answered.
+func (s *Server) Drain() { s.minions.Drain() }
+
+// Close drains and waits for what the server does in the background, or
+// cancels it when ctx ends. The HTTP server must have been shut down before.
+func (s *Server) Close(ctx context.Context) error { return s.minions.Close(ctx) }
+
+// WriteStatusHTML rewrites the status-html file, as GET /1.0/status-html does.
+// It does nothing when there is no such file.
+func (s *Server) WriteStatusHTML(ctx context.Context) error { return s.pages.WriteStatusHTML(ctx) }
+
+// HTTPServer gives an http.Server around the handler with the time-outs that a
+// server on a network needs. The caller listens, serves and shuts it down;
+// Shutdown drains by itself.
+func (s *Server) HTTPServer() *http.Server {
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          s.stdLog(),
+		// No ReadTimeout and WriteTimeout: each route sets its own deadlines,
+		// since a long poll is no slow client.
+	}
+	server.RegisterOnShutdown(s.Drain)
+	return server
+}
+
+func (s *Server) stdLog() *log.Logger {
+	return s.log.Named("http").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
+}

@@ -75,3 +75,13 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages) []Route {
 		{get, "/lc-static/*file", Read, quick, p.Static},
 	}
 }
+
+// Routes gives the table of all routes without their handlers, for
+// descriptions and for tests that keep them true.
+func Routes() []Route {
+	table := routes(nil, nil, nil)
+	for i := range table {
+		table[i].Handler = nil
+	}
+	return table
+}

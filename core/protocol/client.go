@@ -1,0 +1,206 @@
+package protocol
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+)
+
+// maxAnswer bounds how much of an answer is read, so that something which is
+// no controller can't fill the memory.
+const maxAnswer = 512 << 20
+
+// Client calls a controller. Its errors are *core.Error: the kind that the
+// controller told, or core.KindUnavailable when it could not be reached.
+type Client struct {
+	// Base is the controller's URL, such as http://localhost:12765.
+	Base string
+	// HTTP makes the calls. It should have no Timeout, since long polls take
+	// long: bound a call with its context.
+	HTTP *http.Client
+	// Token, when set, is sent as a bearer token.
+	Token core.Secret
+}
+
+// GiveMeJob asks for jobs; none is an empty answer. It is sent as a form with
+// the original's field names, so that a controller which knows only those
+// answers too; its answer is understood as well.
+func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) ([]Job, error) {
+	form := url.Values{"host": {ask.Host}, "pid": {strconv.Itoa(ask.PID)}, "version": {strconv.Itoa(Version)}}
+	if ask.Build != "" {
+		form.Set("build", ask.Build)
+	}
+	if ask.Max > 1 {
+		form.Set("max", strconv.Itoa(ask.Max))
+	}
+	if ask.Wait > 0 {
+		form.Set("wait", strconv.Itoa(ask.Wait))
+	}
+	form["holds"] = ask.Holds
+	var answer Job
+	if err := c.Post(ctx, "/1.0/give-me-job", form, &answer); err != nil {
+		return nil, err
+	}
+	if len(answer.Jobs) > 0 {
+		return answer.Jobs, nil
+	}
+	if answer.JobID == nil {
+		return nil, nil
+	}
+	return []Job{answer}, nil
+}
+
+// Update reports on jobs and gives the answers in the same order. Updates
+// without a fence come from a job of the original's controller and are sent as
+// it wants them.
+func (c *Client) Update(ctx context.Context, updates []Update) ([]UpdateAnswer, error) {
+	if len(updates) > 0 && updates[0].Fence == 0 {
+		return c.updateForms(ctx, updates)
+	}
+	body, err := json.Marshal(updates)
+	if err != nil {
+		return nil, fmt.Errorf("updates can't be encoded: %w", err)
+	}
+	var answers []UpdateAnswer
+	err = c.call(ctx, http.MethodPost, "/1.0/job-update", "application/json", body, &answers)
+	if err == nil && len(answers) != len(updates) {
+		err = core.Errorf(core.KindInternal, "controller answered %d updates of %d", len(answers), len(updates))
+	}
+	return answers, err
+}
+
+func (c *Client) updateForms(ctx context.Context, updates []Update) ([]UpdateAnswer, error) {
+	answers := make([]UpdateAnswer, 0, len(updates))
+	for _, u := range updates {
+		form := url.Values{
+			"job_id": {strconv.FormatInt(int64(u.JobID), 10)}, "exit": {u.Exit},
+			"stdout": {u.Stdout}, "stderr": {u.Stderr}, "disk_usage": {strconv.FormatInt(u.DiskUsage, 10)},
+		}
+		var answer UpdateAnswer
+		if err := c.Post(ctx, "/1.0/job-update", form, &answer); err != nil {
+			return nil, err
+		}
+		answer.JobID = u.JobID
+		answers = append(answers, answer)
+	}
+	return answers, nil
+}
+
+// Get reads a route; out takes its JSON, or its text when it is a *string.
+func (c *Client) Get(ctx context.Context, path string, query url.Values, out any) error {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return c.call(ctx, http.MethodGet, path, "", nil, out)
+}
+
+// Post sends a form to a route; out is as in Get, or nil.
+func (c *Client) Post(ctx context.Context, path string, form url.Values, out any) error {
+	return c.call(ctx, http.MethodPost, path, "application/x-www-form-urlencoded", []byte(form.Encode()), out)
+}
+
+func (c *Client) call(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(c.Base, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return core.Errorf(core.KindInvalid, "controller's URL %q can't be used: %w", c.Base, err)
+	}
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	request.Header.Set("Accept", "application/json")
+	if !c.Token.Empty() {
+		request.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
+	}
+	response, err := c.HTTP.Do(request)
+	if err != nil {
+		return unreachable(ctx, c.Base, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return unreachable(ctx, c.Base, err)
+	}
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return answerError(response, text)
+	}
+	return decode(text, path, out)
+}
+
+func decode(text []byte, path string, out any) error {
+	switch out := out.(type) {
+	case nil:
+		return nil
+	case *string:
+		*out = string(text)
+		return nil
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return &core.Error{
+			Kind: core.KindUnavailable, Err: err, Fact: fmt.Sprintf("answer to %s is not the controller's: %v", path, err),
+			Hint: "check that the URL is the controller's, and what stands between",
+		}
+	}
+	return nil
+}
+
+// unreachable words a failed call without repeating the URL's every part.
+func unreachable(ctx context.Context, base string, err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return &core.Error{
+		Kind: core.KindUnavailable, Err: err, Fact: fmt.Sprintf("controller at %s can't be reached: %v", base, err),
+		Hint: "check the address, and that the controller runs",
+	}
+}
+
+// answerError makes an error of an answer that is not 2xx.
+func answerError(response *http.Response, text []byte) error {
+	var body Error
+	if json.Unmarshal(text, &body) != nil || body.Message == "" {
+		body.Message = fmt.Sprintf("controller answered %q", response.Status)
+	}
+	if body.Kind == "" {
+		body.Kind = kindOfStatus(response.StatusCode)
+	}
+	e := &core.Error{Kind: body.Kind, Fact: body.Message, Hint: body.Hint}
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return e
+}
+
+func kindOfStatus(status int) core.Kind {
+	switch status {
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge:
+		return core.KindInvalid
+	case http.StatusUnauthorized:
+		return core.KindUnauthenticated
+	case http.StatusForbidden:
+		return core.KindDenied
+	case http.StatusNotFound:
+		return core.KindNotFound
+	case http.StatusConflict:
+		return core.KindConflict
+	case http.StatusTooManyRequests:
+		return core.KindRateLimited
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return core.KindUnavailable
+	default:
+		return core.KindInternal
+	}
+}

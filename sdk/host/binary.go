@@ -1,0 +1,101 @@
+package host
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/lorry-controller/lorry-controller/sdk"
+)
+
+var errLauncherClosed = errors.New("no adapter is started any more")
+
+// verifyBinary checks that a program may be started as an adapter and gives
+// its SHA-256 in hex. pin is the wanted one, or "". Its errors are
+// sdk.Invalid: trying again changes nothing.
+func verifyBinary(path, pin string) (string, error) {
+	if !filepath.IsAbs(path) {
+		return "", sdk.Errorf(sdk.Invalid, "the adapter's path %q is not absolute", path)
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", sdk.WithHint(sdk.Errorf(sdk.Invalid, "there is no adapter program %s", path),
+			"install the adapter, or correct the host's type or the adapter's path")
+	}
+	if err != nil {
+		return "", sdk.Errorf(sdk.Invalid, "can't use the adapter program %s: %w", path, err)
+	}
+	for _, p := range []string{filepath.Dir(real), real} {
+		if err := verifyOwner(p); err != nil {
+			return "", err
+		}
+	}
+	f, err := os.Open(real)
+	if err != nil {
+		return "", sdk.Errorf(sdk.Invalid, "can't read the adapter program: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return "", sdk.Errorf(sdk.Invalid, "can't use the adapter program: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
+		return "", sdk.WithHint(sdk.Errorf(sdk.Invalid, "%s is not an executable file", path), "chmod 755 "+path)
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(hash, f); err != nil {
+		return "", sdk.Errorf(sdk.Invalid, "can't read the adapter program: %w", err)
+	}
+	sum := hex.EncodeToString(hash.Sum(nil))
+	if pin != "" && subtle.ConstantTimeCompare([]byte(sum), []byte(strings.ToLower(pin))) != 1 {
+		return sum, sdk.WithHint(sdk.Errorf(sdk.Invalid, "%s has the SHA-256 %s, not %s as configured", path, sum, pin),
+			"if the program was replaced on purpose, configure the new checksum")
+	}
+	return sum, nil
+}
+
+// verifyOwner refuses what somebody else could replace.
+func verifyOwner(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return sdk.Errorf(sdk.Invalid, "can't use the adapter program: %w", err)
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	if st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return sdk.WithHint(sdk.Errorf(sdk.Invalid, "%s belongs to user %d, who could replace it", path, st.Uid), "chown root "+path)
+	}
+	mode := info.Mode()
+	if info.IsDir() && mode&fs.ModeSticky != 0 {
+		return nil
+	}
+	foreignGroup := st.Gid != 0 && int(st.Gid) != os.Getegid()
+	if mode.Perm()&0o002 != 0 || mode.Perm()&0o020 != 0 && foreignGroup {
+		return sdk.WithHint(sdk.Errorf(sdk.Invalid, "%s can be written by others, who could replace it", path), "chmod go-w "+path)
+	}
+	return nil
+}
+
+// environment gives the variables that an adapter may see of ours.
+func environment() []string {
+	allowed := []string{
+		"PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+	}
+	var env []string
+	for _, name := range allowed {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}

@@ -10,8 +10,9 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 )
 
-// downstreamName is the name of the Downstream Host's adapter instance.
-const downstreamName = "downstream"
+// downstreamName is the name of the Downstream Host's adapter instance. No
+// Upstream Host can have it: a host name has no space.
+const downstreamName = "the Downstream Host"
 
 // factsMaxAge is how long the adapters' answers about one repository are used
 // again. A job that failed is always prepared afresh.

@@ -1,0 +1,57 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+func TestUpkeepOneHangingChoreDelaysNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		u := &upkeep{
+			log:   hclog.NewNullLogger(),
+			leads: func(context.Context) bool { return true },
+			chores: []chore{
+				{name: "hang", every: time.Second, do: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
+				{name: "fail", first: time.Second, every: time.Second, do: func(context.Context) error { runs++; return errors.New("no") }},
+			},
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10500*time.Millisecond)
+		defer cancel()
+		u.run(ctx)
+		if runs != 10 {
+			t.Errorf("want 10 runs of a chore that fails each time, got %d", runs)
+		}
+	})
+}
+
+func TestUpkeepOnlyTheLeaderWorks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start, leader, runs := time.Now(), false, 0
+		u := &upkeep{
+			log:    hclog.NewNullLogger(),
+			leads:  func(context.Context) bool { return leader || time.Since(start) > 20*time.Second },
+			chores: []chore{{name: "count", every: time.Second, do: func(context.Context) error { runs++; return nil }}},
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 19*time.Second)
+		u.run(ctx)
+		cancel()
+		if runs != 0 {
+			t.Errorf("want no run without leading, got %d", runs)
+		}
+		leader = true
+		ctx, cancel = context.WithTimeout(t.Context(), 9500*time.Millisecond)
+		defer cancel()
+		u.run(ctx)
+		if runs != 10 {
+			t.Errorf("want 10 runs once leading, got %d", runs)
+		}
+	})
+}

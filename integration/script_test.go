@@ -1,0 +1,145 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// binDir is where TestMain built every program.
+var binDir string
+
+func TestMain(m *testing.M) {
+	// The commands of the scripts are this test binary under other names; those
+	// processes must not build anything.
+	testscript.Main(programs{m}, map[string]func(){
+		"api":     exitWith(apiMain),
+		"waitfor": exitWith(waitforMain),
+		"seed":    exitWith(seedMain),
+		"gitd":    exitWith(gitdMain),
+		"pids":    exitWith(pidsMain),
+		"same":    exitWith(sameMain),
+	})
+}
+
+// programs builds the programs under test before the tests run.
+type programs struct{ m *testing.M }
+
+func (p programs) Run() int {
+	dir, err := os.MkdirTemp("", "lorry-bin")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	defer os.RemoveAll(dir)
+	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/...")
+	build.Dir = ".."
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
+		return 2
+	}
+	binDir = dir
+	return p.m.Run()
+}
+
+func exitWith(main func(args []string) error) func() {
+	return func() {
+		if err := main(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// TestScripts runs every folder of testdata; the list is read from the disk so
+// that none is forgotten.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("testdata/*")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no folder of scripts found: %v", err)
+	}
+	for _, dir := range folders {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			testscript.Run(t, testscript.Params{
+				Dir:                 dir,
+				Setup:               setup,
+				RequireExplicitExec: true,
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"freeport": freeport,
+					"kill9":    kill9,
+				},
+				Condition: condition,
+			})
+		})
+	}
+}
+
+func setup(env *testscript.Env) error {
+	env.Setenv("BIN", binDir)
+	env.Setenv("PATH", binDir+string(os.PathListSeparator)+env.Getenv("PATH"))
+	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	for _, who := range []string{"AUTHOR", "COMMITTER"} {
+		env.Setenv("GIT_"+who+"_NAME", "A Person")
+		env.Setenv("GIT_"+who+"_EMAIL", "person@example.com")
+	}
+	return nil
+}
+
+// freeport NAME... sets each NAME to an address on loopback that was free.
+func freeport(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: freeport NAME...")
+	}
+	for _, name := range args {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Setenv(name, l.Addr().String())
+		ts.Check(l.Close())
+	}
+}
+
+// kill9 PATTERN sends SIGKILL to the processes that the script started whose
+// command line holds PATTERN: those that work below its own directory.
+func kill9(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: kill9 PATTERN")
+	}
+	found := processes(ts.Getenv("WORK"), args[0])
+	if len(found) == 0 {
+		ts.Fatalf("no process of this script matches %q", args[0])
+	}
+	for _, p := range found {
+		if err := p.kill(); err != nil {
+			ts.Fatalf("killing %d: %v", p.pid, err)
+		}
+		ts.Logf("killed %d: %s", p.pid, p.command)
+	}
+}
+
+// condition knows [root], and [tool:NAME], which fails the test instead of
+// being false when LORRY_TEST_REQUIRE names the tool.
+func condition(name string) (bool, error) {
+	if name == "root" {
+		return os.Getuid() == 0, nil
+	}
+	tool, ok := strings.CutPrefix(name, "tool:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	_, err := exec.LookPath(tool)
+	required := os.Getenv("LORRY_TEST_REQUIRE")
+	if err != nil && (required == "all" || strings.Contains(","+required+",", ","+tool+",")) {
+		return false, fmt.Errorf("%s is required but not installed", tool)
+	}
+	return err == nil, nil
+}

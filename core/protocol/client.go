@@ -32,10 +32,10 @@ type Client struct {
 	Token core.Secret
 }
 
-// GiveMeJob asks for jobs; none is an empty answer. It is sent as a form with
-// the original's field names, so that a controller which knows only those
-// answers too; its answer is understood as well.
-func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) ([]Job, error) {
+// GiveMeJob asks for jobs; the answer's All gives them. It is sent as a form with the
+// original's field names, so that a controller which knows only those answers
+// too; its answer is understood as well.
+func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) (Job, error) {
 	form := url.Values{"host": {ask.Host}, "pid": {strconv.Itoa(ask.PID)}, "version": {strconv.Itoa(Version)}}
 	if ask.Build != "" {
 		form.Set("build", ask.Build)
@@ -48,16 +48,19 @@ func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) ([]Job, error) {
 	}
 	form["holds"] = ask.Holds
 	var answer Job
-	if err := c.Post(ctx, "/1.0/give-me-job", form, &answer); err != nil {
-		return nil, err
+	err := c.Post(ctx, "/1.0/give-me-job", form, &answer)
+	return answer, err
+}
+
+// All gives the jobs of an answer: several, one or none.
+func (j Job) All() []Job {
+	if len(j.Jobs) > 0 {
+		return j.Jobs
 	}
-	if len(answer.Jobs) > 0 {
-		return answer.Jobs, nil
+	if j.JobID == nil {
+		return nil
 	}
-	if answer.JobID == nil {
-		return nil, nil
-	}
-	return []Job{answer}, nil
+	return []Job{j}
 }
 
 // Update reports on jobs and gives the answers in the same order. Updates

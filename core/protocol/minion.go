@@ -42,6 +42,10 @@ type Job struct {
 	FromHost     string      `json:"from_host,omitempty"`
 	FromPath     string      `json:"from_path,omitempty"`
 
+	// Version is the controller's protocol version; 0 from the original, which
+	// never waits for a job to become due.
+	Version int `json:"version,omitempty"`
+
 	Fence     core.Fence `json:"fence,omitempty"`
 	Lease     int64      `json:"lease,omitempty"`     // seconds of silence before the job counts as lost
 	Heartbeat int64      `json:"heartbeat,omitempty"` // send an update at least so often, in seconds

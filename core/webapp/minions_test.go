@@ -40,13 +40,14 @@ func TestAModernMinionGetsAccessAndALease(t *testing.T) {
 			FileRoots: []string{"/srv/git"},
 		}, nil
 	}
-	jobs, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1", PID: 7, Max: 5})
+	answer, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1", PID: 7, Max: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
+	jobs := answer.All()
 	one := core.JobID(1)
 	want := protocol.Job{
-		JobID: &one, RunningJob: &one, Path: "upstream/foo", Text: l.Text, Interval: 7200, LorryTimeout: 3600,
+		JobID: &one, RunningJob: &one, Path: "upstream/foo", Text: l.Text, Interval: 7200, LorryTimeout: 3600, Version: 2,
 		Fence: 1, Lease: 120, Heartbeat: 3, Digest: "abc", Rewrites: core.RewriteHold, FileRoots: []string{"/srv/git"},
 		Push: &protocol.Access{URL: "https://git.example.com/upstream/foo", Username: "lorry", Secret: "s3cret"},
 	}
@@ -102,7 +103,8 @@ func TestALongPollIsWokenAtOnce(t *testing.T) {
 	got := make(chan []protocol.Job, 1)
 	failed := make(chan error, 1)
 	go func() {
-		jobs, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1", Wait: 60})
+		answer, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1", Wait: 60})
+		jobs := answer.All()
 		failed <- err
 		got <- jobs
 	}()
@@ -121,7 +123,8 @@ func TestDrainEndsALongPoll(t *testing.T) {
 	done := make(chan []protocol.Job, 1)
 	failed := make(chan error, 1)
 	go func() {
-		jobs, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1", Wait: 60})
+		answer, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1", Wait: 60})
+		jobs := answer.All()
 		failed <- err
 		done <- jobs
 	}()
@@ -151,10 +154,11 @@ func TestAFailedPreparationEndsItsJobAlone(t *testing.T) {
 		}
 		return minions.Prepared{Push: core.Access{URL: "https://git.example.com/" + l.Path}}, nil
 	}
-	jobs, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1"})
+	answer, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	jobs := answer.All()
 	if len(jobs) != 1 || jobs[0].Path != "e/good" {
 		t.Fatalf("want the good one, got %+v", jobs)
 	}

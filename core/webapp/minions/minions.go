@@ -132,6 +132,9 @@ func (m *Minions) GiveMeJob(r *exchange.Request) (exchange.Answer, error) {
 	}
 	credentials := ask.Version >= 2 && MayCarryCredentials(r.Request)
 	var answer protocol.Job
+	if ask.Version >= 2 {
+		answer.Version = protocol.Version
+	}
 	for i, job := range jobs {
 		one := m.jobAnswer(job, ask.Version >= 2, credentials)
 		if i == 0 {
@@ -242,6 +245,7 @@ func (m *Minions) jobAnswer(job ready, modern, credentials bool) protocol.Job {
 		return answer
 	}
 	lease := m.queue.Lease()
+	answer.Version = protocol.Version
 	answer.Fence = job.Job.Fence
 	answer.Lease = int64(lease / time.Second)
 	answer.Heartbeat = max(int64(min(heartbeat, lease/4)/time.Second), 1)

@@ -1,0 +1,167 @@
+package minion
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+)
+
+const (
+	// defaultHeartbeat is for a controller that does not say how often it
+	// wants to hear of a job.
+	defaultHeartbeat = 5 * time.Second
+	// maxRefusals is how often the end of a job is told to a controller that
+	// answers with an error of its own.
+	maxRefusals = 10
+)
+
+// reporter tells the controller about one job.
+type reporter struct {
+	worker    *worker
+	job       protocol.Job
+	out       *output
+	log       hclog.Logger
+	heartbeat time.Duration
+	pause     backoff
+
+	pending string    // taken from out, not yet accepted
+	last    time.Time // of the last accepted report
+	next    time.Time // no report before
+	away    bool
+}
+
+func newReporter(w *worker, job protocol.Job, out *output, log hclog.Logger) *reporter {
+	r := &reporter{
+		worker: w, job: job, out: out, log: log, heartbeat: defaultHeartbeat,
+		pause: backoff{rand: w.Rand, most: maxPause}, last: time.Now(),
+	}
+	if job.Heartbeat > 0 {
+		r.heartbeat = time.Duration(job.Heartbeat) * time.Second
+	}
+	return r
+}
+
+// whileRunning reports until the process has ended. It stops the process when
+// the controller says so or ctx ends.
+func (r *reporter) whileRunning(ctx context.Context, done <-chan result, stop context.CancelCauseFunc) result {
+	tick := time.NewTicker(r.worker.Tick)
+	defer tick.Stop()
+	for {
+		select {
+		case ended := <-done:
+			return ended
+		case <-ctx.Done():
+			stop(errStopping)
+			return <-done
+		case now := <-tick.C:
+			if now.Before(r.next) || (!r.news() && now.Sub(r.last) < r.heartbeat) {
+				continue
+			}
+			answer, err := r.send(ctx, protocol.Update{Exit: "no"})
+			switch {
+			case err != nil:
+			case answer.Stale:
+				r.log.Warn("controller gave the job up, it is stopped here")
+				stop(errStale)
+				return <-done
+			case answer.Kill:
+				r.log.Info("job is stopped, as the controller wants")
+				stop(errKilled)
+				return <-done
+			}
+		}
+	}
+}
+
+func (r *reporter) news() bool { return r.pending != "" || !r.out.empty() }
+
+// send makes one report, with the next part of the output. What was not
+// accepted stays for the next report.
+func (r *reporter) send(ctx context.Context, u protocol.Update) (protocol.UpdateAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
+	defer cancel()
+	if r.pending == "" {
+		r.pending = r.out.take()
+	}
+	u.JobID, u.Fence, u.Stdout = *r.job.JobID, r.job.Fence, r.pending
+	answers, err := r.worker.client.Update(ctx, []protocol.Update{u})
+	if err != nil {
+		if !r.away {
+			r.log.Warn("report was not accepted, it is sent again", "error", err)
+		}
+		r.away = true
+		r.next = time.Now().Add(r.pause.next(err))
+		return protocol.UpdateAnswer{}, err
+	}
+	if r.away {
+		r.log.Info("reports are accepted again")
+	}
+	r.away, r.pending, r.last = false, "", time.Now()
+	r.pause.reset()
+	return answers[0], nil
+}
+
+// finish tells the end of the job, after all of its output, until that is
+// accepted or the controller knows the job no more. When ctx ends it tries a
+// little longer.
+func (r *reporter) finish(ctx context.Context, end protocol.Update) {
+	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	timer := time.AfterFunc(farewell, cancel)
+	defer timer.Stop()
+	if ctx.Err() == nil {
+		timer.Stop()
+		unhook := context.AfterFunc(ctx, func() { timer.Reset(farewell) })
+		defer unhook()
+	}
+	for refusals := 0; last.Err() == nil; {
+		u := end
+		if r.pending == "" {
+			r.pending = r.out.take()
+		}
+		if !r.out.empty() {
+			u = protocol.Update{Exit: "no"} // more than one report holds
+		}
+		answer, err := r.send(last, u)
+		switch {
+		case err == nil && answer.Stale:
+			r.log.Warn("controller had given the job up, its end is not recorded")
+			return
+		case err == nil && u.Exit != "no":
+			return
+		case err == nil:
+		case final(err), refusals >= maxRefusals:
+			r.log.Error("controller refuses the end of a job", "error", err)
+			return
+		default:
+			if core.KindOf(err) == core.KindInternal {
+				refusals++
+			}
+			sleep(last, time.Until(r.next))
+		}
+	}
+	r.log.Error("end of a job could not be told, the controller will find it lost", "exit", end.Exit)
+}
+
+// final reports whether sending the same again is of no use.
+func final(err error) bool {
+	switch core.KindOf(err) {
+	case core.KindInvalid, core.KindNotFound, core.KindDenied, core.KindConflict, core.KindUnsupported:
+		return true
+	default:
+		return false
+	}
+}
+
+func retryAfter(err error) time.Duration {
+	var known *core.Error
+	if errors.As(err, &known) {
+		return known.RetryAfter
+	}
+	return 0
+}

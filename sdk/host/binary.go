@@ -21,34 +21,49 @@ var errLauncherClosed = errors.New("no adapter is started any more")
 // its SHA-256 in hex. pin is the wanted one, or "". Its errors are
 // sdk.Invalid: trying again changes nothing.
 func verifyBinary(path, pin string) (string, error) {
+	f, err := openBinary(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	return checksum(f, path, pin)
+}
+
+// openBinary opens a program that may be started.
+func openBinary(path string) (*os.File, error) {
 	if !filepath.IsAbs(path) {
-		return "", sdk.Errorf(sdk.Invalid, "the adapter's path %q is not absolute", path)
+		return nil, sdk.Errorf(sdk.Invalid, "the adapter's path %q is not absolute", path)
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", sdk.WithHint(sdk.Errorf(sdk.Invalid, "there is no adapter program %s", path),
+		return nil, sdk.WithHint(sdk.Errorf(sdk.Invalid, "there is no adapter program %s", path),
 			"install the adapter, or correct the host's type or the adapter's path")
 	}
 	if err != nil {
-		return "", sdk.Errorf(sdk.Invalid, "can't use the adapter program %s: %w", path, err)
+		return nil, sdk.Errorf(sdk.Invalid, "can't use the adapter program %s: %w", path, err)
 	}
 	for _, p := range []string{filepath.Dir(real), real} {
 		if err := verifyOwner(p); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	f, err := os.Open(real)
+	f, err := os.OpenFile(real, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not make it wait
 	if err != nil {
-		return "", sdk.Errorf(sdk.Invalid, "can't read the adapter program: %w", err)
+		return nil, sdk.Errorf(sdk.Invalid, "can't read the adapter program: %w", err)
 	}
-	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
-		return "", sdk.Errorf(sdk.Invalid, "can't use the adapter program: %w", err)
+		_ = f.Close()
+		return nil, sdk.Errorf(sdk.Invalid, "can't use the adapter program: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
-		return "", sdk.WithHint(sdk.Errorf(sdk.Invalid, "%s is not an executable file", path), "chmod 755 "+path)
+		_ = f.Close()
+		return nil, sdk.WithHint(sdk.Errorf(sdk.Invalid, "%s is not an executable file", path), "chmod 755 "+path)
 	}
+	return f, nil
+}
+
+func checksum(f io.Reader, path, pin string) (string, error) {
 	hash := sha256.New()
 	if _, err := io.Copy(hash, f); err != nil {
 		return "", sdk.Errorf(sdk.Invalid, "can't read the adapter program: %w", err)
@@ -98,4 +113,18 @@ func environment() []string {
 		}
 	}
 	return env
+}
+
+// Verify tells what is wrong with a program before it is started as an
+// adapter. sha256 is the wanted checksum in hex, or "".
+func Verify(path, sha256 string) error {
+	if sha256 != "" {
+		_, err := verifyBinary(path, sha256)
+		return err
+	}
+	f, err := openBinary(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

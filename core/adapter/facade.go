@@ -1,0 +1,231 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/host"
+)
+
+// upstream is a core.Upstream that asks an adapter and checks its answers.
+type upstream struct{ s *supervisor }
+
+// downstream is a core.Downstream that asks an adapter and checks its answers.
+type downstream struct{ s *supervisor }
+
+var (
+	_ core.Upstream   = (*upstream)(nil)
+	_ core.Downstream = (*downstream)(nil)
+)
+
+// with runs one call in a session, in its turn, and makes a core.Error of what
+// goes wrong.
+func (s *supervisor) with(ctx context.Context, listing bool, call func(*session) error) error {
+	cur, err := s.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { cur.release(s.opts.Clock()) }()
+	slots := cur.slots
+	if listing {
+		slots = cur.listing
+	}
+	ok, err := cur.turn(ctx, slots, s.opts.MaxQueue)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return core.Errorf(core.KindUnavailable, "too many calls wait for the adapter of %q", s.name)
+	}
+	defer func() { <-slots }()
+	err = call(cur)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, host.ErrTimeout) {
+		cur.doubt()
+	}
+	if sdk.KindOf(err) == sdk.RateLimited {
+		s.limited(err)
+	}
+	return s.errorOf(err)
+}
+
+// limited remembers that the host wants to be left alone.
+func (s *supervisor) limited(err error) {
+	var e *sdk.Error
+	if !errors.As(err, &e) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if until := s.opts.Clock().Add(e.RetryAfter); until.After(s.st.HeldUntil) {
+		s.st.HeldUntil = until
+	}
+}
+
+// errorOf makes a core.Error that names the instance. Cancellation and deadline
+// of the caller stay what they are.
+func errorOf(inst Instance, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	var known *core.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	out := &core.Error{
+		Kind: core.Kind(sdk.KindOf(err)),
+		Fact: fmt.Sprintf("%s adapter of %q: %v", inst.Type, inst.Name, err),
+		Err:  err,
+	}
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		out.Hint, out.RetryAfter = e.Hint, e.RetryAfter
+		if e.Subject != "" && !strings.Contains(e.Fact, e.Subject) {
+			out.Fact += " (" + e.Subject + ")"
+		}
+	}
+	return out
+}
+
+func quote(s string) string { return strconv.Quote(s) }
+
+// errLeft ends a listing whose caller has seen enough.
+var errLeft = errors.New("the caller has seen enough")
+
+// Repos implements core.Upstream.
+func (u *upstream) Repos(ctx context.Context) iter.Seq2[core.Repo, error] {
+	return func(yield func(core.Repo, error) bool) {
+		err := u.s.with(ctx, true, func(cur *session) error {
+			seen := newSeen()
+			for r, err := range cur.Repos(ctx) {
+				if err != nil {
+					return err
+				}
+				repo, err := checkRepo(r)
+				if err != nil {
+					return err
+				}
+				if !seen.add(repo.Path) {
+					return sdk.Errorf(sdk.Internal, "the repository %q is listed twice", repo.Path)
+				}
+				if !yield(repo, nil) {
+					return errLeft
+				}
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errLeft) {
+			yield(core.Repo{}, err)
+		}
+	}
+}
+
+// Repo implements core.Upstream.
+func (u *upstream) Repo(ctx context.Context, path string) (core.Repo, core.Access, error) {
+	var repo core.Repo
+	var access core.Access
+	err := u.s.with(ctx, false, func(cur *session) error {
+		r, a, err := cur.Repo(ctx, path)
+		if err != nil {
+			return err
+		}
+		if repo, err = checkRepo(r); err != nil {
+			return err
+		}
+		if !strings.EqualFold(repo.Path, path) {
+			return sdk.Errorf(sdk.Internal, "asked for the repository %q, got %q", path, repo.Path)
+		}
+		if r.Disabled {
+			return nil
+		}
+		access, err = u.s.checkAccess(a)
+		return err
+	})
+	if err != nil {
+		return core.Repo{}, core.Access{}, err
+	}
+	return repo, access, nil
+}
+
+// EnsureRepo implements core.Downstream.
+func (d *downstream) EnsureRepo(ctx context.Context, want core.Want) (core.Have, error) {
+	var have core.Have
+	err := d.s.with(ctx, false, func(cur *session) error {
+		h, err := cur.Ensure(ctx, wantOf(want))
+		if err != nil {
+			return err
+		}
+		if have.Access, err = d.s.checkAccess(h.Access); err != nil {
+			return err
+		}
+		have.Created, have.ReadOnlyReason, have.Unsupported = h.Created, h.ReadOnlyReason, h.Unsupported
+		return nil
+	})
+	if err != nil {
+		return core.Have{}, err
+	}
+	return have, nil
+}
+
+// AfterPush implements core.Downstream. An adapter that has nothing to do then
+// is not asked.
+func (d *downstream) AfterPush(ctx context.Context, want core.Want) error {
+	return d.s.with(ctx, false, func(cur *session) error {
+		if !cur.desc.AfterPush {
+			return nil
+		}
+		return cur.AfterPush(ctx, wantOf(want))
+	})
+}
+
+func wantOf(w core.Want) sdk.Want {
+	return sdk.Want{Path: w.Path, Visibility: sdk.Visibility(w.Visibility), Head: w.Head, Description: w.Description, LFS: w.LFS}
+}
+
+// check has the adapter look at its host, and keeps the outcome for the pages.
+func (s *supervisor) check(ctx context.Context) error {
+	var report sdk.Report
+	err := s.with(ctx, false, func(cur *session) error {
+		if !cur.desc.Check {
+			return nil
+		}
+		var err error
+		if report, err = cur.Check(ctx); err != nil {
+			return err
+		}
+		return reportError(report)
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.st.Checked, s.st.ServerVersion, s.st.CheckError = s.opts.Clock(), report.ServerVersion, ""
+	if err != nil {
+		s.st.CheckError = err.Error()
+	}
+	return err
+}
+
+// reportError makes one error of all that a check found wrong.
+func reportError(report sdk.Report) error {
+	var facts, hints []string
+	for _, d := range report.Diagnostics {
+		if d.Severity == sdk.SeverityWarning {
+			continue
+		}
+		facts = append(facts, d.Summary)
+		if d.Detail != "" {
+			hints = append(hints, d.Detail)
+		}
+	}
+	if len(facts) == 0 {
+		return nil
+	}
+	return sdk.WithHint(sdk.Errorf(sdk.Invalid, "the check found: %s", strings.Join(facts, "; ")), strings.Join(hints, "; "))
+}

@@ -1,0 +1,312 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/host"
+)
+
+// DownstreamName is the name of the instance that is the Downstream Host.
+const DownstreamName = "downstream"
+
+// Instance is a configured host that needs an adapter.
+type Instance struct {
+	Name string // the Upstream Host's name, or DownstreamName
+	Type string // the host type: the program is lorry-adapter-TYPE
+	Path string // absolute path of the program; "" looks in Options.Dir
+	// SHA256 is the program's checksum in hex; "" takes any.
+	SHA256 string
+	// Settings are values of JSON's types, without secrets.
+	Settings map[string]any
+	Secrets  map[string]core.Secret
+	// MaxConcurrency limits how many calls run at a time; 0 means 8. An adapter
+	// may ask for less.
+	MaxConcurrency int
+	// IgnoreUnknown leaves out settings that the adapter does not know, with a
+	// line in the log, as CONFGIT wants it.
+	IgnoreUnknown bool
+	// SkipCertificates and InsecureCredentials are what core.Host says.
+	SkipCertificates    bool
+	InsecureCredentials bool
+}
+
+func (i Instance) role() sdk.Role {
+	if i.Name == DownstreamName {
+		return sdk.RoleDownstream
+	}
+	return sdk.RoleUpstream
+}
+
+// Options are what a Manager needs. Zero durations and counts have defaults.
+type Options struct {
+	Dir string // where the programs lorry-adapter-TYPE are, absolute
+	// TempDir is where sockets are made; "" is the system's.
+	TempDir string
+	Log     hclog.Logger
+	Clock   core.Clock     // nil: time.Now
+	Rand    func() float64 // from [0, 1), for jitter; nil: math/rand/v2
+	// ReadSecrets gives an instance's secrets afresh at each start; nil takes
+	// those of the Instance.
+	ReadSecrets func(context.Context, Instance) (map[string]core.Secret, error)
+
+	StartTimeout   time.Duration // 10 s: until the adapter says it is ready
+	IdleTimeout    time.Duration // 10 min without a call: stopped; negative: never
+	HealthInterval time.Duration // 15 s
+	HealthTimeout  time.Duration // 5 s
+	HealthStrikes  int           // 3 in a row: killed
+	BackoffMin     time.Duration // 1 s before the first restart, doubling
+	BackoffMax     time.Duration // 2 min
+	BreakerFaults  int           // 5 faults within
+	BreakerWindow  time.Duration // 10 min: broken
+	Settled        time.Duration // 5 min ready: the backoff starts afresh
+	DrainGrace     time.Duration // 30 s for running calls to end
+	KillGrace      time.Duration // 3 s for the process to end by itself
+	MaxWait        time.Duration // 5 s: a call waits no longer for a restart
+	MaxQueue       int           // 64 calls may wait for their turn
+	Deadlines      host.Deadlines
+}
+
+func (o Options) orDefault() Options {
+	dur := func(p *time.Duration, def time.Duration) {
+		if *p == 0 {
+			*p = def
+		}
+	}
+	num := func(p *int, def int) {
+		if *p == 0 {
+			*p = def
+		}
+	}
+	dur(&o.StartTimeout, 10*time.Second)
+	dur(&o.IdleTimeout, 10*time.Minute)
+	dur(&o.HealthInterval, 15*time.Second)
+	dur(&o.HealthTimeout, 5*time.Second)
+	num(&o.HealthStrikes, 3)
+	dur(&o.BackoffMin, time.Second)
+	dur(&o.BackoffMax, 2*time.Minute)
+	num(&o.BreakerFaults, 5)
+	dur(&o.BreakerWindow, 10*time.Minute)
+	dur(&o.Settled, 5*time.Minute)
+	dur(&o.DrainGrace, 30*time.Second)
+	dur(&o.KillGrace, 3*time.Second)
+	dur(&o.MaxWait, 5*time.Second)
+	num(&o.MaxQueue, 64)
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	return o
+}
+
+// Manager runs the adapters of all configured hosts. Its methods may be called
+// from any goroutine.
+type Manager struct {
+	opts     Options
+	start    startFunc
+	launcher *host.Launcher // nil in tests without processes
+
+	mu     sync.Mutex
+	known  map[string]*supervisor
+	closed bool
+	// stopping counts the calls of Apply that wait for an instance to end.
+	stopping sync.WaitGroup
+}
+
+// NewManager makes a Manager that knows no instance yet. Close ends it.
+func NewManager(opts Options) *Manager {
+	m := &Manager{opts: opts.orDefault(), launcher: host.NewLauncher(), known: map[string]*supervisor{}}
+	m.start = m.startProcess
+	return m
+}
+
+var typeRE = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+// program gives the absolute path of an instance's program.
+func (m *Manager) program(inst Instance) (string, error) {
+	if inst.Path != "" {
+		return inst.Path, nil
+	}
+	if !typeRE.MatchString(inst.Type) {
+		return "", sdk.Errorf(sdk.Invalid, "%q is not a host type: lower-case letters, digits and single dashes", inst.Type)
+	}
+	return filepath.Join(m.opts.Dir, "lorry-adapter-"+inst.Type), nil
+}
+
+// Apply makes the given instances the known ones. Unchanged ones keep running;
+// one whose settings, secrets or program changed is replaced, the new process
+// being ready before the old one stops; ones that are gone are stopped. A
+// broken one is tried again when it changed, or when it has been broken for
+// longer than Options.BreakerWindow. Nothing is started that was not used.
+//
+// The error tells of instances that can't be right (no such program, a name
+// twice); all others are in force nevertheless.
+func (m *Manager) Apply(ctx context.Context, instances []Instance) error {
+	var problems []error
+	wanted := map[string]Instance{}
+	for _, inst := range instances {
+		if _, ok := wanted[inst.Name]; ok {
+			problems = append(problems, core.Errorf(core.KindInvalid, "there are two hosts named %q; the first is used", inst.Name))
+			continue
+		}
+		inst.Settings, inst.Secrets = maps.Clone(inst.Settings), maps.Clone(inst.Secrets)
+		wanted[inst.Name] = inst
+		if err := m.precheck(inst); err != nil {
+			problems = append(problems, errorOf(inst, err))
+		}
+	}
+	gone, err := m.adopt(wanted)
+	if err != nil {
+		return err
+	}
+	defer m.stopping.Done()
+	stopAll(ctx, gone)
+	return errors.Join(problems...)
+}
+
+// adopt makes the wanted instances the known ones and gives those to be
+// stopped. On success the caller owes m.stopping a Done.
+func (m *Manager) adopt(wanted map[string]Instance) (gone []*supervisor, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, errClosed
+	}
+	for name, s := range m.known {
+		if _, ok := wanted[name]; !ok {
+			delete(m.known, name)
+			gone = append(gone, s)
+		}
+	}
+	for name, inst := range wanted {
+		if s, ok := m.known[name]; ok {
+			s.change(inst)
+		} else {
+			m.known[name] = newSupervisor(inst, m.opts, m.start, m.stamp)
+		}
+	}
+	m.stopping.Add(1)
+	return gone, nil
+}
+
+// precheck finds what is wrong with an instance without starting it.
+func (m *Manager) precheck(inst Instance) error {
+	path, err := m.program(inst)
+	if err != nil || m.launcher == nil {
+		return err
+	}
+	return host.Verify(path, inst.SHA256)
+}
+
+// supervisor gives a known instance's supervisor.
+func (m *Manager) supervisor(name string) (*supervisor, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.known[name]
+	switch {
+	case m.closed:
+		return nil, errClosed
+	case !ok:
+		return nil, core.Errorf(core.KindNotFound, "there is no adapter for a host named %q", name)
+	}
+	return s, nil
+}
+
+// Upstream gives the Upstream Host of the name. Its process is started with
+// the first call.
+func (m *Manager) Upstream(name string) (core.Upstream, error) {
+	s, err := m.supervisor(name)
+	if err != nil {
+		return nil, err
+	}
+	return &upstream{s}, nil
+}
+
+// Downstream gives the Downstream Host. Its process is started with the first
+// call.
+func (m *Manager) Downstream(name string) (core.Downstream, error) {
+	s, err := m.supervisor(name)
+	if err != nil {
+		return nil, err
+	}
+	return &downstream{s}, nil
+}
+
+// Check starts the adapter when it is not running, and has it look whether its
+// host answers and the credentials are good.
+func (m *Manager) Check(ctx context.Context, name string) error {
+	s, err := m.supervisor(name)
+	if err != nil {
+		return err
+	}
+	return s.check(ctx)
+}
+
+// States tells how each adapter is, in the order of names.
+func (m *Manager) States() []State {
+	m.mu.Lock()
+	list := slices.Collect(maps.Values(m.known))
+	m.mu.Unlock()
+	var states []State
+	for _, s := range list {
+		states = append(states, s.state())
+	}
+	slices.SortFunc(states, func(a, b State) int { return strings.Compare(a.Name, b.Name) })
+	return states
+}
+
+// Restart replaces the adapter's process with a new one, also of one that is
+// broken or stopped. The old process goes on when the new one can't start.
+func (m *Manager) Restart(ctx context.Context, name string) error {
+	s, err := m.supervisor(name)
+	if err != nil {
+		return err
+	}
+	return s.restart(ctx)
+}
+
+// Close stops all adapters: running calls have until ctx ends, and no longer
+// than Options.DrainGrace. Every process has ended when it returns.
+func (m *Manager) Close(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	list := slices.Collect(maps.Values(m.known))
+	clear(m.known)
+	m.mu.Unlock()
+	stopAll(ctx, list)
+	m.stopping.Wait()
+	if m.launcher != nil {
+		m.launcher.Close()
+	}
+	return nil
+}
+
+func stopAll(ctx context.Context, list []*supervisor) {
+	var wg sync.WaitGroup
+	for _, s := range list {
+		wg.Go(func() { s.close(ctx) })
+	}
+	wg.Wait()
+}
+
+func sameInstance(a, b Instance) bool { return reflect.DeepEqual(a, b) }
+
+var errClosed = core.Errorf(core.KindUnavailable, "the adapters are being stopped")

@@ -1,0 +1,65 @@
+package adapter
+
+import "github.com/lorry-controller/lorry-controller/core"
+
+// Action is what the run queue does after an error of an adapter.
+type Action string
+
+// The actions.
+const (
+	// Retry tries again with backoff, without blaming the Lorry.
+	Retry Action = "retry"
+	// HoldUntil holds all Lorries of the host until Error.RetryAfter is over.
+	HoldUntil Action = "hold-until"
+	// HoldAndAlert holds all Lorries of the host, tells an admin, and tries
+	// again hourly or when the configuration changes.
+	HoldAndAlert Action = "hold-and-alert"
+	// FailLorry fails this Lorry with the reason, to be retried daily.
+	FailLorry Action = "fail-lorry"
+	// ConfirmByListing fails this Lorry; that it is gone is believed only after
+	// a complete listing. On the Downstream Host: ensure the repository again.
+	ConfirmByListing Action = "confirm-by-listing"
+	// AdapterFault tries again with backoff, and is shown as the adapter's
+	// fault when it keeps coming.
+	AdapterFault Action = "adapter-fault"
+)
+
+// Rule is one row of the table of error kinds.
+type Rule struct {
+	Kind    core.Kind
+	Action  Action
+	Failure core.FailureKind // how a job that fails of it is classified
+	Means   string
+}
+
+// Policy is the table of error kinds: what the run queue does about each.
+func Policy() []Rule {
+	return []Rule{
+		{core.KindUnavailable, Retry, core.FailNetwork, "the host or the adapter can't be reached just now"},
+		{core.KindRateLimited, HoldUntil, core.FailRateLimited, "the host asks to be left alone"},
+		{core.KindUnauthenticated, HoldAndAlert, core.FailAuth, "the host refuses the credentials"},
+		{core.KindDenied, FailLorry, core.FailAuth, "the credentials are not good for this"},
+		{core.KindReadOnly, FailLorry, core.FailRefused, "the repository takes no writes"},
+		{core.KindInvalid, FailLorry, core.FailSpec, "what was asked for can never work"},
+		{core.KindUnsupported, FailLorry, core.FailSpec, "the host can't do this"},
+		{core.KindNotFound, ConfirmByListing, core.FailGone, "there is no such repository"},
+		{core.KindConflict, AdapterFault, core.FailAdapter, "something else changed it at the same time"},
+		{core.KindInternal, AdapterFault, core.FailAdapter, "the adapter is at fault"},
+	}
+}
+
+// RuleOf gives the row for an error, or the one of core.KindInternal when its
+// kind has none.
+func RuleOf(err error) Rule {
+	kind := core.KindOf(err)
+	var internal Rule
+	for _, r := range Policy() {
+		if r.Kind == kind {
+			return r
+		}
+		if r.Kind == core.KindInternal {
+			internal = r
+		}
+	}
+	return internal
+}

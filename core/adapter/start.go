@@ -1,0 +1,169 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/host"
+)
+
+// process is a running adapter: *host.Process, or a fake in tests.
+type process interface {
+	Repos(ctx context.Context) iter.Seq2[sdk.Repo, error]
+	Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, error)
+	Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error)
+	AfterPush(ctx context.Context, want sdk.Want) error
+	Check(ctx context.Context) (sdk.Report, error)
+	Close(ctx context.Context) error
+
+	PID() int
+	Healthy(ctx context.Context) error
+	// Done is closed when the process has ended; Exit then says how.
+	Done() <-chan struct{}
+	Exit() string
+	// Kill ends the process, by force after the grace, and waits for it.
+	Kill(grace time.Duration)
+}
+
+// running is an adapter that was started, asked what it is, and configured.
+type running struct {
+	process
+	desc     host.Description
+	path     string
+	checksum string
+	protocol int
+}
+
+// startFunc starts an adapter. Its errors have sdk's kinds: Invalid and
+// Unsupported do not go away by themselves.
+type startFunc func(ctx context.Context, inst Instance, log hclog.Logger) (*running, error)
+
+// startProcess is the startFunc for real processes.
+func (m *Manager) startProcess(ctx context.Context, inst Instance, log hclog.Logger) (*running, error) {
+	path, err := m.program(inst)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := m.settings(ctx, inst)
+	if err != nil {
+		return nil, err
+	}
+	redact := &host.Redactor{}
+	for _, secret := range settings.Secrets {
+		redact.Add(secret.Reveal())
+	}
+	r := &running{path: path}
+	p, err := host.Launch(ctx, host.Config{
+		Instance: inst.Name, Path: path, SHA256: inst.SHA256, Log: log, Launcher: m.launcher, TempDir: m.opts.TempDir,
+		StartTimeout: m.opts.StartTimeout, Deadlines: m.opts.Deadlines, Redactor: redact,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.process, r.checksum, r.protocol = p, p.Checksum(), p.Protocol()
+	if r.desc, err = configure(ctx, p, inst, settings, log); err != nil {
+		p.Kill(m.opts.KillGrace)
+		return nil, err
+	}
+	return r, nil
+}
+
+// settings gives what the adapter is configured with, secrets read afresh.
+func (m *Manager) settings(ctx context.Context, inst Instance) (host.Settings, error) {
+	s := host.Settings{
+		Instance: inst.Name, Role: inst.role(), Values: maps.Clone(inst.Settings), Secrets: map[string]sdk.Secret{},
+		SkipCertificates: inst.SkipCertificates, InsecureCredentials: inst.InsecureCredentials,
+	}
+	secrets := inst.Secrets
+	if m.opts.ReadSecrets != nil {
+		var err error
+		if secrets, err = m.opts.ReadSecrets(ctx, inst); err != nil {
+			return s, sdk.Errorf(sdk.Unavailable, "can't read its secrets: %w", err)
+		}
+	}
+	for name, secret := range secrets {
+		s.Secrets[name] = sdk.NewSecret(secret.Reveal())
+	}
+	return s, nil
+}
+
+// configure asks a new process what it is, refuses one that is not what was
+// asked for, and hands over the settings.
+func configure(ctx context.Context, p *host.Process, inst Instance, settings host.Settings, log hclog.Logger) (host.Description, error) {
+	desc, err := p.Describe(ctx)
+	if err != nil {
+		return desc, err
+	}
+	switch {
+	case desc.Name != inst.Type:
+		return desc, sdk.WithHint(
+			sdk.Errorf(sdk.Invalid, "the program is an adapter for %q, not for %q", desc.Name, inst.Type),
+			"correct the host's type or the adapter's path")
+	case !desc.Has(settings.Role):
+		return desc, sdk.Errorf(sdk.Unsupported, "the %s adapter can't be used as %s", desc.Name, settings.Role)
+	}
+	if inst.IgnoreUnknown {
+		dropUnknown(settings, desc, log)
+	}
+	diags, err := p.Configure(ctx, settings)
+	if err != nil {
+		return desc, err
+	}
+	var facts []string
+	for _, d := range diags {
+		if d.Severity == sdk.SeverityWarning {
+			log.Warn("adapter doubts a setting", "setting", d.Path, "summary", d.Summary, "detail", d.Detail)
+			continue
+		}
+		facts = append(facts, d.Summary)
+	}
+	if len(facts) > 0 {
+		return desc, sdk.WithHint(sdk.Errorf(sdk.Invalid, "the settings can't be used: %s", strings.Join(facts, "; ")),
+			fmt.Sprintf("correct the settings of the %s adapter", desc.Name))
+	}
+	return desc, nil
+}
+
+// dropUnknown takes out settings that the adapter has not described.
+func dropUnknown(settings host.Settings, desc host.Description, log hclog.Logger) {
+	knows := func(name string, secret bool) bool {
+		return slices.ContainsFunc(desc.Settings, func(s host.Setting) bool {
+			return s.Name == name && (s.Type == "secret") == secret
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings.Values)) {
+		if !knows(name, false) {
+			delete(settings.Values, name)
+			log.Warn("ignored a setting that the adapter does not know", "setting", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings.Secrets)) {
+		if !knows(name, true) {
+			delete(settings.Secrets, name)
+			log.Warn("ignored a secret that the adapter does not know", "setting", name)
+		}
+	}
+}
+
+// stamp identifies the content of an instance's program without reading it; ""
+// when there is none.
+func (m *Manager) stamp(inst Instance) string {
+	path, err := m.program(inst)
+	if err != nil {
+		return ""
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %d", info.Size(), info.ModTime().UnixNano())
+}

@@ -1,0 +1,148 @@
+package adapter
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/sdk"
+)
+
+// retryProbe is the pause before a health check that failed is repeated.
+const retryProbe = time.Second
+
+// watch looks after the current session until it is no longer the current one,
+// or something else has to be done.
+func (s *supervisor) watch(ctx context.Context) {
+	s.mu.Lock()
+	cur := s.cur
+	s.mu.Unlock()
+	probing, stop := context.WithCancel(ctx)
+	var probes sync.WaitGroup
+	defer probes.Wait()
+	defer stop()
+	result := make(chan error, 1)
+	probe := func() {
+		probes.Go(func() { result <- s.probe(probing, cur) })
+	}
+	health := time.NewTimer(s.opts.HealthInterval)
+	defer health.Stop()
+	settled := time.NewTimer(s.opts.Settled)
+	defer settled.Stop()
+	idle := time.NewTicker(s.idleTick())
+	defer idle.Stop()
+	running, strikes := false, 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-cur.Done():
+			cur.Kill(0) // what go-plugin still holds
+			s.fault(sdk.Errorf(sdk.Unavailable, "it ended unexpectedly: %s", cur.Exit()))
+			return
+		case <-settled.C:
+			s.mu.Lock()
+			s.streak, s.faults = 0, nil
+			s.mu.Unlock()
+		case <-idle.C:
+			if s.opts.IdleTimeout > 0 && cur.idleFor(s.opts.Clock()) >= s.opts.IdleTimeout && s.stopIdle(cur) {
+				return
+			}
+		case <-cur.suspect:
+			if !running {
+				health.Reset(0)
+			}
+		case <-health.C:
+			running = true
+			probe()
+		case err := <-result:
+			running = false
+			if err == nil {
+				strikes = 0
+				health.Reset(s.opts.HealthInterval)
+				break
+			}
+			if strikes++; strikes >= s.opts.HealthStrikes {
+				cur.Kill(0)
+				s.fault(sdk.Errorf(sdk.Unavailable, "it did not answer %d health checks", strikes))
+				return
+			}
+			s.log.Warn("adapter did not answer a health check", "strikes", strikes, "err", err)
+			health.Reset(retryProbe)
+		case <-s.kick:
+			if s.renew(ctx, cur) {
+				return
+			}
+		}
+	}
+}
+
+// idleTick is how often to look for idleness: often enough to be near it.
+func (s *supervisor) idleTick() time.Duration {
+	if s.opts.IdleTimeout <= 0 {
+		return time.Hour
+	}
+	return max(s.opts.IdleTimeout/4, time.Millisecond)
+}
+
+func (s *supervisor) probe(ctx context.Context, cur *session) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.HealthTimeout)
+	defer cancel()
+	return cur.Healthy(ctx)
+}
+
+// stopIdle stops the session unless a call came in at the last moment.
+func (s *supervisor) stopIdle(cur *session) bool {
+	s.mu.Lock()
+	if s.wanted > 0 || cur.idleFor(s.opts.Clock()) < s.opts.IdleTimeout {
+		s.mu.Unlock()
+		return false
+	}
+	s.cur = nil
+	s.enter(PhaseDraining, "nobody uses it", "")
+	s.mu.Unlock()
+	cur.drain(s.opts, s.impatient)
+	s.mu.Lock()
+	s.st.PID = 0
+	s.enter(PhaseStopped, "nobody uses it", "")
+	s.mu.Unlock()
+	return true
+}
+
+// renew replaces the session when that was ordered or the instance has changed:
+// the new process is ready before the old one stops. It reports whether the
+// current session is another one now.
+func (s *supervisor) renew(ctx context.Context, cur *session) bool {
+	s.mu.Lock()
+	ordered, stale := len(s.orders) > 0, s.stale
+	s.stale = false
+	s.mu.Unlock()
+	if !ordered && !stale {
+		return false
+	}
+	if stale && !ordered && cur.idleFor(s.opts.Clock()) > 0 && s.opts.IdleTimeout > 0 {
+		// Nobody would notice the difference: the next call starts it.
+		s.retire(PhaseStopped, "its settings or its program changed")
+		return true
+	}
+	next, err := s.launch(ctx)
+	if err != nil && ctx.Err() != nil {
+		return false
+	}
+	switch {
+	case err == nil:
+		s.install(next)
+		s.drain(cur)
+	case stale:
+		// What it ran with is not wanted any more, so the old one can't stay.
+		s.fault(err)
+		s.drain(cur)
+	default:
+		s.log.Error("adapter could not be restarted, the old process goes on", "err", err)
+	}
+	if err != nil {
+		err = s.errorOf(err)
+	}
+	s.answer(err)
+	return err == nil || stale
+}

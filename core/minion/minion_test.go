@@ -155,6 +155,7 @@ func TestOurLorryGetsItsAccessAndGivesItsReport(t *testing.T) {
 test "$1 $3 $4 $5 $6" = "--working-area --access-fd 3 --report-fd 4" || exit 9
 cat <&3 >"$2/request"
 cp "$7" "$2/spec"
+exec 2>&1
 stat -c %a "$7" "$(dirname "$7")"
 echo "cloning with s3cret" >&2
 echo '{"path":"up/foo","exit":0,"digest":"d1","head":"refs/heads/main","disk_usage":4096,"refs":[{"ref":"refs/heads/main","status":"new"}]}' >&4

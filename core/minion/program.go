@@ -1,0 +1,183 @@
+package minion
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/settings"
+	"github.com/lorry-controller/lorry-controller/core/telemetry"
+)
+
+// Exit codes of lorry-minion.
+const (
+	exitOK    = 0
+	exitError = 1 // told on standard error
+	exitUsage = 2 // a mistake on the command line
+)
+
+const program = "lorry-minion"
+
+// Main is lorry-minion: it works until it gets SIGINT or SIGTERM and gives the
+// exit code. A second signal ends it at once.
+func Main(args []string, version string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	err := start(ctx, args, os.Environ(), version, stdout, stderr)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "ERROR: %v\n", err)
+	var known *core.Error
+	if errors.As(err, &known) && known.Hint != "" {
+		fmt.Fprintf(stderr, "  %s\n", known.Hint)
+	}
+	var usage *settings.UsageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitError
+}
+
+// Table lists the settings of lorry-minion: every one that the original's
+// lorry-controller-minion had, and this program's own.
+func Table(version string) settings.Table {
+	return settings.Table{
+		Program: program, ConfigName: "lorry-controller-minion", Version: version,
+		Summary: "Asks a controller for jobs, runs lorry for each, and reports.",
+		Options: []settings.Option{
+			{Name: "controller", Metavar: "URL", Doc: "The controller's URL. Default: what webapp-host and webapp-port say.", Check: checkURL},
+			{Name: "webapp-host", Default: "localhost", Metavar: "HOST", Doc: "The controller's host, when there is no --controller."},
+			{Name: "webapp-port", Kind: settings.Int, Default: "12765", Metavar: "PORT", Doc: "The controller's port."},
+			{Name: "webapp-timeout", Kind: settings.Duration, Default: "5m", Metavar: "SECONDS", Doc: "Wait so long for an answer, beyond the time that a request waits for a job."},
+			{Name: "token", Secret: true, Metavar: "TOKEN", Doc: "Show this token to the controller."},
+			{Name: "name", Metavar: "NAME", Doc: "The name that the controller shows. Default: the machine's."},
+			{Name: "jobs", Kind: settings.Int, Default: "1", Metavar: "N", Doc: "Run N jobs at once."},
+			{Name: "wait", Kind: settings.Duration, Default: "30", Metavar: "SECONDS", Doc: "Let one request wait so long for a job, at most 60."},
+			{Name: "sleep", Kind: settings.Duration, Default: "0", Metavar: "SECONDS", Doc: "The pause when there is no job and the controller does not wait for one; 0 picks 30 to 60 once."},
+			{Name: "lorry-cmd", Metavar: "CMD", Doc: "The program that runs a job: its name in PATH, or its path. Default: lorry beside this program, else in PATH. One that is not ours gets the name of a specification file."},
+			{Name: "lorry-working-area", Default: "/home/lorry/working-area", Metavar: "DIR", Doc: "The directory that lorry works in; one minion has it at a time."},
+			{Name: "proxy-config", Default: "proxy.conf", Metavar: "FILE", Doc: "A JSON file with hostname, port, username and password of the HTTP proxy to the controller."},
+		},
+	}
+}
+
+func checkURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return errors.New("must be a URL such as http://controller.example.com:12765")
+	}
+	if u.User != nil {
+		return errors.New("must hold no credential; use token-file")
+	}
+	return nil
+}
+
+// start reads the settings and works until ctx ends.
+func start(ctx context.Context, args, env []string, version string, stdout, stderr io.Writer) error {
+	values, err := Table(version).Parse(args, env)
+	if err != nil {
+		return err
+	}
+	if done, err := values.Inform(stdout); done || err != nil {
+		return err
+	}
+	if len(values.Args) > 0 {
+		return &settings.UsageError{Program: program, Problem: fmt.Sprintf("argument %q is not understood", values.Args[0])}
+	}
+	proxy, err := proxyOf(values)
+	if err != nil {
+		return err
+	}
+	log, err := telemetry.NewLogger(telemetry.Options{
+		Program: program, Log: values.Log(), Stderr: stderr, Redactor: telemetry.NewRedactor(values.Secrets()...),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	for _, warning := range values.Warnings {
+		log.Warn("setting is not as it should be", "warning", warning)
+	}
+	options := optionsOf(values, version)
+	options.Log = log
+	if proxy != nil {
+		transport := &http.Transport{Proxy: http.ProxyURL(proxy), IdleConnTimeout: time.Minute}
+		defer transport.CloseIdleConnections()
+		options.HTTP = &http.Client{Transport: transport}
+	}
+	return Run(ctx, options)
+}
+
+func optionsOf(v *settings.Values, version string) Options {
+	controller := v.String("controller")
+	if controller == "" {
+		controller = "http://" + net.JoinHostPort(v.String("webapp-host"), v.String("webapp-port"))
+	}
+	return Options{
+		Controller: controller, Token: v.Secret("token"), Name: v.String("name"), Build: version,
+		Jobs: v.Int("jobs"), LorryCmd: v.String("lorry-cmd"), WorkingArea: v.String("lorry-working-area"),
+		Sleep: v.Duration("sleep"), Wait: v.Duration("wait"), Timeout: v.Duration("webapp-timeout"),
+		Rand: rand.Float64,
+	}
+}
+
+// proxyOf reads the proxy to the controller; nil when the default file is not
+// there.
+func proxyOf(v *settings.Values) (*url.URL, error) {
+	file := v.String("proxy-config")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && !v.IsSet("proxy-config") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: proxy can't be read: %w", v.Source("proxy-config"), err)
+	}
+	var proxy struct {
+		Hostname string          `json:"hostname"`
+		Port     json.RawMessage `json:"port"` // the original's files have a number or a text
+		Username string          `json:"username"`
+		Password string          `json:"password"`
+	}
+	if err := json.Unmarshal(text, &proxy); err != nil {
+		return nil, fmt.Errorf("%s: %s is not valid JSON: %w", v.Source("proxy-config"), file, err)
+	}
+	port, err := portOf(proxy.Port)
+	if err != nil || proxy.Hostname == "" {
+		return nil, core.Errorf(core.KindInvalid, "%s needs \"hostname\" and a \"port\" from 1 to 65535", file)
+	}
+	u := &url.URL{Scheme: "http", Host: net.JoinHostPort(proxy.Hostname, port)}
+	if proxy.Username != "" {
+		u.User = url.UserPassword(proxy.Username, proxy.Password)
+	}
+	return u, nil
+}
+
+func portOf(raw json.RawMessage) (string, error) {
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		text = string(raw)
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return "", fmt.Errorf("port %q is no number", text)
+	}
+	return strconv.FormatUint(n, 10), nil
+}

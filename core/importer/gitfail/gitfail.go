@@ -1,0 +1,154 @@
+// Package gitfail says why a call of git failed, in the words of a job's
+// failure: a kind, one line of cause, and what to do about it. It reads what
+// git and ssh write to standard error in the C locale.
+//
+// It must not run anything, and a cause or hint of its never holds a
+// credential: it only passes on text that was cleaned before.
+package gitfail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+)
+
+// Place is the repository that a call was about.
+type Place string
+
+// The places where something can fail.
+const (
+	Upstream   Place = "upstream"
+	Downstream Place = "downstream"
+	Local      Place = "working area"
+)
+
+// Error is a failure with its kind. It is what every part of an import
+// returns, so that the kind is decided where the facts are.
+type Error struct {
+	core.Failure
+	Place Place
+	// RetryAfter is how long the host asked to be left alone, or 0.
+	RetryAfter time.Duration
+	Err        error
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Cause }
+
+// Unwrap gives the cause, or nil.
+func (e *Error) Unwrap() error { return e.Err }
+
+// New makes an Error.
+func New(kind core.FailureKind, place Place, hint, format string, args ...any) *Error {
+	return &Error{Failure: core.Failure{Kind: kind, Cause: fmt.Sprintf(format, args...), Hint: hint}, Place: place}
+}
+
+// Stopped classifies the end of a context: FailTimeout, FailKilled, or nil
+// when err is no such end.
+func Stopped(err error) *Error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Failure: core.Failure{
+			Kind: core.FailTimeout, Cause: "the job ran longer than it may",
+			Hint: "raise lorry-timeout for this Lorry if the repository is large",
+		}, Err: err}
+	case errors.Is(err, context.Canceled), errors.Is(err, ErrStopped):
+		return &Error{Failure: core.Failure{Kind: core.FailKilled, Cause: "the job was stopped"}, Err: err}
+	}
+	return nil
+}
+
+// ErrStopped is the cause to end a context with when a signal or an admin
+// stops the job.
+var ErrStopped = errors.New("stopped")
+
+// From classifies any error of a step that dealt with the given place.
+func From(err error, place Place) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	if stopped := Stopped(err); stopped != nil {
+		stopped.Place = place
+		return stopped
+	}
+	if errors.Is(err, childproc.ErrNotInstalled) {
+		return &Error{
+			Failure: core.Failure{Kind: core.FailTool, Cause: err.Error(), Hint: "install it where the minion runs"},
+			Place:   place, Err: err,
+		}
+	}
+	var exit *childproc.ExitError
+	if !errors.As(err, &exit) {
+		kind := core.FailOther
+		if r, _ := match(err.Error(), place); r != nil && r.kind == core.FailDisk {
+			kind = core.FailDisk
+		}
+		return finish(kind, place, string(place)+": "+err.Error(), err)
+	}
+	if r, line := match(exit.Stderr, place); r != nil {
+		e := finish(r.kind, place, string(place)+": "+clean(line), err)
+		if r.hint != "" {
+			e.Hint = r.hint
+		}
+		return e
+	}
+	if exit.Signal != 0 {
+		e := finish(core.FailTool, place, exit.Error(), err)
+		e.Hint = "the machine may have run out of memory; see its system log"
+		return e
+	}
+	return finish(core.FailOther, place, string(place)+": "+clean(best(exit)), err)
+}
+
+func finish(kind core.FailureKind, place Place, cause string, err error) *Error {
+	return &Error{Failure: core.Failure{Kind: kind, Cause: cause, Hint: Hint(kind, place)}, Place: place, Err: err}
+}
+
+// best is the line of standard error that says most: the first that git calls
+// fatal or an error, else the last.
+func best(exit *childproc.ExitError) string {
+	for _, prefix := range []string{"fatal:", "error:", "remote: fatal", "remote: error", "remote:"} {
+		for line := range strings.SplitSeq(exit.Stderr, "\n") {
+			if strings.HasPrefix(strings.ToLower(line), prefix) {
+				return line
+			}
+		}
+	}
+	return exit.Error()
+}
+
+func clean(line string) string {
+	line = strings.TrimSpace(line)
+	for _, prefix := range []string{"remote: ", "fatal: ", "error: ", "ERROR: "} {
+		line = strings.TrimSpace(strings.TrimPrefix(line, prefix))
+	}
+	if len(line) > 500 {
+		line = strings.ToValidUTF8(line[:500], "") + " …"
+	}
+	return line
+}
+
+// match finds the first rule that fits a line of the text, and the line.
+func match(text string, place Place) (*rule, string) {
+	lines := strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' })
+	for _, r := range rules() {
+		if r.place != "" && r.place != place {
+			continue
+		}
+		for _, line := range lines {
+			lower := strings.ToLower(line)
+			for _, p := range r.patterns {
+				if strings.Contains(lower, p) {
+					return &r, line
+				}
+			}
+		}
+	}
+	return nil, ""
+}

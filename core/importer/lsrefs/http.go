@@ -1,0 +1,291 @@
+package lsrefs
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+)
+
+// maxAnswer bounds one answer, in bytes: some millions of refs.
+const maxAnswer = 512 << 20
+
+const (
+	advertisement = "application/x-git-upload-pack-advertisement"
+	result        = "application/x-git-upload-pack-result"
+)
+
+// errNotSmart says that the server seems to offer plain files (dumb HTTP).
+var errNotSmart = errors.New("the server does not speak smart HTTP")
+
+// overHTTP lists the refs with the given prefixes in process.
+func (r *Reader) overHTTP(ctx context.Context, a core.Access, prefixes []string) (Listing, error) {
+	base := strings.TrimSuffix(a.URL, "/")
+	resp, err := r.do(ctx, a, http.MethodGet, base+"/info/refs?service=git-upload-pack", "")
+	if err != nil {
+		return Listing{}, err
+	}
+	defer drain(resp)
+	if err := checkType(resp, advertisement); err != nil {
+		return Listing{}, err
+	}
+	in := bufio.NewReader(io.LimitReader(resp.Body, maxAnswer))
+	first, err := firstLine(in)
+	if err != nil {
+		return Listing{}, notGit(err)
+	}
+	if first != "version 2" {
+		return listV0(in, first)
+	}
+	caps := ""
+	for {
+		line, kind, err := readPkt(in)
+		if err != nil || kind != pktData {
+			break
+		}
+		if format, ok := strings.CutPrefix(line, "object-format="); ok && format != "sha1" {
+			caps = pkt("object-format=" + format)
+		}
+	}
+	return r.lsRefs(ctx, a, base, caps, prefixes)
+}
+
+// firstLine gives the first line behind the announcement of the service.
+func firstLine(in *bufio.Reader) (string, error) {
+	line, kind, err := readPkt(in)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(line, "# service=") {
+		if line, kind, err = readPkt(in); err == nil && kind == pktFlush {
+			line, kind, err = readPkt(in)
+		}
+	}
+	if err == nil && kind == pktData && strings.HasPrefix(line, "ERR ") {
+		return "", fmt.Errorf("the server says: %.200q", line[4:])
+	}
+	return line, err
+}
+
+// listV0 reads the old advertisement: every ref there is.
+func listV0(in *bufio.Reader, line string) (Listing, error) {
+	var l Listing
+	line, caps, _ := strings.Cut(line, "\x00")
+	for c := range strings.FieldsSeq(caps) {
+		if target, ok := strings.CutPrefix(c, "symref=HEAD:"); ok {
+			l.Head = target
+		}
+	}
+	for kind := pktData; kind == pktData; {
+		if object, name, ok := strings.Cut(line, " "); ok {
+			if err := l.add(object, name); err != nil {
+				return Listing{}, notGit(err)
+			}
+		} else if line != "" && !strings.HasPrefix(line, "shallow") && line != "version 1" {
+			return Listing{}, notGit(errPkt)
+		}
+		var err error
+		if line, kind, err = readPkt(in); err != nil {
+			return Listing{}, notGit(err)
+		}
+	}
+	l.dropUnbornHead()
+	l.sort()
+	return l, nil
+}
+
+// lsRefs asks a server that speaks version 2 of the protocol.
+func (r *Reader) lsRefs(ctx context.Context, a core.Access, base, caps string, prefixes []string) (Listing, error) {
+	var body strings.Builder
+	body.WriteString(pkt("command=ls-refs\n") + pkt("agent=git/lorry") + caps + "0001" + pkt("symrefs\n"))
+	if len(prefixes) > 0 {
+		body.WriteString(pkt("ref-prefix HEAD\n"))
+	}
+	for _, p := range prefixes {
+		body.WriteString(pkt("ref-prefix " + p + "\n"))
+	}
+	body.WriteString("0000")
+	resp, err := r.do(ctx, a, http.MethodPost, base+"/git-upload-pack", body.String())
+	if err != nil {
+		return Listing{}, err
+	}
+	defer drain(resp)
+	if err := checkType(resp, result); err != nil {
+		return Listing{}, err
+	}
+	var l Listing
+	in := bufio.NewReader(io.LimitReader(resp.Body, maxAnswer))
+	for {
+		line, kind, err := readPkt(in)
+		if err != nil {
+			return Listing{}, notGit(err)
+		}
+		if kind != pktData {
+			break
+		}
+		if message, ok := strings.CutPrefix(line, "ERR "); ok {
+			return Listing{}, notGit(fmt.Errorf("the server says: %.200q", message))
+		}
+		words := strings.Split(line, " ")
+		if len(words) < 2 {
+			return Listing{}, notGit(errPkt)
+		}
+		for _, attr := range words[2:] {
+			if target, ok := strings.CutPrefix(attr, "symref-target:"); ok && words[1] == "HEAD" {
+				l.Head = target
+			}
+		}
+		if err := l.add(words[0], words[1]); err != nil {
+			return Listing{}, notGit(err)
+		}
+	}
+	l.dropUnbornHead()
+	l.sort()
+	return l, nil
+}
+
+// dropUnbornHead keeps to what git ls-remote tells: HEAD only when it exists.
+func (l *Listing) dropUnbornHead() {
+	for _, r := range l.Refs {
+		if r.Name == l.Head {
+			return
+		}
+	}
+	l.Head = ""
+}
+
+func (r *Reader) do(ctx context.Context, a core.Access, method, address, body string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: the url cannot be used")
+	}
+	req.Header.Set("User-Agent", "git/lorry")
+	req.Header.Set("Git-Protocol", "version=2")
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
+		req.Header.Set("Accept", result)
+	}
+	if !a.Secret.Empty() {
+		user := a.Username
+		if user == "" {
+			user = "git"
+		}
+		req.SetBasicAuth(user, a.Secret.Reveal())
+	}
+	client := r.verified
+	if a.SkipCertificates {
+		client = r.unverified
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, connectionError(ctx, err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	drain(resp)
+	return nil, statusError(resp)
+}
+
+func drain(resp *http.Response) {
+	// What is left of a short answer is read, so that the connection is kept.
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	_ = resp.Body.Close()
+}
+
+func checkType(resp *http.Response, want string) error {
+	got, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	switch got = strings.ToLower(strings.TrimSpace(got)); got {
+	case want:
+		return nil
+	case "text/plain", "application/octet-stream", "":
+		return errNotSmart
+	}
+	return gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream),
+		"upstream: the answer is of the type %q, not that of a git repository", got)
+}
+
+func notGit(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return gitfail.New(core.FailNetwork, gitfail.Upstream, gitfail.Hint(core.FailNetwork, gitfail.Upstream), "upstream: %v", err)
+	}
+	if stopped := gitfail.Stopped(err); stopped != nil {
+		return stopped
+	}
+	return gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream), "upstream: %v", err)
+}
+
+func statusError(resp *http.Response) error {
+	kind, hint := core.FailNetwork, ""
+	cause := fmt.Sprintf("upstream: the server answered %q", resp.Status)
+	switch code := resp.StatusCode; {
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
+		kind = core.FailAuth
+	case code == http.StatusNotFound, code == http.StatusGone:
+		kind = core.FailGone
+	case code == http.StatusTooManyRequests:
+		kind = core.FailRateLimited
+	case code >= 300 && code < 400:
+		kind, hint = core.FailGone, "put the new address into the specification"
+		cause = fmt.Sprintf("upstream: the repository has moved to %s", target(resp))
+	case code >= 400 && code < 500:
+		kind = core.FailNotGit
+	}
+	e := gitfail.New(kind, gitfail.Upstream, hint, "%s", cause)
+	if hint == "" {
+		e.Hint = gitfail.Hint(kind, gitfail.Upstream)
+	}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return e
+}
+
+// target is where a redirect leads, without what could be a credential.
+func target(resp *http.Response) string {
+	u, err := resp.Location()
+	if err != nil {
+		return "an unnamed address"
+	}
+	path := strings.TrimSuffix(u.EscapedPath(), "/info/refs")
+	return u.Scheme + "://" + u.Host + path
+}
+
+func connectionError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		if stopped := gitfail.Stopped(context.Cause(ctx)); stopped != nil {
+			return stopped
+		}
+	}
+	// The error of the client quotes the URL: take what is below it.
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	kind := core.FailNetwork
+	var (
+		verify  *tls.CertificateVerificationError
+		record  tls.RecordHeaderError
+		alert   tls.AlertError
+		unknown x509.UnknownAuthorityError
+		op      *net.OpError
+	)
+	if errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &unknown) {
+		kind = core.FailTLS
+	} else if errors.As(err, &op) && op.Op == "remote error" {
+		kind = core.FailTLS
+	}
+	return gitfail.New(kind, gitfail.Upstream, gitfail.Hint(kind, gitfail.Upstream), "upstream: %v", err)
+}

@@ -1,0 +1,115 @@
+// Package lsrefs reads what branches and tags a git repository has without
+// fetching anything: over smart HTTP in this very process, otherwise by
+// git ls-remote. A minion uses it to see that nothing has changed, the
+// importer before it fetches; both get the same digest.
+//
+// It must not keep anything between two listings but idle connections.
+package lsrefs
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"unicode"
+)
+
+// Ref is a name and the object that it points to.
+type Ref struct{ Name, Object string }
+
+// Listing is what a repository has: its refs by name, without HEAD and without
+// what tags are peeled to.
+type Listing struct {
+	Refs []Ref
+	// Head is the full name of the branch that HEAD names, or "" when it names
+	// none that exists.
+	Head string
+}
+
+// Select gives the refs whose names are kept, and the same Head.
+func (l Listing) Select(keep func(name string) bool) Listing {
+	out := Listing{Head: l.Head}
+	for _, r := range l.Refs {
+		if keep(r.Name) {
+			out.Refs = append(out.Refs, r)
+		}
+	}
+	return out
+}
+
+// Map gives the refs as a map from name to object.
+func (l Listing) Map() map[string]string {
+	m := make(map[string]string, len(l.Refs))
+	for _, r := range l.Refs {
+		m[r.Name] = r.Object
+	}
+	return m
+}
+
+// Digest is a short text that changes when any ref or HEAD changes. The
+// policy, any text, is part of it: another way of mirroring the same refs
+// gives another digest.
+func (l Listing) Digest(policy string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "policy %q\n", policy)
+	for _, r := range l.Refs {
+		fmt.Fprintf(h, "%s %s\n", r.Object, r.Name)
+	}
+	fmt.Fprintf(h, "HEAD %s\n", l.Head)
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+func (l *Listing) sort() {
+	sort.Slice(l.Refs, func(i, j int) bool { return l.Refs[i].Name < l.Refs[j].Name })
+}
+
+// add takes one advertised ref in. Peeled tags and pseudo-refs are left out.
+func (l *Listing) add(object, name string) error {
+	if name == "HEAD" || strings.HasSuffix(name, "^{}") || !strings.HasPrefix(name, "refs/") {
+		return nil
+	}
+	if !validObject(object) || strings.ContainsFunc(name, func(c rune) bool { return c == ' ' || unicode.IsControl(c) }) {
+		return fmt.Errorf("%q is no ref", name)
+	}
+	l.Refs = append(l.Refs, Ref{name, object})
+	return nil
+}
+
+func validObject(s string) bool {
+	if len(s) != 40 && len(s) != 64 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseLsRemote reads the output of git ls-remote --symref.
+func ParseLsRemote(r io.Reader) (Listing, error) {
+	var l Listing
+	in := bufio.NewScanner(r)
+	in.Buffer(make([]byte, 0, 4096), 1<<20)
+	for in.Scan() {
+		left, name, ok := strings.Cut(in.Text(), "\t")
+		if !ok {
+			return Listing{}, fmt.Errorf("%q is no line of ls-remote", in.Text())
+		}
+		if target, symref := strings.CutPrefix(left, "ref: "); symref {
+			if name == "HEAD" {
+				l.Head = target
+			}
+			continue
+		}
+		if err := l.add(left, name); err != nil {
+			return Listing{}, err
+		}
+	}
+	l.sort()
+	return l, in.Err()
+}

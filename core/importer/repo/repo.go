@@ -1,0 +1,202 @@
+// Package repo works on one bare repository on disk: its refs, what a dead run
+// left in it, its health and its packing. Whoever uses it holds the lock of
+// the directory that the repository lies in.
+//
+// It must not talk to another repository.
+package repo
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+)
+
+// Repo is a bare repository.
+type Repo struct {
+	Dir string
+	Git *childproc.Git
+	// Files are inherited by every child, so that the lock that they hold
+	// lasts until the last of them has ended.
+	Files []*os.File
+}
+
+// Call makes a call of git in the repository.
+func (r *Repo) Call(args ...string) childproc.GitCall {
+	return childproc.GitCall{GitDir: r.Dir, Args: args, ExtraFiles: r.Files}
+}
+
+// Exists reports whether there is anything at the place.
+func (r *Repo) Exists() bool {
+	_, err := os.Lstat(r.Dir)
+	return err == nil
+}
+
+// Create makes the repository, empty.
+func (r *Repo) Create(ctx context.Context) error {
+	return r.Git.Run(ctx, childproc.GitCall{
+		Args: []string{"init", "-q", "--bare", "--template=", "--", r.Dir}, ExtraFiles: r.Files,
+	})
+}
+
+// Refs gives the refs below the given prefixes ("refs/heads/"), or all.
+func (r *Repo) Refs(ctx context.Context, prefixes ...string) (map[string]string, error) {
+	out, err := r.Git.Output(ctx, r.Call(append([]string{"for-each-ref", "--format=%(objectname) %(refname)"}, prefixes...)...))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the refs: %w", err)
+	}
+	refs := make(map[string]string)
+	for line := range strings.Lines(out) {
+		if object, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " "); ok {
+			refs[name] = object
+		}
+	}
+	return refs, nil
+}
+
+// Head is the full name that HEAD holds, or "".
+func (r *Repo) Head() string {
+	text, err := os.ReadFile(filepath.Join(r.Dir, "HEAD"))
+	if err != nil {
+		return ""
+	}
+	name, _ := strings.CutPrefix(strings.TrimSpace(string(text)), "ref: ")
+	if !strings.HasPrefix(name, "refs/") {
+		return ""
+	}
+	return name
+}
+
+// SetHead makes HEAD name a branch, which need not exist.
+func (r *Repo) SetHead(ctx context.Context, name string) error {
+	if r.Head() == name {
+		return nil
+	}
+	return r.Git.Run(ctx, r.Call("symbolic-ref", "HEAD", name))
+}
+
+// Change is one change of a ref; New "" deletes it.
+type Change struct{ Ref, New string }
+
+// Apply makes the changes in one transaction.
+func (r *Repo) Apply(ctx context.Context, changes []Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	var in strings.Builder
+	for _, c := range changes {
+		if c.New == "" {
+			fmt.Fprintf(&in, "delete %s\x00\x00", c.Ref)
+		} else {
+			fmt.Fprintf(&in, "update %s\x00%s\x00\x00", c.Ref, c.New)
+		}
+	}
+	call := r.Call("update-ref", "--stdin", "-z", "--no-deref")
+	call.Stdin = strings.NewReader(in.String())
+	if err := r.Git.Run(ctx, call); err != nil {
+		return fmt.Errorf("cannot change %d refs: %w", len(changes), err)
+	}
+	return nil
+}
+
+// Restore makes the refs below the given prefixes what they were, in two
+// transactions: a name may stand in another's way.
+func (r *Repo) Restore(ctx context.Context, want map[string]string, prefixes ...string) error {
+	have, err := r.Refs(ctx, prefixes...)
+	if err != nil {
+		return err
+	}
+	if err := r.Apply(ctx, deletions(have, want)); err != nil {
+		return err
+	}
+	var put []Change
+	for name, object := range want {
+		if have[name] != object {
+			put = append(put, Change{name, object})
+		}
+	}
+	sortChanges(put)
+	return r.Apply(ctx, put)
+}
+
+// deletions removes what is not wanted.
+func deletions(have, want map[string]string) []Change {
+	var list []Change
+	for name := range have {
+		if want[name] == "" {
+			list = append(list, Change{Ref: name})
+		}
+	}
+	sortChanges(list)
+	return list
+}
+
+func sortChanges(list []Change) {
+	sort.Slice(list, func(i, j int) bool { return list[i].Ref < list[j].Ref })
+}
+
+// Lost gives those of the given objects that no ref leads to any more. Objects
+// that are no commits count as lost.
+func (r *Repo) Lost(ctx context.Context, objects []string) (map[string]bool, error) {
+	if len(objects) == 0 {
+		return nil, nil
+	}
+	commits, lost, err := r.sortOut(ctx, objects)
+	if err != nil || len(commits) == 0 {
+		return lost, err
+	}
+	call := r.Call("rev-list", "--stdin")
+	call.Stdin = strings.NewReader(strings.Join(commits, "\n") + "\n--not\n--branches\n--tags\n")
+	out, err := r.Git.Output(ctx, call)
+	if err != nil {
+		return nil, fmt.Errorf("cannot compare histories: %w", err)
+	}
+	gone := make(map[string]bool)
+	for line := range strings.Lines(out) {
+		gone[strings.TrimSpace(line)] = true
+	}
+	for _, c := range commits {
+		if gone[c] {
+			lost[c] = true
+		}
+	}
+	return lost, nil
+}
+
+// sortOut separates commits from other objects; what is missing is in neither.
+func (r *Repo) sortOut(ctx context.Context, objects []string) (commits []string, others map[string]bool, err error) {
+	call := r.Call("cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
+	call.Stdin = strings.NewReader(strings.Join(objects, "\n") + "\n")
+	out, err := r.Git.Output(ctx, call)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot look up old tips: %w", err)
+	}
+	others = make(map[string]bool)
+	for line := range strings.Lines(out) {
+		switch object, kind, _ := strings.Cut(strings.TrimSpace(line), " "); kind {
+		case "commit":
+			commits = append(commits, object)
+		case "tag", "tree", "blob":
+			others[object] = true
+		}
+	}
+	return commits, others, nil
+}
+
+// Check runs git fsck: whether every object that a ref leads to is there, or
+// with full also whether each is whole.
+func (r *Repo) Check(ctx context.Context, full bool) error {
+	args := []string{"fsck", "--no-dangling", "--no-progress"}
+	if !full {
+		args = append(args, "--connectivity-only")
+	}
+	if err := r.Git.Run(ctx, r.Call(args...)); err != nil {
+		return core.Errorf(core.KindInternal, "the repository is damaged: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package confgit
+
+import (
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+)
+
+// ConfFile is the file that CONFGIT must have.
+const ConfFile = "lorry-controller.conf"
+
+// Config is what CONFGIT says at one commit. It holds credentials and so is
+// kept in memory only.
+type Config struct {
+	// Commit is the commit that was read, or "files:DIGEST" for a directory.
+	Commit string
+	// Lorries come from .lorry files, in the order of their paths.
+	Lorries []core.Lorry
+	// Hosts are in the order of the file, which decides who wins a path.
+	Hosts []core.Host
+	// Secrets are the credentials of Hosts, by name.
+	Secrets map[string]HostSecrets
+	// Access has the fetch access of those Lorries whose URL had a credential,
+	// or whose certificates are not to be checked, by path.
+	Access map[string]core.Access
+	Proxy  Proxy
+	// Kept names the sections that are broken in whole or in part: none of
+	// the Lorries that they gave before may be removed.
+	Kept []string
+	// KeepAll is set when a broken section could not even be identified; no
+	// Lorry at all may be removed then.
+	KeepAll  bool
+	Problems []core.Problem
+}
+
+// HostSecrets are the credentials of an Upstream Host.
+type HostSecrets struct {
+	Username string      // of auth
+	Password core.Secret // of auth
+	Token    core.Secret // private-token
+	// Settings are those further keys of the section that hold a credential
+	// by their name (…token, …password, …secret).
+	Settings map[string]core.Secret
+}
+
+// Proxy is the HTTP proxy that proxy.conf names. Hostname "" means none.
+type Proxy struct {
+	Hostname string
+	Port     int
+	Username string
+	Password core.Secret
+}
+
+// LorriesSection names the section of .lorry files with a prefix.
+func LorriesSection(prefix string) string { return "lorries:" + prefix }
+
+// HostSection names the section of an Upstream Host.
+func HostSection(name string) string { return "host:" + name }
+
+// HostOfSection gives the host's name for a section made by HostSection.
+func HostOfSection(section string) (string, bool) { return strings.CutPrefix(section, "host:") }
+
+// AllSecrets gives every credential of the Config, for redaction.
+func (c *Config) AllSecrets() []core.Secret {
+	all := []core.Secret{c.Proxy.Password}
+	for _, s := range c.Secrets {
+		all = append(all, s.Password, s.Token)
+		for _, secret := range s.Settings {
+			all = append(all, secret)
+		}
+	}
+	for _, a := range c.Access {
+		all = append(all, a.Secret)
+	}
+	return all
+}
+
+// BrokenError says that a file of CONFGIT is so broken that nothing of
+// CONFGIT could be used.
+type BrokenError struct{ Problem core.Problem }
+
+// Error implements error, as FILE:LINE: message.
+func (e *BrokenError) Error() string { return Describe(e.Problem) }
+
+// Describe writes a problem as one line: FILE:LINE: key: message.
+func Describe(p core.Problem) string {
+	text := p.File
+	if p.Line > 0 {
+		text += ":" + itoa(p.Line)
+	}
+	if text != "" {
+		text += ": "
+	}
+	if p.Key != "" {
+		text += p.Key + ": "
+	}
+	return text + p.Message
+}

@@ -1,0 +1,244 @@
+package confgit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+)
+
+// call is a call of git that goes to the remote CONFGIT.
+func (s *Source) call(dir string, args ...string) childproc.GitCall {
+	access := &core.Access{
+		URL: s.opts.URL, Username: s.opts.Username, Secret: s.opts.Password,
+		SkipCertificates: s.opts.SkipCertificates,
+	}
+	return childproc.GitCall{GitDir: dir, Args: args, Protocols: protocols(s.opts.URL), Access: access}
+}
+
+// protocols are what a URL needs. The URL is the admin's own setting, so paths
+// are allowed.
+func protocols(address string) []string {
+	u, err := url.Parse(address)
+	if err == nil {
+		switch u.Scheme {
+		case "https", "http", "git", "file":
+			return []string{u.Scheme}
+		case "ssh", "git+ssh", "ssh+git":
+			return []string{childproc.ProtoSSH}
+		}
+	}
+	if i := strings.IndexByte(address, ':'); i > 0 && !strings.Contains(address[:i], "/") {
+		return []string{childproc.ProtoSSH} // user@host:path
+	}
+	return []string{childproc.ProtoFile}
+}
+
+// fetch brings the branch of CONFGIT into the mirror and gives its commit.
+func (s *Source) fetch(ctx context.Context) (string, error) {
+	branch, commit, err := s.remote(ctx)
+	if err != nil {
+		return "", err
+	}
+	tree := gitTree{git: s.opts.Git, dir: s.opts.Mirror, commit: commit}
+	if tree.there(ctx) {
+		return commit, nil
+	}
+	err = s.fetchBranch(ctx, branch)
+	if err != nil && ctx.Err() == nil {
+		// The mirror is a copy: one that is broken or locked by a fetch that
+		// was killed is made anew.
+		s.log.Warn("making the mirror of CONFGIT anew", "mirror", s.opts.Mirror, "err", err)
+		if err = removeMirror(s.opts.Mirror); err == nil {
+			err = s.fetchBranch(ctx, branch)
+		}
+	}
+	if err != nil {
+		return "", s.unavailable("can't be fetched", err)
+	}
+	text, err := s.opts.Git.Output(ctx, childproc.GitCall{GitDir: s.opts.Mirror, Args: []string{"rev-parse", "--verify", "refs/heads/" + branch + "^{commit}"}})
+	if err != nil {
+		return "", s.unavailable("can't be fetched", err)
+	}
+	return strings.TrimSpace(text), nil
+}
+
+func (s *Source) unavailable(what string, err error) error {
+	return core.Errorf(core.KindUnavailable, "CONFGIT at %q %s: %w", s.opts.URL, what, err)
+}
+
+// remote asks for the branch to use and its commit.
+func (s *Source) remote(ctx context.Context) (branch, commit string, err error) {
+	text, err := s.opts.Git.Output(ctx, s.call("", "ls-remote", "--symref", "--", s.opts.URL, "HEAD", "refs/heads/*"))
+	if err != nil {
+		return "", "", s.unavailable("can't be read", err)
+	}
+	heads, names := map[string]string{}, []string{}
+	branch = s.opts.Branch
+	for line := range strings.Lines(text) {
+		first, ref, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		if target, symbolic := strings.CutPrefix(first, "ref: "); symbolic {
+			if branch == "" && ref == "HEAD" {
+				branch = strings.TrimPrefix(target, "refs/heads/")
+			}
+			continue
+		}
+		if name, isHead := strings.CutPrefix(ref, "refs/heads/"); isHead {
+			heads[name] = first
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "", "", core.Errorf(core.KindUnavailable, "CONFGIT at %q is empty: push a branch with %s to it", s.opts.URL, ConfFile)
+	}
+	if branch == "" && len(names) == 1 {
+		branch = names[0]
+	}
+	if commit = heads[branch]; commit != "" {
+		return branch, commit, nil
+	}
+	const most = 10
+	if len(names) > most {
+		names = append(names[:most], "…")
+	}
+	if branch == "" {
+		return "", "", core.Errorf(core.KindNotFound, "the HEAD of CONFGIT at %q names no branch; set confgit-branch to one of %s", s.opts.URL, strings.Join(names, ", "))
+	}
+	return "", "", core.Errorf(core.KindNotFound, "CONFGIT at %q has no branch %q; set confgit-branch to one of %s", s.opts.URL, branch, strings.Join(names, ", "))
+}
+
+func (s *Source) fetchBranch(ctx context.Context, branch string) error {
+	dir := s.opts.Mirror
+	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err != nil {
+		if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+			return err
+		}
+		if err := s.opts.Git.Run(ctx, childproc.GitCall{Args: []string{"init", "--quiet", "--bare", "--", absolutePath(dir)}}); err != nil {
+			return err
+		}
+	}
+	ref := "refs/heads/" + branch
+	return s.opts.Git.Run(ctx, s.call(absolutePath(dir), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+		"--", s.opts.URL, "+"+ref+":"+ref))
+}
+
+// removeMirror removes the mirror if it looks like one; somebody else's files
+// are never removed.
+func removeMirror(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, "objects")); err != nil {
+		return fmt.Errorf("%q is no mirror of CONFGIT: move it away, or choose another data directory", dir)
+	}
+	return os.RemoveAll(dir)
+}
+
+func absolutePath(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+// gitTree is a Tree that is a commit of the mirror. Files are read from git's
+// objects, so that no symbolic link of CONFGIT leads anywhere.
+type gitTree struct {
+	git    *childproc.Git
+	dir    string
+	commit string
+}
+
+func (t gitTree) run(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
+	return t.git.Output(ctx, childproc.GitCall{GitDir: absolutePath(t.dir), Args: args, Stdin: stdin})
+}
+
+// there reports whether the commit and all that it needs is in the mirror.
+func (t gitTree) there(ctx context.Context) bool {
+	if _, err := os.Stat(filepath.Join(t.dir, "HEAD")); err != nil {
+		return false
+	}
+	_, err := t.run(ctx, nil, "cat-file", "-e", t.commit+"^{tree}")
+	return err == nil
+}
+
+// List implements Tree.
+func (t gitTree) List(ctx context.Context) ([]string, error) {
+	text, err := t.run(ctx, nil, "ls-tree", "-r", "-z", "--full-tree", t.commit)
+	if err != nil {
+		return nil, core.Errorf(core.KindInternal, "the mirror of CONFGIT can't be read: %w", err)
+	}
+	var paths []string
+	for entry := range strings.SplitSeq(text, "\x00") {
+		facts, path, found := strings.Cut(entry, "\t")
+		if found && strings.HasPrefix(facts, "100") { // no links, no submodules
+			paths = append(paths, path)
+		}
+	}
+	return paths, nil
+}
+
+// Read implements Tree.
+func (t gitTree) Read(ctx context.Context, paths []string) (map[string][]byte, error) {
+	var asked []string
+	var stdin strings.Builder
+	for _, path := range paths {
+		if strings.ContainsAny(path, "\n\x00") {
+			continue // git could not be asked for it by line
+		}
+		asked = append(asked, path)
+		fmt.Fprintf(&stdin, "%s:%s\n", t.commit, path)
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	text, err := t.run(ctx, strings.NewReader(stdin.String()), "cat-file", "--batch")
+	if err == nil {
+		var contents map[string][]byte
+		if contents, err = readBatch(text, asked); err == nil {
+			return contents, nil
+		}
+	}
+	return nil, core.Errorf(core.KindInternal, "the mirror of CONFGIT can't be read: %w", err)
+}
+
+// readBatch takes the answer of git cat-file --batch apart.
+func readBatch(text string, asked []string) (map[string][]byte, error) {
+	contents := make(map[string][]byte, len(asked))
+	in := bufio.NewReader(strings.NewReader(text))
+	for _, path := range asked {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return nil, fmt.Errorf("git cat-file said too little: %w", err)
+		}
+		if strings.HasSuffix(line, " missing\n") {
+			continue
+		}
+		words := strings.Fields(line)
+		if len(words) != 3 {
+			return nil, fmt.Errorf("git cat-file said %q", line)
+		}
+		size, err := strconv.Atoi(words[2])
+		if err != nil || size < 0 {
+			return nil, fmt.Errorf("git cat-file said %q", line)
+		}
+		data := make([]byte, size+1)
+		if _, err := io.ReadFull(in, data); err != nil {
+			return nil, errors.New("git cat-file said too little")
+		}
+		if words[1] == "blob" {
+			contents[path] = data[:size]
+		}
+	}
+	return contents, nil
+}

@@ -1,0 +1,168 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/schedule"
+)
+
+const (
+	// claimMax bounds the jobs of one claim.
+	claimMax = 1000
+	// lookAhead is how many Lorries beyond those needed are looked at, for
+	// affinity and for limits per host.
+	lookAhead = 64
+)
+
+// Claim starts jobs for due Lorries and gives them to a minion; none due is an
+// empty answer. Every job comes with a lease and a fence. When ctx has ended
+// meanwhile the jobs are handed back.
+func (q *Queue) Claim(ctx context.Context, p ClaimParams) ([]Claimed, error) {
+	p.Max = min(max(p.Max, 1), claimMax)
+	rs, err := q.claims.do(ctx, []ClaimParams{p})
+	if err != nil {
+		return nil, err
+	}
+	claimed := rs[0]
+	if ctx.Err() != nil && len(claimed) > 0 {
+		back := make([]UpdateParams, len(claimed))
+		for i, c := range claimed {
+			back[i] = UpdateParams{Job: c.Job.ID, Fence: c.Job.Fence, Done: true, Returned: true, Output: "[the minion went away before it got the job]\n"}
+		}
+		_, err := q.Update(context.WithoutCancel(ctx), back)
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	return claimed, nil
+}
+
+// claimAll serves several claims in one transaction.
+func (q *Queue) claimAll(ctx context.Context, ps []ClaimParams) ([][]Claimed, error) {
+	gen := q.waiters.generation()
+	now := q.clock().UTC()
+	var out [][]Claimed
+	err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
+		c := claim{q: q, tx: tx, now: now, ps: ps, out: make([][]Claimed, len(ps))}
+		err := c.run(ctx)
+		out = c.out
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, got := range out {
+		if len(got) == 0 {
+			q.waiters.foundNothing(gen, now)
+			break
+		}
+	}
+	return out, nil
+}
+
+// claim is one transaction that serves several claims.
+type claim struct {
+	q    *Queue
+	tx   Tx
+	now  time.Time
+	ps   []ClaimParams
+	out  [][]Claimed
+	lim  schedule.Limits
+	load schedule.Load
+	held []string
+}
+
+func (c *claim) run(ctx context.Context) error {
+	g, err := c.tx.Gate(ctx)
+	if err != nil || !g.Running {
+		return err
+	}
+	c.lim = c.q.limits(g)
+	if c.lim.MaxJobs != nil || c.lim.PerHost > 0 {
+		byHost, err := c.tx.Load(ctx)
+		if err != nil {
+			return err
+		}
+		c.load = loadOf(byHost)
+	}
+	holds, err := c.tx.HostHolds(ctx, c.now)
+	if err != nil {
+		return err
+	}
+	c.held = slices.Sorted(maps.Keys(holds))
+	// A further round is only needed when hosts became full in the last one.
+	for more := true; more && err == nil; {
+		more, err = c.round(ctx)
+	}
+	return err
+}
+
+// wanted is how many jobs are still asked for and allowed.
+func (c *claim) wanted() int {
+	n := 0
+	for i, p := range c.ps {
+		n += p.Max - len(c.out[i])
+	}
+	return c.lim.Room(c.load, n)
+}
+
+// round looks at the head of the queue once and starts what it may; more says
+// that what it looked at was used up by limits per host.
+func (c *claim) round(ctx context.Context) (more bool, err error) {
+	want := c.wanted()
+	if want == 0 {
+		return false, nil
+	}
+	limit := want
+	if c.lim.PerHost > 0 || slices.ContainsFunc(c.ps, func(p ClaimParams) bool { return len(p.Holds) > 0 }) {
+		limit += lookAhead
+	}
+	ready, err := c.tx.Ready(ctx, ReadyParams{
+		Now: c.now, Limit: limit, ExceptHosts: slices.Concat(c.held, c.lim.FullHosts(c.load)),
+	})
+	if err != nil || len(ready) == 0 {
+		return false, err
+	}
+	due := make([]core.LorryState, len(ready))
+	for i, r := range ready {
+		due[i] = r.LorryState
+	}
+	taken := make([]bool, len(due))
+	var jobs []core.Job
+	var owners, picked []int
+	for i, p := range c.ps {
+		w := schedule.Wish{Max: p.Max - len(c.out[i]), Holds: setOf(p.Holds)}
+		for _, k := range schedule.Choose(due, taken, w, c.lim, &c.load, c.now, c.q.o.AffinityGrace) {
+			jobs = append(jobs, core.Job{
+				Path: due[k].Path, Fence: ready[k].Fence + 1, Minion: clean(p.Minion), PID: p.PID,
+				Started: c.now, Updated: c.now, Lease: c.now.Add(c.q.o.GhostTimeout),
+			})
+			owners, picked = append(owners, i), append(picked, k)
+		}
+	}
+	ids, err := c.tx.StartJobs(ctx, jobs)
+	if err != nil {
+		return false, err
+	}
+	for n, id := range ids {
+		l := due[picked[n]]
+		l.RunningJob, l.Position = id, 0
+		jobs[n].ID = id
+		c.out[owners[n]] = append(c.out[owners[n]], Claimed{LorryState: l, Job: jobs[n]})
+	}
+	return len(jobs) > 0 && len(jobs) < want && len(ready) == limit, nil
+}
+
+func setOf(paths []string) map[string]bool {
+	if len(paths) == 0 {
+		return nil
+	}
+	set := make(map[string]bool, len(paths))
+	for _, p := range paths {
+		set[p] = true
+	}
+	return set
+}

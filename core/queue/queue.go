@@ -1,0 +1,189 @@
+package queue
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/schedule"
+)
+
+// Defaults of Options.
+const (
+	DefaultGhostTimeout  = 120 * time.Second
+	DefaultAffinityGrace = time.Minute
+	DefaultOutputCap     = 1 << 20
+	DefaultRateLimitHold = 15 * time.Minute
+)
+
+// Options makes a Queue. Only Store is needed.
+type Options struct {
+	Store Store
+	Clock core.Clock   // nil means time.Now
+	Log   hclog.Logger // nil drops it
+	// Rand gives numbers in [0, 1) for jitter; nil means math/rand.
+	Rand func() float64
+	// GhostTimeout is how long a minion may stay silent; 0 means
+	// DefaultGhostTimeout.
+	GhostTimeout time.Duration
+	// MaxJobsPerHost bounds the jobs that run at a time against one upstream
+	// host name; 0 means no bound.
+	MaxJobsPerHost int
+	// Backoff says when a Lorry is due again.
+	Backoff schedule.Rules
+	// AffinityGrace is how long a due Lorry may be passed over for one that the
+	// minion holds in its working area; 0 means DefaultAffinityGrace.
+	AffinityGrace time.Duration
+	// OutputCap bounds the bytes of output kept of one job; 0 means
+	// DefaultOutputCap. The end of a job's output is kept beyond it.
+	OutputCap int64
+	// RateLimitHold is how long an upstream host is left alone after a job was
+	// told that it asks too often; 0 means DefaultRateLimitHold, negative none.
+	RateLimitHold time.Duration
+}
+
+// Queue is the run queue. Its methods may be called by several goroutines, and
+// by several cores on one PostgreSQL STATEDB.
+type Queue struct {
+	store Store
+	clock core.Clock
+	log   hclog.Logger
+	o     Options
+
+	claims  gatherer[ClaimParams, []Claimed]
+	updates gatherer[UpdateParams, UpdateResult]
+	waiters waiters
+
+	randMu sync.Mutex
+}
+
+// New makes a Queue. It starts nothing.
+func New(o Options) *Queue {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
+	}
+	if o.GhostTimeout <= 0 {
+		o.GhostTimeout = DefaultGhostTimeout
+	}
+	if o.AffinityGrace <= 0 {
+		o.AffinityGrace = DefaultAffinityGrace
+	}
+	if o.OutputCap <= 0 {
+		o.OutputCap = DefaultOutputCap
+	}
+	if o.RateLimitHold == 0 {
+		o.RateLimitHold = DefaultRateLimitHold
+	}
+	q := &Queue{store: o.Store, clock: o.Clock, log: o.Log, o: o}
+	q.waiters.changed = make(chan struct{})
+	q.claims.workers, q.claims.run = claimers, q.claimAll
+	q.updates.workers, q.updates.run = reporters, q.updateAll
+	return q
+}
+
+// Lease is how long a minion may stay silent.
+func (q *Queue) Lease() time.Duration { return q.o.GhostTimeout }
+
+func (q *Queue) roll() float64 {
+	q.randMu.Lock()
+	defer q.randMu.Unlock()
+	return q.o.Rand()
+}
+
+// Status says whether the queue gives out jobs, its limit and its sizes.
+func (q *Queue) Status(ctx context.Context) (Status, error) {
+	g, err := q.store.Gate(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	c, err := q.store.Counts(ctx, q.clock())
+	return Status{Running: g.Running, MaxJobs: g.MaxJobs, Counts: c}, err
+}
+
+// Queue lists Lorries in queue order, running ones included, without their
+// Text. Page.After is the path of the last one of the page before.
+func (q *Queue) Queue(ctx context.Context, page Page) ([]core.LorryState, error) {
+	return q.store.Lorries(ctx, page)
+}
+
+// Lorry gives one Lorry; core.KindNotFound when there is none.
+func (q *Queue) Lorry(ctx context.Context, path string) (core.LorryState, error) {
+	return q.store.Lorry(ctx, path)
+}
+
+// Jobs lists jobs.
+func (q *Queue) Jobs(ctx context.Context, filter JobFilter) ([]core.Job, error) {
+	return q.store.Jobs(ctx, filter)
+}
+
+// Job gives one job; core.KindNotFound when there is none.
+func (q *Queue) Job(ctx context.Context, id core.JobID) (core.Job, error) {
+	return q.store.Job(ctx, id)
+}
+
+// Output gives the job's kept output from byte offset on, at most limit bytes
+// (0: all of it).
+func (q *Queue) Output(ctx context.Context, id core.JobID, offset, limit int64) (string, error) {
+	return q.store.Output(ctx, id, offset, limit)
+}
+
+// Hosts lists the Upstream Hosts of CONFGIT.
+func (q *Queue) Hosts(ctx context.Context) ([]core.HostState, error) { return q.store.Hosts(ctx) }
+
+// Problems lists what of CONFGIT could not be used.
+func (q *Queue) Problems(ctx context.Context) ([]core.Problem, error) { return q.store.Problems(ctx) }
+
+// aheadLimit bounds the counting of due Lorries before one.
+const aheadLimit = 10000
+
+// Explain says why a Lorry is not running now.
+func (q *Queue) Explain(ctx context.Context, path string) (Why, error) {
+	l, err := q.store.Lorry(ctx, path)
+	if err != nil {
+		return Why{}, err
+	}
+	now := q.clock()
+	g, err := q.store.Gate(ctx)
+	if err != nil {
+		return Why{}, err
+	}
+	byHost, err := q.store.Load(ctx)
+	if err != nil {
+		return Why{}, err
+	}
+	holds, err := q.store.HostHolds(ctx, now)
+	if err != nil {
+		return Why{}, err
+	}
+	ahead, err := q.store.Ahead(ctx, path, now, aheadLimit)
+	if err != nil {
+		return Why{}, err
+	}
+	hold := holds[l.UpstreamHost]
+	return Why(schedule.Explain(l, schedule.Surroundings{
+		Now: now, QueueRunning: g.Running, Limits: q.limits(g), Load: loadOf(byHost),
+		HostUntil: hold.Until, HostReason: hold.Reason, Ahead: ahead,
+	})), nil
+}
+
+func (q *Queue) limits(g Gate) schedule.Limits {
+	return schedule.Limits{MaxJobs: g.MaxJobs, PerHost: q.o.MaxJobsPerHost}
+}
+
+func loadOf(byHost map[string]int) schedule.Load {
+	l := schedule.Load{ByHost: byHost}
+	for _, n := range byHost {
+		l.Jobs += n
+	}
+	return l
+}

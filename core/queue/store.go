@@ -1,0 +1,150 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+)
+
+// Store is what the run queue needs of the STATEDB. *statedb.DB has it.
+type Store interface {
+	// Write runs fn in one short transaction. It may run together with other
+	// callers' transactions, and more than once: fn must set, never add to,
+	// what it captures, and use the context that it gets.
+	Write(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error
+
+	// Gate is the state of the queue's switch, without a lock.
+	Gate(ctx context.Context) (Gate, error)
+	// Counts gives the sizes of the queue at the given time.
+	Counts(ctx context.Context, now time.Time) (Counts, error)
+	// Lorries lists Lorries in queue order without their Text.
+	Lorries(ctx context.Context, page Page) ([]core.LorryState, error)
+	// Lorry gives one; core.KindNotFound when there is none.
+	Lorry(ctx context.Context, path string) (core.LorryState, error)
+	// Ahead counts the Lorries that come before one in the queue and are due, up
+	// to limit.
+	Ahead(ctx context.Context, path string, now time.Time, limit int) (int, error)
+	// Load counts the running jobs by upstream host name.
+	Load(ctx context.Context) (map[string]int, error)
+	// HostHolds gives the holds that last beyond now.
+	HostHolds(ctx context.Context, now time.Time) (map[string]HostHold, error)
+	// NextTurn is the next time after the given one when a Lorry becomes due or
+	// a host's hold ends; zero when there is none.
+	NextTurn(ctx context.Context, after time.Time) (time.Time, error)
+
+	Jobs(ctx context.Context, filter JobFilter) ([]core.Job, error)
+	Job(ctx context.Context, id core.JobID) (core.Job, error)
+	Output(ctx context.Context, id core.JobID, offset, limit int64) (string, error)
+	// Expired names running jobs whose lease ended at or before now, with ids
+	// above after, at most limit.
+	Expired(ctx context.Context, now time.Time, after core.JobID, limit int) ([]core.JobID, error)
+	// Outdated names ended jobs that the policy lets go, at most limit, at or
+	// above the given id; next is where to go on, 0 at the end.
+	Outdated(ctx context.Context, policy Retention, now time.Time, from core.JobID, limit int) (ids []core.JobID, next core.JobID, err error)
+	HeldRewrites(ctx context.Context, path string) ([]HeldRewrite, error)
+
+	Hosts(ctx context.Context) ([]core.HostState, error)
+	Problems(ctx context.Context) ([]core.Problem, error)
+}
+
+// Tx is one transaction of a Store.
+type Tx interface {
+	// Gate reads the queue's switch and locks it, so that claims of several
+	// cores come one after the other and every limit holds exactly.
+	Gate(ctx context.Context) (Gate, error)
+	SetRunning(ctx context.Context, running bool) error
+	SetMaxJobs(ctx context.Context, limit *int) error
+	Load(ctx context.Context) (map[string]int, error)
+	HostHolds(ctx context.Context, now time.Time) (map[string]HostHold, error)
+
+	// Ready gives due Lorries that no job runs and no admin holds, in queue
+	// order, locked; those locked by others are passed over.
+	Ready(ctx context.Context, p ReadyParams) ([]Ready, error)
+	// StartJobs gives every job an id and a place in the history, and makes it
+	// the running job of its Lorry. Fence and times are the caller's.
+	StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, error)
+
+	// Live gives the running ones among the jobs, locked, in the order of ids.
+	Live(ctx context.Context, ids []core.JobID) ([]Live, error)
+	// Report writes what became of running jobs.
+	Report(ctx context.Context, reports []Report) error
+	// Kill marks a running job to be stopped.
+	Kill(ctx context.Context, id core.JobID, reason core.FailureKind) error
+	// Extend sets the lease of all running jobs to at least until.
+	Extend(ctx context.Context, until time.Time) error
+	// RemoveJobs forgets ended jobs and says how many there were.
+	RemoveJobs(ctx context.Context, ids []core.JobID) (int, error)
+
+	// Place puts a Lorry first (due now) or last in the queue.
+	Place(ctx context.Context, path string, top bool, now time.Time) error
+	// Retry forgets the failures of a Lorry and makes it due now.
+	Retry(ctx context.Context, path string, now time.Time) error
+	// Hold sets the reason why a Lorry is held, or "" to let it go.
+	Hold(ctx context.Context, path, reason string) error
+	// HoldHost holds an upstream host until then; a zero time lets it go.
+	HoldHost(ctx context.Context, name string, hold HostHold) error
+
+	// HoldRewrites records what refs of a Lorry are held now: all of them, so
+	// that those which are no longer reported lapse.
+	HoldRewrites(ctx context.Context, path string, refs []core.RefResult, now time.Time) error
+	ApproveRewrite(ctx context.Context, path, ref, tip string) error
+}
+
+// Gate is the switch of the queue and its limit.
+type Gate struct {
+	Running bool
+	MaxJobs *int
+}
+
+// HostHold holds all Lorries of an upstream host.
+type HostHold struct {
+	Until  time.Time
+	Reason string
+}
+
+// ReadyParams asks for due Lorries.
+type ReadyParams struct {
+	Now         time.Time
+	Limit       int
+	ExceptHosts []string // upstream hosts that are held or full
+}
+
+// Ready is a due Lorry with the fence of its last job.
+type Ready struct {
+	core.LorryState
+	Fence core.Fence
+}
+
+// Live is a running job with what its next report needs to know.
+type Live struct {
+	Job        core.Job
+	KillReason core.FailureKind // "" when it is not to be stopped
+	OutputKept int64            // bytes of output in the STATEDB
+	Lorry      core.LorryState  // without Text
+}
+
+// Report is the new state of a running job and, when it ended, of its Lorry.
+type Report struct {
+	Job        core.Job
+	KillReason core.FailureKind
+	Output     string // to be kept, at byte OutputAt
+	OutputAt   int64
+	// Lorry is the new state of the Lorry when the job ended. A removed one is
+	// forgotten.
+	Lorry *core.LorryState
+}
+
+// HeldRewrite is a rewritten ref that waits for an admin.
+type HeldRewrite struct {
+	Path, Ref, Old, New string
+	Since               time.Time
+	Approved            bool
+}
+
+// Retention says which ended jobs are kept. A zero bound does not apply.
+type Retention struct {
+	Age          time.Duration // forget jobs that ended longer ago
+	UnchangedAge time.Duration // the same for jobs that changed nothing
+	PerLorry     int           // keep at most so many of each Lorry, the newest
+}

@@ -1,0 +1,184 @@
+package queue
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/schedule"
+)
+
+// Update applies each report on its own; results are in the same order. A
+// report on a job that is no longer the caller's changes nothing and is Stale.
+func (q *Queue) Update(ctx context.Context, updates []UpdateParams) ([]UpdateResult, error) {
+	return q.updates.do(ctx, updates)
+}
+
+// updateAll applies the reports of several callers in one transaction.
+func (q *Queue) updateAll(ctx context.Context, ps []UpdateParams) ([]UpdateResult, error) {
+	now := q.clock().UTC()
+	ids := make([]core.JobID, 0, len(ps))
+	for _, p := range ps {
+		ids = append(ids, p.Job)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+
+	var results []UpdateResult
+	var wake bool
+	err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
+		live, err := tx.Live(ctx, ids)
+		if err != nil {
+			return err
+		}
+		u := newUpdating(q, now, live)
+		results = make([]UpdateResult, len(ps))
+		for i, p := range ps {
+			results[i] = u.apply(p)
+		}
+		wake = u.wake
+		return u.write(ctx, tx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if wake {
+		q.Wake()
+	}
+	return results, nil
+}
+
+// updating is the state of running jobs while reports are applied to them.
+type updating struct {
+	q    *Queue
+	now  time.Time
+	jobs map[core.JobID]*running
+	// touched keeps the order of the first report on each job.
+	touched []*running
+	// wake is set when a Lorry may have become claimable.
+	wake bool
+}
+
+// running is one job and what is to be written about it.
+type running struct {
+	live    Live
+	output  string // to be appended
+	ended   bool
+	touched bool
+	limited bool // its upstream host asked to be left alone
+}
+
+func newUpdating(q *Queue, now time.Time, live []Live) *updating {
+	u := &updating{q: q, now: now, jobs: make(map[core.JobID]*running, len(live))}
+	for _, l := range live {
+		u.jobs[l.Job.ID] = &running{live: l}
+	}
+	return u
+}
+
+// apply applies one report. The fence decides whose job it is; the original's
+// minion has none, so for it the job must merely still run.
+func (u *updating) apply(p UpdateParams) UpdateResult {
+	r := u.jobs[p.Job]
+	if r == nil || r.ended || (p.Fence != 0 && p.Fence != r.live.Job.Fence) {
+		return UpdateResult{Stale: true}
+	}
+	u.touch(r)
+	j := &r.live.Job
+	j.Lease = u.now.Add(u.q.o.GhostTimeout)
+	if p.DiskUsage > 0 {
+		j.DiskUsage = p.DiskUsage
+	}
+	r.append(p.Output, u.q.o.OutputCap, p.Done)
+	if p.Done {
+		u.end(r, p)
+		return UpdateResult{}
+	}
+	if r.live.KillReason == "" && r.overran(u.now) {
+		r.live.KillReason = core.FailTimeout
+	}
+	j.Kill = r.live.KillReason != ""
+	return UpdateResult{Kill: j.Kill}
+}
+
+func (u *updating) touch(r *running) {
+	r.live.Job.Updated = u.now
+	if !r.touched {
+		r.touched = true
+		u.touched = append(u.touched, r)
+	}
+}
+
+func (r *running) overran(now time.Time) bool {
+	l := r.live.Lorry
+	return l.Timeout > 0 && now.Sub(r.live.Job.Started) > l.Timeout
+}
+
+// end ends a job, and says when its Lorry is due again.
+func (u *updating) end(r *running, p UpdateParams) {
+	r.ended = true
+	j, l := &r.live.Job, &r.live.Lorry
+	exit, failure := verdict(r, p, u.now)
+	j.Ended, j.Exit, j.Failure = u.now, exit, failure
+	j.Unchanged = p.Unchanged && exit == exitOK
+	j.Refs = cleanRefs(p.Refs)
+	l.RunningJob, l.Position = 0, 0
+	l.Failures, l.Due = u.q.o.Backoff.After(schedule.Outcome{
+		End: u.now, Success: exit == exitOK, Returned: exit == exitReturned, Kind: failure.Kind,
+	}, l.Interval, l.Failures, u.q.roll())
+	r.limited = failure.Kind == core.FailRateLimited && l.UpstreamHost != "" && u.q.o.RateLimitHold > 0
+	u.wake = u.wake || u.q.o.MaxJobsPerHost > 0 || !l.Due.After(u.now)
+	if exit != exitOK {
+		// Downstream may have got a part of the push.
+		l.Digest = ""
+	}
+	if exit == exitReturned {
+		return
+	}
+	l.LastRun, l.LastExit, l.LastFailure = u.now, exit, failure
+	if j.DiskUsage > 0 {
+		l.DiskUsage = j.DiskUsage
+	}
+	if exit == exitOK {
+		l.LastSuccess = u.now
+		if p.Digest != "" {
+			l.Digest = clean(p.Digest)
+		}
+		if p.Unchanged || p.Digest != "" {
+			l.LastEqual = u.now
+		}
+	}
+}
+
+// write stores everything that was touched.
+func (u *updating) write(ctx context.Context, tx Tx) error {
+	reports := make([]Report, 0, len(u.touched))
+	for _, r := range u.touched {
+		rep := Report{Job: r.live.Job, KillReason: r.live.KillReason, Output: r.output, OutputAt: r.live.OutputKept}
+		if r.ended {
+			rep.Lorry = &r.live.Lorry
+		}
+		reports = append(reports, rep)
+	}
+	if len(reports) == 0 {
+		return nil
+	}
+	if err := tx.Report(ctx, reports); err != nil {
+		return err
+	}
+	for _, r := range u.touched {
+		if r.limited {
+			hold := HostHold{Until: u.now.Add(u.q.o.RateLimitHold), Reason: "it said that it is asked too often"}
+			if err := tx.HoldHost(ctx, r.live.Lorry.UpstreamHost, hold); err != nil {
+				return err
+			}
+		}
+		if r.ended && len(r.live.Job.Refs) > 0 && !r.live.Lorry.Removed {
+			if err := tx.HoldRewrites(ctx, r.live.Lorry.Path, r.live.Job.Refs, u.now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package statedb
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+)
+
+// Gate implements queue.Store.
+func (db *DB) Gate(ctx context.Context) (queue.Gate, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	return gate(ctx, db.read, `SELECT running, max_jobs FROM run_queue`)
+}
+
+// Gate implements queue.Tx.
+func (t *txn) Gate(ctx context.Context) (queue.Gate, error) {
+	return gate(ctx, t, `SELECT running, max_jobs FROM run_queue`+t.d.forUpdate("run_queue"))
+}
+
+func gate(ctx context.Context, r runner, query string) (queue.Gate, error) {
+	var g queue.Gate
+	var limit sql.NullInt64
+	if err := r.row(ctx, query).Scan(&g.Running, &limit); err != nil {
+		return queue.Gate{}, describe("reading the queue's switch", err)
+	}
+	if limit.Valid {
+		n := int(limit.Int64)
+		g.MaxJobs = &n
+	}
+	return g, nil
+}
+
+// SetRunning implements queue.Tx.
+func (t *txn) SetRunning(ctx context.Context, running bool) error {
+	_, err := t.change(ctx, "switching the queue", `UPDATE run_queue SET running = $1`, running)
+	return err
+}
+
+// SetMaxJobs implements queue.Tx.
+func (t *txn) SetMaxJobs(ctx context.Context, limit *int) error {
+	_, err := t.change(ctx, "setting max-jobs", `UPDATE run_queue SET max_jobs = $1`, limit)
+	return err
+}
+
+// Load implements queue.Store.
+func (db *DB) Load(ctx context.Context) (map[string]int, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	return load(ctx, db.read)
+}
+
+// Load implements queue.Tx.
+func (t *txn) Load(ctx context.Context) (map[string]int, error) { return load(ctx, t) }
+
+func load(ctx context.Context, r runner) (map[string]int, error) {
+	n := map[string]int{}
+	_, err := collect(ctx, r, func(s scanner) (struct{}, error) {
+		var host string
+		var jobs int
+		err := s.Scan(&host, &jobs)
+		n[host] = jobs
+		return struct{}{}, err
+	}, `SELECT upstream_host, COUNT(*) FROM queue WHERE running_job IS NOT NULL GROUP BY upstream_host`)
+	return n, describe("counting the running jobs", err)
+}
+
+// Ready implements queue.Tx.
+func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, error) {
+	query := `SELECT ` + lorryText + lorryFrom + ` WHERE q.running_job IS NULL AND q.turn <= $1 AND q.held = ''`
+	args := []any{micros(p.Now), p.Limit}
+	if len(p.ExceptHosts) > 0 {
+		hosts, err := json.Marshal(p.ExceptHosts)
+		if err != nil {
+			return nil, err
+		}
+		query += ` AND q.upstream_host NOT IN (` + t.d.list("$3", "text") + `)`
+		args = append(args, dropNUL(string(hosts)))
+	}
+	query += ` ORDER BY q.turn, q.path LIMIT $2` + t.d.skipLocked("q")
+	all, err := collect(ctx, t, scanReady, query, args...)
+	return all, describe("looking for due Lorries", err)
+}
+
+// startRow is one job that starts, as dialect.rows reads it.
+type startRow struct {
+	ID      core.JobID `json:"id"`
+	Path    string     `json:"path"`
+	Fence   core.Fence `json:"fence"`
+	Minion  string     `json:"minion"`
+	PID     int        `json:"pid"`
+	Started int64      `json:"started"`
+	Updated int64      `json:"updated"`
+	Lease   int64      `json:"lease"`
+}
+
+// StartJobs implements queue.Tx. Gate has locked the row that numbers jobs.
+func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, error) {
+	if len(jobs) == 0 {
+		return nil, nil
+	}
+	var next core.JobID
+	if err := t.row(ctx, `UPDATE run_queue SET next_job = next_job + $1 RETURNING next_job`, len(jobs)).Scan(&next); err != nil {
+		return nil, describe("numbering jobs", err)
+	}
+	ids := make([]core.JobID, len(jobs))
+	rows := make([]startRow, len(jobs))
+	for i, j := range jobs {
+		ids[i] = next - core.JobID(len(jobs)-i)
+		rows[i] = startRow{ids[i], j.Path, j.Fence, j.Minion, j.PID, micros(j.Started), micros(j.Updated), micros(j.Lease)}
+	}
+	arg, err := rowsOf(rows)
+	if err != nil {
+		return nil, err
+	}
+	from := t.d.from("x", "id bigint, path text, fence bigint, minion text, pid bigint, started bigint, updated bigint, lease bigint")
+	if _, err := t.change(ctx, "recording jobs", `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease)
+		SELECT x.id, x.path, x.fence, x.minion, x.pid, x.started, x.updated, x.lease FROM `+from, arg); err != nil {
+		return nil, err
+	}
+	// The place at the top, if it had one, is used up.
+	n, err := t.change(ctx, "starting jobs", `UPDATE queue SET running_job = x.id, fence = x.fence, turn = due
+		FROM `+from+` WHERE queue.path = x.path AND queue.running_job IS NULL`, arg)
+	if err == nil && n != int64(len(jobs)) {
+		err = core.Errorf(core.KindInternal, "state database: started %d of %d jobs", n, len(jobs))
+	}
+	return ids, err
+}
+
+// HostHolds implements queue.Store.
+func (db *DB) HostHolds(ctx context.Context, now time.Time) (map[string]queue.HostHold, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	return hostHolds(ctx, db.read, now)
+}
+
+// HostHolds implements queue.Tx.
+func (t *txn) HostHolds(ctx context.Context, now time.Time) (map[string]queue.HostHold, error) {
+	return hostHolds(ctx, t, now)
+}
+
+func hostHolds(ctx context.Context, r runner, now time.Time) (map[string]queue.HostHold, error) {
+	holds := map[string]queue.HostHold{}
+	_, err := collect(ctx, r, func(s scanner) (struct{}, error) {
+		var name string
+		var until int64
+		var h queue.HostHold
+		err := s.Scan(&name, &until, &h.Reason)
+		h.Until = fromMicros(until)
+		holds[name] = h
+		return struct{}{}, err
+	}, `SELECT name, until, reason FROM host_holds WHERE until > $1`, micros(now))
+	return holds, describe("reading the holds", err)
+}

@@ -1,0 +1,153 @@
+package statedb
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/reconcile"
+)
+
+// hostRow is one known host, as dialect.rows reads it. Settings of its adapter
+// stay in CONFGIT.
+type hostRow struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Protocol string `json:"protocol"`
+	Prefixes string `json:"prefixes"`
+	Ignored  string `json:"ignored"`
+	Ls       int64  `json:"ls_us"`
+	Interval int64  `json:"interval_us"`
+	Timeout  int64  `json:"timeout_us"`
+	Due      int64  `json:"ls_due"`
+}
+
+const hostCols = "name text, type text, protocol text, prefixes text, ignored text, ls_us bigint, interval_us bigint, timeout_us bigint, ls_due bigint"
+
+// PutHosts implements reconcile.Store.
+func (db *DB) PutHosts(ctx context.Context, hosts []core.Host) error {
+	now := micros(db.clock())
+	rows := []hostRow{}
+	at := map[string]int{}
+	for _, h := range hosts {
+		prefixes, err := json.Marshal(h.Prefixes)
+		if err != nil {
+			return err
+		}
+		ignored, err := json.Marshal(h.Ignore)
+		if err != nil {
+			return err
+		}
+		r := hostRow{
+			h.Name, h.Type, h.Protocol, string(prefixes), string(ignored),
+			h.LsInterval.Microseconds(), h.Interval.Microseconds(), h.Timeout.Microseconds(), now,
+		}
+		if i, twice := at[h.Name]; twice {
+			rows[i] = r
+			continue
+		}
+		at[h.Name] = len(rows)
+		rows = append(rows, r)
+	}
+	arg, err := rowsOf(rows)
+	if err != nil {
+		return err
+	}
+	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		from := tx.d.from("x", hostCols)
+		if _, err := tx.change(ctx, "removing hosts", `DELETE FROM hosts WHERE name NOT IN (SELECT x.name FROM `+from+`)`, arg); err != nil {
+			return err
+		}
+		return each(ctx, tx, "writing hosts", rows, `INSERT INTO hosts (name, type, protocol, prefixes, ignored, ls_us, interval_us, timeout_us, ls_due)
+			SELECT x.name, x.type, x.protocol, x.prefixes, x.ignored, x.ls_us, x.interval_us, x.timeout_us, x.ls_due FROM `+from+` WHERE TRUE
+			ON CONFLICT (name) DO UPDATE SET type = excluded.type, protocol = excluded.protocol, prefixes = excluded.prefixes,
+				ignored = excluded.ignored, ls_us = excluded.ls_us, interval_us = excluded.interval_us, timeout_us = excluded.timeout_us`)
+	})
+}
+
+// Hosts implements reconcile.Store and queue.Store.
+func (db *DB) Hosts(ctx context.Context) ([]core.HostState, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	all, err := collect(ctx, db.read, scanHost, `SELECT h.name, h.type, h.protocol, h.prefixes, h.ignored, h.ls_us, h.interval_us, h.timeout_us,
+		h.ls_last, h.ls_due, h.ls_error, h.listed, h.purge, COALESCE(o.until, 0), COALESCE(o.reason, '')
+		FROM hosts h LEFT JOIN host_holds o ON o.name = h.name AND o.until > $1 ORDER BY h.name`, micros(db.clock()))
+	return all, classify("reading hosts", err)
+}
+
+func scanHost(s scanner) (core.HostState, error) {
+	var h core.HostState
+	var prefixes, ignored string
+	var ls, interval, timeout, last, due, held int64
+	if err := s.Scan(&h.Name, &h.Type, &h.Protocol, &prefixes, &ignored, &ls, &interval, &timeout,
+		&last, &due, &h.LsError, &h.Listed, &h.Purge, &held, &h.HeldReason); err != nil {
+		return h, err
+	}
+	if err := json.Unmarshal([]byte(prefixes), &h.Prefixes); err != nil {
+		return h, fmt.Errorf("prefixes of host %q: %w", h.Name, err)
+	}
+	if err := json.Unmarshal([]byte(ignored), &h.Ignore); err != nil {
+		return h, fmt.Errorf("globs of host %q: %w", h.Name, err)
+	}
+	h.LsInterval, h.Interval, h.Timeout = duration(ls), duration(interval), duration(timeout)
+	h.LsLast, h.LsDue, h.HeldUntil = fromMicros(last), fromMicros(due), fromMicros(held)
+	return h, nil
+}
+
+// HostListed implements reconcile.Store.
+func (db *DB) HostListed(ctx context.Context, o reconcile.HostOutcome) error {
+	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		n, err := tx.change(ctx, "recording a listing", `UPDATE hosts SET ls_due = $2, ls_error = $3, purge = $4,
+			ls_last = CASE WHEN $5 THEN $6 ELSE ls_last END, listed = CASE WHEN $5 THEN $7 ELSE listed END WHERE name = $1`,
+			o.Name, micros(o.Next), o.Error, o.Purge, o.Complete, micros(o.At), int64(o.Listed))
+		if err == nil && n == 0 {
+			return notFound("there is no host %q", o.Name)
+		}
+		return err
+	})
+}
+
+// TryLead takes or renews the lease under which one core alone does the
+// upkeep. ok is set when holder has it until ttl from now; term grows whenever
+// the holder changes, so that work can be stamped with it. A holder should stop
+// leading well before ttl has gone by without a renewal.
+func (db *DB) TryLead(ctx context.Context, holder string, ttl time.Duration) (term int64, ok bool, err error) {
+	now := db.clock()
+	err = db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		rows, err := collect(ctx, tx, func(s scanner) (t int64, err error) {
+			err = s.Scan(&t)
+			return t, err
+		}, `INSERT INTO leases (name, holder, term, until) VALUES ('upkeep', $1, 1, $2)
+			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until,
+				term = CASE WHEN leases.holder = excluded.holder AND leases.until > $3 THEN leases.term ELSE leases.term + 1 END
+			WHERE leases.holder = excluded.holder OR leases.until <= $3
+			RETURNING term`, holder, micros(now.Add(ttl)), micros(now))
+		term, ok = 0, len(rows) > 0
+		if ok {
+			term = rows[0]
+		}
+		return describe("taking the upkeep lease", err)
+	})
+	return term, ok && err == nil, err
+}
+
+// Leading reports whether holder still has the lease of that term.
+func (db *DB) Leading(ctx context.Context, holder string, term int64) (bool, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	var n int
+	err := db.read.row(ctx, `SELECT COUNT(*) FROM leases WHERE name = 'upkeep' AND holder = $1 AND term = $2 AND until > $3`,
+		holder, term, micros(db.clock())).Scan(&n)
+	return n > 0, classify("reading the upkeep lease", err)
+}
+
+// Resign gives the upkeep lease up, if holder has it, so that another core
+// need not wait for its end.
+func (db *DB) Resign(ctx context.Context, holder string) error {
+	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		_, err := tx.change(ctx, "resigning", `UPDATE leases SET until = 0 WHERE name = 'upkeep' AND holder = $1`, holder)
+		return err
+	})
+}

@@ -1,0 +1,121 @@
+package statedb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const (
+	// postgresConns bounds the pool: more connections only add latency.
+	postgresConns   = 16
+	postgresTimeout = 15 * time.Second
+	// postgresTries is how often a transaction is tried that met another one.
+	postgresTries = 5
+)
+
+func openPostgres(ctx context.Context, o Options) (*DB, error) {
+	if o.Timeout <= 0 {
+		o.Timeout = postgresTimeout
+	}
+	config, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, classify("reading its URL", err) // pgx leaves the password out
+	}
+	if !strings.Contains(o.URL, "pool_max_conns") || config.MaxConns > postgresConns {
+		config.MaxConns = postgresConns
+	}
+	config.ConnConfig.ConnectTimeout = min(o.Timeout, 10*time.Second)
+	set := func(name, value string) {
+		if config.ConnConfig.RuntimeParams[name] == "" {
+			config.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	millis := fmt.Sprint(o.Timeout.Milliseconds())
+	set("application_name", "lorry-controller")
+	set("timezone", "UTC")
+	set("statement_timeout", millis)
+	set("lock_timeout", millis)
+	// A core that lost its network in a transaction must not keep its locks.
+	set("idle_in_transaction_session_timeout", millis)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, classify("opening it", err)
+	}
+	handle := stdlib.OpenDBFromPool(pool)
+	db := &DB{
+		dialect: postgresDialect, log: o.Log, clock: o.Clock, timeout: o.Timeout,
+		read: direct{handle}, pool: handle,
+		close: sync.OnceValue(func() error {
+			err := handle.Close()
+			pool.Close()
+			return err
+		}),
+	}
+	if err := db.Ping(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// transact runs fn in one transaction, again if another was in its way.
+func (db *DB) transact(ctx context.Context, fn func(ctx context.Context, tx *txn) error) error {
+	for try := 1; ; try++ {
+		err := db.transactOnce(ctx, fn)
+		if err == nil || !retryable(err) || try == postgresTries {
+			return classify("writing", err)
+		}
+		db.log.Debug("transaction tried again", "try", try, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(try*try) * 2 * time.Millisecond):
+		}
+	}
+}
+
+// transactOnce honours the caller's context until it has a connection; from
+// then on the deadline alone ends it, so that a caller which goes away does not
+// leave in doubt what was committed.
+func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx *txn) error) (err error) {
+	waiting, stopWaiting := db.deadline(ctx)
+	defer stopWaiting()
+	conn, err := db.pool.Conn(waiting)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, ignoreDone(conn.Close())) }()
+	ctx, cancel := db.deadline(context.WithoutCancel(ctx))
+	defer cancel()
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	script := func(ctx context.Context, text string) error {
+		_, err := tx.ExecContext(ctx, text)
+		return err
+	}
+	if err := fn(ctx, &txn{runner: direct{tx}, d: postgresDialect, script: script}); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	return tx.Commit()
+}
+
+// ignoreDone drops the errors that only say that the transaction or its
+// connection has ended already.
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) || errors.Is(err, sql.ErrConnDone) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,169 @@
+package statedb
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+)
+
+// Live implements queue.Tx.
+func (t *txn) Live(ctx context.Context, ids []core.JobID) ([]queue.Live, error) {
+	arg, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	all, err := collect(ctx, t, scanLive, `SELECT `+jobCols+`, j.kill_reason, j.output_kept, `+lorryNoText+`
+		FROM jobs j JOIN queue q ON q.path = j.path JOIN lorries l ON l.path = j.path
+		WHERE j.exit = '' AND q.running_job = j.id AND j.id IN (`+t.d.list("$1", "bigint")+`)
+		ORDER BY j.id`+t.d.forUpdate("j, q"), string(arg))
+	return all, describe("reading running jobs", err)
+}
+
+func scanLive(s scanner) (queue.Live, error) {
+	var v queue.Live
+	var j jobRow
+	var l lorryRow
+	err := s.Scan(slices.Concat(j.dest(), []any{&v.KillReason, &v.OutputKept}, l.dest())...)
+	if err != nil {
+		return v, err
+	}
+	v.Lorry = l.value().LorryState
+	v.Job, err = j.value()
+	return v, err
+}
+
+// reportRow is the new state of one running job, as dialect.rows reads it.
+type reportRow struct {
+	ID         core.JobID       `json:"id"`
+	Updated    int64            `json:"updated"`
+	Ended      int64            `json:"ended"`
+	Lease      int64            `json:"lease"`
+	KillReason core.FailureKind `json:"kill_reason"`
+	Exit       string           `json:"exit"`
+	FailKind   core.FailureKind `json:"fail_kind"`
+	FailCause  string           `json:"fail_cause"`
+	FailHint   string           `json:"fail_hint"`
+	DiskUsage  int64            `json:"disk_usage"`
+	OutputSize int64            `json:"output_size"`
+	OutputKept int64            `json:"output_kept"`
+	Unchanged  bool             `json:"unchanged"`
+	Refs       string           `json:"refs"`
+}
+
+const reportCols = "id bigint, updated bigint, ended bigint, lease bigint, kill_reason text, exit text, fail_kind text, " +
+	"fail_cause text, fail_hint text, disk_usage bigint, output_size bigint, output_kept bigint, unchanged boolean, refs text"
+
+// endRow is the new state of a Lorry whose job ended.
+type endRow struct {
+	Path        string           `json:"path"`
+	Due         int64            `json:"due"`
+	Failures    int              `json:"failures"`
+	LastRun     int64            `json:"last_run"`
+	LastSuccess int64            `json:"last_success"`
+	LastEqual   int64            `json:"last_equal"`
+	LastExit    string           `json:"last_exit"`
+	FailKind    core.FailureKind `json:"fail_kind"`
+	FailCause   string           `json:"fail_cause"`
+	FailHint    string           `json:"fail_hint"`
+	DiskUsage   int64            `json:"disk_usage"`
+	Digest      string           `json:"digest"`
+}
+
+const endCols = "path text, due bigint, failures bigint, last_run bigint, last_success bigint, last_equal bigint, last_exit text, " +
+	"fail_kind text, fail_cause text, fail_hint text, disk_usage bigint, digest text"
+
+type outputRow struct {
+	Job   core.JobID `json:"job"`
+	Start int64      `json:"start"`
+	Body  string     `json:"body"`
+}
+
+// Report implements queue.Tx.
+func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
+	var jobs []reportRow
+	var ends []endRow
+	var outputs []outputRow
+	var gone []string
+	for _, r := range reports {
+		j := r.Job
+		refs := ""
+		if len(j.Refs) > 0 {
+			b, err := json.Marshal(j.Refs)
+			if err != nil {
+				return err
+			}
+			refs = string(b)
+		}
+		jobs = append(jobs, reportRow{
+			j.ID, micros(j.Updated), micros(j.Ended), micros(j.Lease), r.KillReason, j.Exit,
+			j.Failure.Kind, j.Failure.Cause, j.Failure.Hint, j.DiskUsage, j.OutputSize, r.OutputAt + int64(len(r.Output)), j.Unchanged, refs,
+		})
+		if r.Output != "" {
+			outputs = append(outputs, outputRow{j.ID, r.OutputAt, r.Output})
+		}
+		switch l := r.Lorry; {
+		case l == nil:
+		case l.Removed:
+			gone = append(gone, l.Path)
+		default:
+			ends = append(ends, endRow{
+				l.Path, micros(l.Due), l.Failures, micros(l.LastRun), micros(l.LastSuccess), micros(l.LastEqual), l.LastExit,
+				l.LastFailure.Kind, l.LastFailure.Cause, l.LastFailure.Hint, l.DiskUsage, l.Digest,
+			})
+		}
+	}
+	return t.writeReports(ctx, jobs, ends, outputs, gone)
+}
+
+func (t *txn) writeReports(ctx context.Context, jobs []reportRow, ends []endRow, outputs []outputRow, gone []string) error {
+	if err := each(ctx, t, "reporting on jobs", jobs, `UPDATE jobs SET updated = x.updated, ended = x.ended, lease = x.lease,
+		kill_reason = x.kill_reason, exit = x.exit, fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint,
+		disk_usage = x.disk_usage, output_size = x.output_size, output_kept = x.output_kept, unchanged = x.unchanged, refs = x.refs
+		FROM `+t.d.from("x", reportCols)+` WHERE jobs.id = x.id`); err != nil {
+		return err
+	}
+	if err := each(ctx, t, "keeping output", outputs, `INSERT INTO job_output (job, start, body)
+		SELECT x.job, x.start, x.body FROM `+t.d.from("x", "job bigint, start bigint, body text")); err != nil {
+		return err
+	}
+	if err := each(ctx, t, "ending jobs", ends, `UPDATE queue SET running_job = NULL, turn = x.due, due = x.due, failures = x.failures,
+		last_run = x.last_run, last_success = x.last_success, last_equal = x.last_equal, last_exit = x.last_exit,
+		fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint, disk_usage = x.disk_usage, digest = x.digest
+		FROM `+t.d.from("x", endCols)+` WHERE queue.path = x.path`); err != nil {
+		return err
+	}
+	return t.forget(ctx, gone)
+}
+
+// forget removes Lorries that no job runs.
+func (t *txn) forget(ctx context.Context, paths []string) error {
+	if len(paths) == 0 {
+		return nil
+	}
+	arg, err := json.Marshal(paths)
+	if err != nil {
+		return err
+	}
+	for _, table := range []string{"held_rewrites", "lorries"} {
+		if _, err := t.change(ctx, "removing Lorries", `DELETE FROM `+table+` WHERE path IN (`+t.d.list("$1", "text")+`)`, dropNUL(string(arg))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each runs a statement that takes all rows at once; none is nothing to do.
+func each[T any](ctx context.Context, t *txn, doing string, rows []T, query string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	arg, err := rowsOf(rows)
+	if err != nil {
+		return err
+	}
+	_, err = t.change(ctx, doing, query, arg)
+	return err
+}

@@ -1,0 +1,155 @@
+package statedb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/lorry-controller/lorry-controller/core"
+)
+
+// maxBatch bounds how many requests share one transaction.
+const maxBatch = 64
+
+// writer is the one goroutine that writes to an SQLite file. All requests that
+// wait when it begins a transaction go into that transaction, each behind a
+// savepoint, so that many share one fsync and none waits for another's sake.
+type writer struct {
+	conn     *sql.Conn
+	stmts    *statements
+	requests chan *request
+	stop     chan struct{}
+	stopped  chan struct{}
+}
+
+// request is one caller's transaction. ctx is used until it is begun; after
+// that it runs to its end, because interrupting a statement would roll the
+// whole batch back.
+type request struct {
+	ctx  context.Context
+	fn   func(ctx context.Context, tx *txn) error
+	done chan error // has room for the answer
+}
+
+func startWriter(conn *sql.Conn) *writer {
+	w := &writer{
+		conn: conn, stmts: newStatements(conn), requests: make(chan *request),
+		stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	go w.loop()
+	return w
+}
+
+// do runs fn in a transaction of its own or of a batch, and returns after the
+// commit.
+func (w *writer) do(ctx context.Context, fn func(ctx context.Context, tx *txn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r := &request{ctx: ctx, fn: fn, done: make(chan error, 1)}
+	select {
+	case w.requests <- r:
+		return <-r.done
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.stopped:
+		return core.Errorf(core.KindUnavailable, "state database: it is closed")
+	}
+}
+
+// close waits for the batch under way. It must be called once.
+func (w *writer) close() error {
+	close(w.stop)
+	<-w.stopped
+	return w.stmts.close()
+}
+
+func (w *writer) loop() {
+	defer close(w.stopped)
+	for {
+		select {
+		case r := <-w.requests:
+			w.batch(r)
+		case <-w.stop:
+			return
+		}
+	}
+}
+
+// batch runs first and all that wait in one transaction, and answers them.
+func (w *writer) batch(first *request) {
+	ctx := context.WithoutCancel(first.ctx)
+	if err := w.control(ctx, "BEGIN IMMEDIATE"); err != nil {
+		first.done <- classify("beginning a transaction", err)
+		return
+	}
+	var good []*request
+	var broken error
+	for r, n := first, 1; r != nil; r, n = w.next(n), n+1 {
+		err, gone := w.one(r)
+		switch {
+		case gone != nil:
+			broken = classify("undoing a failed request", gone)
+			r.done <- err
+		case err != nil:
+			r.done <- err
+		default:
+			good = append(good, r)
+		}
+		if broken != nil {
+			break
+		}
+	}
+	if broken == nil {
+		broken = classify("committing", w.control(ctx, "COMMIT"))
+	}
+	if broken != nil {
+		// SQLite may have rolled back by itself; then this fails, rightly.
+		_ = w.control(ctx, "ROLLBACK")
+	}
+	for _, r := range good {
+		r.done <- broken
+	}
+}
+
+// next is another request if one waits and the batch has room.
+func (w *writer) next(n int) *request {
+	if n >= maxBatch {
+		return nil
+	}
+	select {
+	case r := <-w.requests:
+		return r
+	default:
+		return nil
+	}
+}
+
+// one runs a request behind a savepoint. gone is set when the transaction
+// itself was lost, and all of the batch with it.
+func (w *writer) one(r *request) (err, gone error) {
+	if err := r.ctx.Err(); err != nil {
+		return err, nil
+	}
+	ctx := context.WithoutCancel(r.ctx)
+	if err := w.control(ctx, "SAVEPOINT request"); err != nil {
+		return classify("setting a savepoint", err), err
+	}
+	tx := &txn{runner: w.stmts, d: sqliteDialect, script: w.control}
+	if err := r.fn(ctx, tx); err != nil {
+		return err, errors.Join(w.control(ctx, "ROLLBACK TO request"), w.control(ctx, "RELEASE request"))
+	}
+	if err := w.control(ctx, "RELEASE request"); err != nil {
+		return classify("releasing a savepoint", err), err
+	}
+	return nil, nil
+}
+
+// control runs SQL that is not worth a prepared statement, or is several.
+func (w *writer) control(ctx context.Context, text string) error {
+	if _, err := w.conn.ExecContext(ctx, text); err != nil {
+		return fmt.Errorf("%w", err)
+	}
+	return nil
+}

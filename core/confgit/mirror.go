@@ -73,7 +73,31 @@ func (s *Source) fetch(ctx context.Context) (string, error) {
 }
 
 func (s *Source) unavailable(what string, err error) error {
-	return core.Errorf(core.KindUnavailable, "CONFGIT at %q %s: %w", s.opts.URL, what, err)
+	return &core.Error{
+		Kind: core.KindUnavailable, Err: err,
+		Fact: fmt.Sprintf("CONFGIT at %q %s: %s", s.opts.URL, what, reason(err)),
+	}
+}
+
+// reason picks the line in which git says what is wrong; what it says last is
+// advice that fits everything.
+func reason(err error) string {
+	var exit *childproc.ExitError
+	if !errors.As(err, &exit) || exit.Err != nil {
+		return err.Error()
+	}
+	said, _, _ := strings.Cut(exit.Stderr, "Please make sure you have the correct access rights")
+	found := ""
+	for line := range strings.Lines(said) {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "fatal: ")
+		if line != "" && (found == "" || line != "Could not read from remote repository.") {
+			found = line
+		}
+	}
+	if found == "" {
+		return err.Error()
+	}
+	return found
 }
 
 // remote asks for the branch to use and its commit.

@@ -14,12 +14,12 @@ import (
 )
 
 // writeCommit begins a commit in the form that git fast-import reads. from is
-// the branch that it goes on from, or "".
+// the commit that it goes on from, or "".
 func writeCommit(stream *bytes.Buffer, branch, from, message string, at time.Time) {
 	fmt.Fprintf(stream, "commit %s\ncommitter Lorry Controller <lorry-controller@localhost> %d +0000\n", branch, at.Unix())
 	fmt.Fprintf(stream, "data %d\n%s\n", len(message), message)
 	if from != "" {
-		fmt.Fprintf(stream, "from %s^0\n", from)
+		fmt.Fprintf(stream, "from %s\n", from)
 	}
 }
 
@@ -44,9 +44,9 @@ func makeSample(ctx context.Context, git *childproc.Git, dir string, now time.Ti
 	var stream bytes.Buffer
 	writeCommit(&stream, main, "", "Say hello", now.Add(-2*time.Hour))
 	writeFile(&stream, "README.md", []byte("# Sample\n\nA small repository to be mirrored.\n"))
-	writeCommit(&stream, main, main, "Count to three", now.Add(-time.Hour))
+	writeCommit(&stream, main, "", "Count to three", now.Add(-time.Hour))
 	writeFile(&stream, "count.txt", []byte("one\ntwo\nthree\n"))
-	stream.WriteString("reset refs/tags/v1.0\nfrom refs/heads/main^0\n\n")
+	stream.WriteString("reset refs/tags/v1.0\nfrom refs/heads/main\n\n")
 	writeCommit(&stream, topic, main, "Count further", now)
 	writeFile(&stream, "count.txt", []byte("one\ntwo\nthree\nfour\n"))
 	return dir, git.Run(ctx, childproc.GitCall{GitDir: dir, Args: []string{"fast-import", "--quiet", "--force"}, Stdin: &stream})

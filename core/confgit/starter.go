@@ -199,7 +199,7 @@ func (s *starter) wanted(ctx context.Context) (mirrors, dirs []string, err error
 		return mirrors, dirs, nil
 	}
 	top, ok := checkout(ctx, s.opts.Git, s.opts.Checkout)
-	if !ok {
+	if _, err := mirrorAddress(top); !ok || err != nil {
 		if top, err = makeSample(ctx, s.opts.Git, s.opts.Sample, s.opts.Now()); err != nil {
 			return nil, nil, fmt.Errorf("the sample repository at %q can't be made: %w", s.opts.Sample, err)
 		}
@@ -350,7 +350,7 @@ func (s *starter) commit(ctx context.Context) error {
 	}
 	from := ""
 	if s.tree.below != nil {
-		from = s.branch
+		from = s.branch + "^0"
 	}
 	var names []string
 	for name := range s.tree.files {

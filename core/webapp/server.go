@@ -73,7 +73,8 @@ func New(o Options) (*Server, error) {
 		PrepareTimeout: o.PrepareTimeout,
 	})
 	people, err := pages.New(pages.Options{
-		API: admin, Queue: o.Queue, Clock: o.Clock, Log: o.Log.Named("pages"), StatusHTML: o.StatusHTML,
+		API: admin, Queue: o.Queue, Clock: o.Clock, Log: o.Log.Named("pages"),
+		Version: o.Info.Version, PublishFailures: o.Info.PublishFailures, StatusHTML: o.StatusHTML,
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,256 @@
+package statedbtest
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+)
+
+func digests(w *World) {
+	w.put("a")
+	run := func(p queue.UpdateParams) core.LorryState {
+		w.Helper()
+		c := w.claimOne("a")
+		p.Job, p.Fence, p.Done = c.Job.ID, c.Job.Fence, true
+		w.update(p)
+		w.Clock.Advance(24 * Hour)
+		return w.lorry("a")
+	}
+	l := run(queue.UpdateParams{Exit: "0", Digest: "d1", DiskUsage: 77})
+	same(w, "recorded", []any{"d1", Start, int64(77)}, []any{l.Digest, l.LastEqual, l.DiskUsage})
+	at := w.Clock.Now()
+	l = run(queue.UpdateParams{Exit: "0", Unchanged: true})
+	same(w, "unchanged", []any{"d1", at, int64(77)}, []any{l.Digest, l.LastEqual, l.DiskUsage})
+	same(w, "job", true, w.job(2).Unchanged)
+	l = run(queue.UpdateParams{Exit: "1", Digest: "d2", Failure: core.Failure{Kind: core.FailRefused, Cause: "no", Hint: "ask"}})
+	same(w, "failed", []any{"", at, core.Failure{Kind: core.FailRefused, Cause: "no", Hint: "ask"}}, []any{l.Digest, l.LastEqual, l.LastFailure})
+	run(queue.UpdateParams{Exit: "0", Digest: "d3"})
+	changed := NewLorry("a")
+	changed.Text = `{"a": {}}`
+	w.ok(w.DB.PutLorries(w.Ctx, []core.Lorry{changed}))
+	same(w, "a new text forgets it", "", w.lorry("a").Digest)
+}
+
+func removeJob(w *World) {
+	w.put("a")
+	c := w.claimOne("a")
+	w.update(queue.UpdateParams{Job: c.Job.ID, Fence: c.Job.Fence, Output: "x"})
+	w.kind(core.KindConflict, w.Queue.RemoveJob(w.Ctx, c.Job.ID))
+	w.finish(c, "0")
+	w.ok(w.Queue.RemoveJob(w.Ctx, c.Job.ID))
+	w.kind(core.KindNotFound, w.Queue.RemoveJob(w.Ctx, c.Job.ID))
+	_, err := w.Queue.Job(w.Ctx, c.Job.ID)
+	w.kind(core.KindNotFound, err)
+	w.ok(w.Queue.MoveToTop(w.Ctx, "a"))
+	same(w, "numbers are never used twice", core.JobID(2), w.claimOne("a").Job.ID)
+}
+
+func removedWhileRunning(w *World) {
+	w.put("a", "b", "c")
+	c := w.claimOne("a")
+	w.ok(w.DB.RemoveLorries(w.Ctx, []string{"a", "b", "none"}))
+	same(w, "removed", true, w.lorry("a").Removed)
+	same(w, "order", []string{"a", "c"}, w.list())
+	left, err := w.DB.SectionLorries(w.Ctx, "lorries:up", "", 10)
+	w.ok(err)
+	same(w, "section", []core.Lorry{NewLorry("c")}, left)
+	w.finish(c, "0")
+	_, err = w.Queue.Lorry(w.Ctx, "a")
+	w.kind(core.KindNotFound, err)
+	same(w, "its job stays", "0", w.job(c.Job.ID).Exit)
+	// One that comes back in time stays.
+	c = w.claimOne("c")
+	w.ok(w.DB.RemoveLorries(w.Ctx, []string{"c"}))
+	w.put("c")
+	w.finish(c, "0")
+	same(w, "stays", false, w.lorry("c").Removed)
+}
+
+func jobList(w *World) {
+	w.put("a", "b", "c")
+	cs := w.claim(3)
+	w.finish(cs[0], "0")
+	w.finish(cs[1], "1")
+	ids := func(f queue.JobFilter) []core.JobID {
+		w.Helper()
+		jobs, err := w.Queue.Jobs(w.Ctx, f)
+		w.ok(err)
+		var ids []core.JobID
+		for _, j := range jobs {
+			ids = append(ids, j.ID)
+		}
+		return ids
+	}
+	same(w, "all", []core.JobID{1, 2, 3}, ids(queue.JobFilter{}))
+	same(w, "newest", []core.JobID{3, 2}, ids(queue.JobFilter{Limit: 2}))
+	same(w, "page", []core.JobID{1}, ids(queue.JobFilter{Limit: 2, Before: 2}))
+	same(w, "running", []core.JobID{3}, ids(queue.JobFilter{Running: true}))
+	same(w, "failed", []core.JobID{2}, ids(queue.JobFilter{Failed: true}))
+	same(w, "of one", []core.JobID{1}, ids(queue.JobFilter{Path: "a", Limit: 5}))
+	same(w, "of none", []core.JobID(nil), ids(queue.JobFilter{Path: "a\x00\xff"}))
+}
+
+func oldJobs(w *World) {
+	w.put("a", "b")
+	run := func(path string, unchanged bool) {
+		w.ok(w.Queue.MoveToTop(w.Ctx, path))
+		c := w.claimOne(path)
+		w.update(queue.UpdateParams{Job: c.Job.ID, Done: true, Exit: "0", Unchanged: unchanged, Output: "x"})
+	}
+	run("a", false) // 1: too old
+	w.Clock.Advance(10 * Hour)
+	run("b", true) // 2: changed nothing, too old for that
+	w.Clock.Advance(10 * Hour)
+	run("a", true) // 3
+	run("a", true) // 4: the oldest of three too many
+	run("b", false)
+	run("a", false)
+	c := w.claim(1)
+	n, err := w.Queue.RemoveOldJobs(w.Ctx, queue.Retention{Age: 15 * Hour, UnchangedAge: 5 * Hour, PerLorry: 2})
+	w.ok(err)
+	same(w, "removed", 3, n)
+	left, err := w.Queue.Jobs(w.Ctx, queue.JobFilter{})
+	w.ok(err)
+	var ids []core.JobID
+	for _, j := range left {
+		ids = append(ids, j.ID)
+	}
+	same(w, "left", []core.JobID{4, 5, 6}, ids)
+	same(w, "nothing runs", 0, len(c))
+	n, err = w.Queue.RemoveOldJobs(w.Ctx, queue.Retention{})
+	w.ok(err)
+	same(w, "no bound removes nothing", 0, n)
+}
+
+func rebase(w *World) {
+	w.put("a")
+	c := w.claimOne("a")
+	w.Clock.Advance(Hour)
+	w.ok(w.Queue.Rebase(w.Ctx))
+	buried, err := w.Queue.BuryGhosts(w.Ctx)
+	w.ok(err)
+	same(w, "buried", 0, len(buried))
+	same(w, "lease", w.Clock.Now().Add(w.Queue.Lease()), w.job(c.Job.ID).Lease)
+	w.finish(c, "0")
+}
+
+func affinity(w *World) {
+	w.put("a", "b", "c")
+	got, err := w.Queue.Claim(w.Ctx, queue.ClaimParams{Minion: "m", Holds: []string{"c", "z"}})
+	w.ok(err)
+	same(w, "held by it", []string{"c"}, paths(got))
+	w.Clock.Advance(queue.DefaultAffinityGrace + time.Second)
+	got, err = w.Queue.Claim(w.Ctx, queue.ClaimParams{Minion: "m", Holds: []string{"b"}})
+	w.ok(err)
+	same(w, "who has waited long enough", []string{"a"}, paths(got))
+}
+
+func waitDue(w *World) {
+	w.put("a")
+	c := w.claimOne("a")
+	same(w, "nothing", 0, len(w.claim(1)))
+	// Each of these must end the wait; the test's own deadline is the only one.
+	for _, wake := range []func(){
+		func() { w.Queue.Wake() },
+		func() { w.ok(w.Queue.MoveToTop(w.Ctx, "a")) },
+		func() { w.ok(w.Queue.SetRunning(w.Ctx, true)) },
+	} {
+		same(w, "nothing", 0, len(w.claim(1)))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.Queue.WaitDue(w.Ctx)
+		}()
+		wake()
+		<-done
+	}
+	w.finish(c, "0")
+	same(w, "nothing", 0, len(w.claim(1)))
+	ctx, cancel := context.WithCancel(w.Ctx)
+	cancel()
+	w.Queue.WaitDue(ctx)
+	w.Clock.Advance(Hour)
+	w.Queue.WaitDue(w.Ctx)
+	w.claimOne("a")
+}
+
+func rateLimit(w *World) {
+	w.put("a", "b")
+	c := w.claimOne("a")
+	w.update(queue.UpdateParams{Job: c.Job.ID, Done: true, Exit: "1", Failure: core.Failure{Kind: core.FailRateLimited, Cause: "429"}})
+	same(w, "why", "host held", w.explain("b"))
+	same(w, "nothing", 0, len(w.claim(1)))
+	w.Clock.Advance(queue.DefaultRateLimitHold)
+	w.claimOne("b")
+}
+
+func rewrites(w *World) {
+	w.put("a")
+	run := func(refs ...core.RefResult) {
+		w.Helper()
+		w.ok(w.Queue.MoveToTop(w.Ctx, "a"))
+		c := w.claimOne("a")
+		w.update(queue.UpdateParams{Job: c.Job.ID, Done: true, Exit: "1", Refs: refs, Failure: core.Failure{Kind: core.FailDiverged}})
+		w.Clock.Advance(time.Minute)
+	}
+	held := func(ref, tip string) core.RefResult {
+		return core.RefResult{Ref: ref, Old: "1", New: tip, Status: core.RefHeld}
+	}
+	check := func(what string, want ...queue.HeldRewrite) {
+		w.Helper()
+		got, err := w.Queue.HeldRewrites(w.Ctx, "")
+		w.ok(err)
+		same(w, what, want, got)
+	}
+	run(held("refs/heads/a", "2"), held("refs/heads/b", "3"), core.RefResult{Ref: "refs/heads/c", Status: core.RefNew})
+	a := queue.HeldRewrite{Path: "a", Ref: "refs/heads/a", Old: "1", New: "2", Since: Start}
+	b := queue.HeldRewrite{Path: "a", Ref: "refs/heads/b", Old: "1", New: "3", Since: Start}
+	check("two", a, b)
+	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/a", "2"))
+	w.kind(core.KindNotFound, w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/b", "4"))
+	a.Approved = true
+	check("one approved", a, b)
+	run(held("refs/heads/a", "2"), held("refs/heads/b", "4"))
+	check("the other has moved", a, queue.HeldRewrite{Path: "a", Ref: "refs/heads/b", Old: "1", New: "4", Since: Start.Add(time.Minute)})
+	run(core.RefResult{Ref: "refs/heads/a", Old: "1", New: "2", Status: core.RefForced})
+	check("none")
+}
+
+func severalReports(w *World) {
+	w.put("a", "b")
+	cs := w.claim(2)
+	a, b := cs[0].Job, cs[1].Job
+	rs, err := w.Queue.Update(w.Ctx, []queue.UpdateParams{
+		{Job: a.ID, Fence: a.Fence, Output: "1"},
+		{Job: b.ID, Fence: b.Fence + 1, Done: true, Exit: "0"},
+		{Job: a.ID, Fence: a.Fence, Output: "2", Done: true, Exit: "0"},
+		{Job: a.ID, Fence: a.Fence, Output: "3"},
+		{Job: 99, Fence: 1},
+	})
+	w.ok(err)
+	same(w, "results", []queue.UpdateResult{{}, {Stale: true}, {}, {Stale: true}, {Stale: true}}, rs)
+	same(w, "output", "12", w.output(a.ID))
+	same(w, "b runs", "", w.job(b.ID).Exit)
+}
+
+func oddText(w *World) {
+	w.put("a")
+	got, err := w.Queue.Claim(w.Ctx, queue.ClaimParams{Minion: "m\x00\xff"})
+	w.ok(err)
+	c := got[0]
+	w.update(queue.UpdateParams{
+		Job: c.Job.ID, Done: true, Exit: "no number\x00", Output: "nul \x00, broken \xc3, \\u0000 and a \u00fcml\u00e4ut",
+		Failure: core.Failure{Kind: "x\x00", Cause: strings.Repeat("\u00fc", 3000)}, Refs: []core.RefResult{{Ref: "r\x00", Status: "new"}},
+	})
+	same(w, "output", "nul \uFFFD, broken \uFFFD, \\u0000 and a \u00fcml\u00e4ut", w.output(c.Job.ID))
+	j := w.job(c.Job.ID)
+	same(w, "exit", "1", j.Exit)
+	same(w, "minion", "m\uFFFD\uFFFD", j.Minion)
+	same(w, "refs", []core.RefResult{{Ref: "r\uFFFD", Status: "new"}}, j.Refs)
+	if len(j.Failure.Cause) > 2100 {
+		w.Errorf("a cause of %d bytes was kept", len(j.Failure.Cause))
+	}
+}

@@ -1,0 +1,32 @@
+package statedbtest
+
+import "testing"
+
+// test is one sentence that a STATEDB with a queue makes true.
+type test struct {
+	name string
+	run  func(w *World)
+}
+
+// Run runs the suite. fresh gives the URL of a new, empty database that lives
+// as long as its test.
+func Run(t *testing.T, fresh func(t *testing.T) string) {
+	t.Helper()
+	for _, tests := range [][]test{queueTests, storeTests, faultTests} {
+		for _, c := range tests {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				w := NewWorld(t, fresh(t))
+				c.run(w)
+			})
+		}
+	}
+	t.Run("a state database opens again as it was left", func(t *testing.T) {
+		t.Parallel()
+		reopen(t, fresh(t))
+	})
+	t.Run("a newer or changed schema and a foreign database are refused", func(t *testing.T) {
+		t.Parallel()
+		refuse(t, fresh)
+	})
+}

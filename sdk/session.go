@@ -28,6 +28,7 @@ type session struct {
 
 	mu      sync.Mutex
 	adapter any // nil until configured and after Close
+	env     Env
 	closed  bool
 }
 
@@ -98,7 +99,7 @@ func (s *session) Configure(ctx context.Context, req *adapterv1.ConfigureRequest
 	if err != nil {
 		return nil, err
 	}
-	s.adapter = adapter
+	s.adapter, s.env = adapter, env
 	return resp, nil
 }
 
@@ -121,10 +122,14 @@ func (s *session) Check(ctx context.Context, _ *adapterv1.CheckRequest) (*adapte
 // Close implements the service.
 func (s *session) Close(context.Context, *adapterv1.CloseRequest) (*adapterv1.CloseResponse, error) {
 	s.mu.Lock()
-	adapter := s.adapter
+	adapter, env := s.adapter, s.env
 	s.adapter, s.closed = nil, true
 	s.mu.Unlock()
-	return &adapterv1.CloseResponse{}, closeAdapter(adapter)
+	err := closeAdapter(adapter)
+	if env.HTTP != nil {
+		env.HTTP.CloseIdleConnections()
+	}
+	return &adapterv1.CloseResponse{}, err
 }
 
 // ListRepos implements the service. A page is also sent when some time has

@@ -14,13 +14,22 @@ const minSecret = 4
 
 // Redactor replaces known secrets in text.
 type Redactor struct {
+	off bool
+
 	mu       sync.RWMutex
 	known    []string
 	replacer *strings.Replacer
 }
 
+// NoRedactor makes a Redactor that replaces nothing, for tests that look whether
+// an adapter tells its secrets.
+func NoRedactor() *Redactor { return &Redactor{off: true} }
+
 // Add makes secrets known, in the forms in which they like to leak.
 func (r *Redactor) Add(secrets ...string) {
+	if r.off {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range secrets {

@@ -1,0 +1,176 @@
+// Package sdktest tries adapters: whatever the core asks of one is asked here,
+// over the real protocol. An adapter's test is one line:
+//
+//	func TestConformance(t *testing.T) { sdktest.Conform(t, example.Plugin(), fixture(t)) }
+//
+// It is for tests alone and must not be imported by a program; package suite
+// has the cases without the testing package.
+package sdktest
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/host"
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
+)
+
+// Fixture is the hosts that an adapter is tried on.
+type Fixture = suite.Fixture
+
+// Host is what an adapter is configured with to reach a host.
+type Host = suite.Host
+
+// Conform tries an adapter in this process. Each case has a session of its
+// own. Call it from a test that is not parallel: it looks for goroutines that
+// the adapter leaves behind.
+func Conform(t *testing.T, p *sdk.Plugin, fx Fixture) {
+	t.Helper()
+	for _, problem := range p.Problems() {
+		t.Error(problem)
+	}
+	if t.Failed() {
+		return
+	}
+	before := goleak.IgnoreCurrent()
+	conform(t, func(context.Context) (*suite.Conn, error) { return inProcess(p) }, fx)
+	if err := goleak.Find(before); err != nil {
+		t.Errorf("goroutines are left after Close: %v", err)
+	}
+}
+
+// ConformBinary tries a built adapter, in whatever language it was written. Its
+// name must be lorry-adapter-TYPE.
+func ConformBinary(t *testing.T, path string, fx Fixture) {
+	t.Helper()
+	launcher := host.NewLauncher()
+	defer launcher.Close()
+	open := func(ctx context.Context) (*suite.Conn, error) { return launch(ctx, launcher, path) }
+	conform(t, open, fx)
+	t.Run("ends with SIGTERM", func(t *testing.T) { endsWithSIGTERM(t, launcher, path) })
+}
+
+func conform(t *testing.T, open suite.Open, fx Fixture) {
+	t.Helper()
+	trial, err := suite.Begin(t.Context(), open, fx)
+	if err != nil {
+		t.Fatalf("the adapter can't be tried: %v", err)
+	}
+	for _, c := range suite.Cases() {
+		if !trial.Applies(c) {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			if err := trial.Run(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// inProcess serves one session over a connection in memory.
+func inProcess(p *sdk.Plugin) (*suite.Conn, error) {
+	logs := &buffer{}
+	log := hclog.New(&hclog.LoggerOptions{Output: logs, Level: hclog.Trace, JSONFormat: true})
+	listener := bufconn.Listen(1 << 20)
+	server := grpc.NewServer(sdk.ServerOptions(log)...)
+	sdk.Serve(p, server, log)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	conn, err := grpc.NewClient("passthrough:adapter",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		server.Stop()
+		return nil, err
+	}
+	return &suite.Conn{
+		Client: host.NewClient(conn, host.Deadlines{}),
+		Logs:   logs.String,
+		Stop: func() error {
+			err := conn.Close()
+			server.Stop()
+			serving.Wait()
+			return err
+		},
+	}, nil
+}
+
+// launch starts a built adapter.
+func launch(ctx context.Context, launcher *host.Launcher, path string) (*suite.Conn, error) {
+	p, logs, err := start(ctx, launcher, path)
+	if err != nil {
+		return nil, err
+	}
+	return &suite.Conn{
+		Client: p.Client,
+		Logs:   logs.String,
+		Stop: func() error {
+			p.Kill(3 * time.Second)
+			return nil
+		},
+	}, nil
+}
+
+func start(ctx context.Context, launcher *host.Launcher, path string) (*host.Process, *buffer, error) {
+	logs := &buffer{}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := host.Launch(ctx, host.Config{
+		Instance: "conform", Path: abs, Launcher: launcher,
+		Log:      hclog.New(&hclog.LoggerOptions{Output: logs, Level: hclog.Debug}),
+		Redactor: host.NoRedactor(),
+	})
+	return p, logs, err
+}
+
+func endsWithSIGTERM(t *testing.T, launcher *host.Launcher, path string) {
+	p, _, err := start(t.Context(), launcher, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill(0)
+	if err := syscall.Kill(p.PID(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("the adapter still runs 10 s after SIGTERM")
+	}
+}
+
+// buffer is a log that several goroutines write.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+// String gives what was written so far.
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

@@ -113,3 +113,13 @@ func ParseLsRemote(r io.Reader) (Listing, error) {
 	l.sort()
 	return l, in.Err()
 }
+
+// FromMap makes a listing of refs that are known otherwise.
+func FromMap(refs map[string]string, head string) Listing {
+	l := Listing{Head: head, Refs: make([]Ref, 0, len(refs))}
+	for name, object := range refs {
+		l.Refs = append(l.Refs, Ref{name, object})
+	}
+	l.sort()
+	return l
+}

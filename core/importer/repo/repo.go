@@ -150,8 +150,8 @@ func (r *Repo) Lost(ctx context.Context, objects []string) (map[string]bool, err
 	if err != nil || len(commits) == 0 {
 		return lost, err
 	}
-	call := r.Call("rev-list", "--stdin")
-	call.Stdin = strings.NewReader(strings.Join(commits, "\n") + "\n--not\n--branches\n--tags\n")
+	call := r.Call("rev-list", "--stdin", "--not", "--branches", "--tags")
+	call.Stdin = strings.NewReader(strings.Join(commits, "\n") + "\n")
 	out, err := r.Git.Output(ctx, call)
 	if err != nil {
 		return nil, fmt.Errorf("cannot compare histories: %w", err)

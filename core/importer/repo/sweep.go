@@ -22,11 +22,13 @@ func Sweep(dir string) (int, error) {
 func SweepSince(dir string, start, now time.Time) (int, error) {
 	return sweep(dir, func(info fs.FileInfo) bool {
 		made := info.ModTime()
-		return !made.Before(start.Add(-2*time.Second)) && now.Sub(made) >= staleAge
+		return !made.Before(start.Add(-2*time.Second)) && now.Sub(made) >= StaleAge
 	})
 }
 
-const staleAge = time.Second
+// StaleAge is the age at which a lock belongs to no living program: git holds
+// one for milliseconds.
+const StaleAge = time.Second
 
 func sweep(dir string, stale func(fs.FileInfo) bool) (int, error) {
 	removed := 0

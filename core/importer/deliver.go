@@ -1,0 +1,117 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/push"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+)
+
+// deliver pushes the refs and proves that they have arrived. It gives how many
+// changed downstream.
+func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (int, error) {
+	wanted, missing := j.policy.Wanted(refs.Map())
+	for _, name := range missing {
+		fmt.Fprintf(j.Out, ".. warning: upstream has no %s any more, which the refspecs name\n", name)
+	}
+	if len(wanted) == 0 {
+		return 0, gitfail.New(core.FailEmpty, gitfail.Upstream, gitfail.Hint(core.FailEmpty, gitfail.Upstream),
+			"no ref of upstream matches the refspecs (it has %d)", len(refs.Refs))
+	}
+	fmt.Fprintf(j.Out, ".. pushing %s to mirror at %s\n", j.Spec.Name, j.push.URL)
+	local := LocalPath(j.push.URL)
+	created, err := j.openLocal(ctx, local, r)
+	if err != nil {
+		return 0, err
+	}
+	p := &push.Push{
+		Repo: r, Access: j.push, Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
+		Out: j.Out, Progress: j.progress, Log: j.Log,
+	}
+	res, err := p.Run(ctx, wanted)
+	if ctx.Err() == nil {
+		// A push that was cut short leaves its note for the next run.
+		if end := j.area.EndPush(); end != nil && err == nil {
+			err = gitfail.From(end, gitfail.Local)
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	j.report.Refs = res.Refs
+	printRefs(j.Out, res.Refs, len(wanted))
+	if res.Failure.Failed() {
+		return res.Changed, &gitfail.Error{Failure: res.Failure, Place: gitfail.Downstream}
+	}
+	if created && j.report.Head != "" {
+		target := &repo.Repo{Dir: local, Git: j.Git, Files: r.Files}
+		if err := target.SetHead(ctx, j.report.Head); err != nil {
+			return res.Changed, gitfail.From(err, gitfail.Downstream)
+		}
+	}
+	return res.Changed, nil
+}
+
+// openLocal gets a downstream repository on this machine ready: it puts right
+// what a dead run of ours left there and, by hand, makes the repository.
+func (j *job) openLocal(ctx context.Context, dir string, r *repo.Repo) (created bool, err error) {
+	if dir == "" {
+		return false, nil
+	}
+	if err := j.undoPush(ctx); err != nil {
+		return false, err
+	}
+	if err := j.area.BeginPush(dir); err != nil {
+		return false, gitfail.From(err, gitfail.Local)
+	}
+	if j.Request != nil {
+		return false, nil
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if _, err := os.Stat(dir + ".git"); err == nil {
+		j.push.URL += ".git"
+		return false, j.area.BeginPush(dir + ".git")
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return false, gitfail.From(err, gitfail.Downstream)
+	}
+	target := &repo.Repo{Dir: dir, Git: j.Git, Files: r.Files}
+	if err := target.Create(ctx); err != nil {
+		return false, gitfail.From(err, gitfail.Downstream)
+	}
+	return true, nil
+}
+
+// undoPush removes the locks that a dead run of ours left downstream. Its
+// programs have ended, since we have the lock that they held; the moment's wait
+// spares the locks of others, which last no longer.
+func (j *job) undoPush(ctx context.Context) error {
+	dir, start := j.area.UnfinishedPush()
+	if dir == "" {
+		return nil
+	}
+	wait := time.NewTimer(repo.StaleAge)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+		return gitfail.From(context.Cause(ctx), gitfail.Local)
+	}
+	removed, err := repo.SweepSince(dir, start, j.Clock())
+	if err != nil {
+		return gitfail.From(err, gitfail.Downstream)
+	}
+	j.Log.Info("removed what a dead run left downstream", "lorry", j.Spec.Name, "files", removed)
+	return nil
+}

@@ -1,0 +1,189 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/area"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitsource"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+)
+
+// Options of one Run. WorkingArea, Spec, Git and Reader are required.
+type Options struct {
+	// WorkingArea is the directory that holds one directory for each Lorry.
+	WorkingArea string
+	// Spec is the Lorry; its Name is the path downstream.
+	Spec spec.Spec
+	// Request is what a minion says of the job, or nil for a run by hand.
+	Request *protocol.ImportRequest
+	// PushBase is the URL below which a run by hand pushes, or "".
+	PushBase string
+	// PullOnly leaves the Downstream Host alone.
+	PullOnly bool
+	// NoRepack leaves packs and refs as they come.
+	NoRepack bool
+	// KeepOld keeps every damaged copy, not the last alone.
+	KeepOld bool
+	// PushOptions go to the server with every push.
+	PushOptions []string
+	// LockWait is how long to wait for another run of the Lorry; 0 means 30 s.
+	LockWait time.Duration
+	// Out gets the job's output for people, without credentials.
+	Out io.Writer
+	// Verbose shows the progress of transfers.
+	Verbose bool
+	Git     *childproc.Git
+	Reader  *lsrefs.Reader
+	Log     hclog.Logger // nil: no log
+	Clock   core.Clock   // nil: the real time
+}
+
+// ErrStopped is the cause with which to end Run's context when a signal or an
+// admin stops the job; the report then has FailKilled.
+var ErrStopped = gitfail.ErrStopped
+
+// Exit statuses of a run.
+const (
+	ExitDone    = 0   // everything is downstream as it is upstream
+	ExitFailed  = 1   // it is not; the report says why
+	ExitUsage   = 2   // the command line is wrong
+	ExitStopped = 255 // a signal ended it
+)
+
+// Run imports one Lorry. It never returns without a report; whatever it
+// started has ended by then.
+func Run(ctx context.Context, o Options) protocol.ImportReport {
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+	if o.LockWait <= 0 {
+		o.LockWait = 30 * time.Second
+	}
+	j := &job{Options: o, report: protocol.ImportReport{Path: o.Spec.Name}}
+	err := j.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		if stopped := gitfail.Stopped(context.Cause(ctx)); stopped != nil {
+			err = stopped
+		}
+	}
+	j.finish(err)
+	return j.report
+}
+
+// job is one run in progress.
+type job struct {
+	Options
+	fetch    core.Access
+	push     core.Access
+	policy   policy.Policy
+	area     *area.Area
+	progress io.Writer
+	report   protocol.ImportReport
+}
+
+func (j *job) run(ctx context.Context) error {
+	if j.Spec.Type != spec.Git {
+		return gitfail.New(core.FailSpec, gitfail.Upstream, "", "type %q is not supported by this version", j.Spec.Type)
+	}
+	if err := j.prepare(); err != nil {
+		return err
+	}
+	out := childproc.NewRedactor(j.Out, j.secrets()...)
+	defer func() { _ = out.Close() }()
+	j.Out, j.progress = out, newProgress(out, j.Verbose, j.Clock)
+	fmt.Fprintf(j.Out, "Getting: %s\n", j.Spec.Name)
+
+	fmt.Fprintf(j.Out, ".. reading the refs of %s\n", j.fetch.URL)
+	source := &gitsource.Source{
+		Policy: j.policy, Access: j.fetch, Reader: j.Reader, Clock: j.Clock, Log: j.Log,
+		Repo: &repo.Repo{Git: j.Git}, Out: j.Out, Progress: j.progress, KeepOld: j.KeepOld,
+	}
+	upstream, err := source.List(ctx)
+	if err != nil {
+		return err
+	}
+	if j.Request != nil && j.Request.Digest != "" && j.Request.Digest == j.digest(upstream) {
+		fmt.Fprintln(j.Out, ".. nothing to do: upstream is as it was at the last verified push")
+		j.report.Unchanged, j.report.Digest = true, j.Request.Digest
+		j.report.Head = j.head(upstream)
+		j.report.DiskUsage = repo.DiskUsage(j.areaDir())
+		return nil
+	}
+	return j.locked(ctx, source, upstream)
+}
+
+// locked does the part of the work that owns the Lorry's directory.
+func (j *job) locked(ctx context.Context, source *gitsource.Source, upstream lsrefs.Listing) error {
+	a, err := area.Open(ctx, j.WorkingArea, j.Spec.Name, j.LockWait, j.Clock)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	defer func() { j.report.DiskUsage = repo.DiskUsage(a.Dir) }()
+	j.area = a
+	r := &repo.Repo{Dir: a.GitDir(), Git: j.Git, Files: []*os.File{a.Lock()}}
+	source.Area, source.Repo = a, r
+	got, err := source.Update(ctx, upstream)
+	if err != nil {
+		return err
+	}
+	j.report.Head = j.head(got.Refs)
+	if j.PullOnly {
+		fmt.Fprintln(j.Out, ".. not pushing: pull-only is set")
+		j.report.Unchanged = got.Changed == 0
+		return j.maintain(ctx, r, got.Changed)
+	}
+	changed, err := j.deliver(ctx, r, got.Refs)
+	if err != nil {
+		return err
+	}
+	j.report.Digest = j.digest(got.Refs)
+	j.report.Unchanged = got.Changed == 0 && changed == 0
+	return j.maintain(ctx, r, got.Changed)
+}
+
+// maintain keeps the repository small. That it failed makes no import bad.
+func (j *job) maintain(ctx context.Context, r *repo.Repo, changed int) error {
+	if j.NoRepack {
+		return nil
+	}
+	if err := r.Maintain(ctx, changed); err != nil && ctx.Err() == nil {
+		fmt.Fprintf(j.Out, ".. warning: %v\n", err)
+		j.Log.Warn("cannot pack the working copy", "lorry", j.Spec.Name, "error", err)
+	}
+	return nil
+}
+
+// finish fills the report in.
+func (j *job) finish(err error) {
+	if err == nil {
+		j.report.Exit = ExitDone
+		return
+	}
+	failure := gitfail.From(err, gitfail.Local)
+	j.report.Exit, j.report.Failure = ExitFailed, failure.Failure
+	j.report.Failure.Cause = childproc.Redact(failure.Cause, j.secrets()...)
+	if failure.Kind == core.FailKilled || errors.Is(err, ErrStopped) {
+		j.report.Exit = ExitStopped
+	}
+}

@@ -1,0 +1,378 @@
+package importer
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
+)
+
+// world is an upstream, a downstream and a working area.
+type world struct {
+	t        *testing.T
+	dir      string
+	up, down *gittest.Repo
+	opts     Options
+	out      *syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	gittest.Require(t, "git")
+	dir := t.TempDir()
+	git, err := childproc.NewGit(childproc.GitOptions{Home: filepath.Join(dir, "home"), Grace: time.Second, LowSpeedTime: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := lsrefs.NewReader(git)
+	t.Cleanup(reader.Close)
+	w := &world{t: t, dir: dir, out: &syncBuffer{}}
+	w.up = gittest.Seed(t, filepath.Join(dir, "up", "thing.git"))
+	w.down = gittest.NewRepo(t, filepath.Join(dir, "down", "group", "thing.git"))
+	w.opts = Options{
+		WorkingArea: filepath.Join(dir, "work"), Git: git, Reader: reader, Out: w.out, LockWait: 5 * time.Second,
+		Spec: spec.Spec{Name: "group/thing", Type: spec.Git, Access: core.Access{URL: w.up.Dir}},
+		Request: &protocol.ImportRequest{
+			Path: "group/thing", Push: &protocol.Access{URL: w.down.Dir}, FileRoots: []string{dir},
+		},
+	}
+	return w
+}
+
+func (w *world) run() protocol.ImportReport {
+	w.t.Helper()
+	return w.runIn(w.t.Context())
+}
+
+func (w *world) runIn(ctx context.Context) protocol.ImportReport { return Run(ctx, w.opts) }
+
+// mustRun imports and expects success.
+func (w *world) mustRun() protocol.ImportReport {
+	w.t.Helper()
+	report := w.run()
+	if report.Exit != ExitDone {
+		w.t.Fatalf("exit %d: %+v\n%s", report.Exit, report.Failure, w.out)
+	}
+	return report
+}
+
+// mustFail imports and expects a failure of the given kind.
+func (w *world) mustFail(kind core.FailureKind) protocol.ImportReport {
+	w.t.Helper()
+	report := w.run()
+	if report.Exit == ExitDone || report.Failure.Kind != kind {
+		w.t.Fatalf("want failure %q, got exit %d: %+v\n%s", kind, report.Exit, report.Failure, w.out)
+	}
+	if report.Failure.Cause == "" {
+		w.t.Errorf("the failure %q has no cause", kind)
+	}
+	if report.Digest != "" {
+		w.t.Errorf("a failure came with the digest %q", report.Digest)
+	}
+	return report
+}
+
+// mustEqual compares branches and tags on both sides and checks them.
+func (w *world) mustEqual() {
+	w.t.Helper()
+	if diff := cmp.Diff(w.up.Mirrored(), w.down.Mirrored()); diff != "" {
+		w.t.Errorf("upstream and downstream differ (-up +down):\n%s\n%s", diff, w.out)
+	}
+	w.down.Fsck()
+}
+
+func (w *world) area() *gittest.Repo {
+	return gittest.OpenRepo(w.t, filepath.Join(w.opts.WorkingArea, "group_thing", "git"))
+}
+
+func refStatus(report protocol.ImportReport) map[string]string {
+	m := make(map[string]string)
+	for _, r := range report.Refs {
+		m[r.Ref] = r.Status
+	}
+	return m
+}
+
+func TestFirstImportAndUpdates(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	report := w.mustRun()
+	w.mustEqual()
+	want := map[string]string{"refs/heads/main": "new", "refs/heads/next": "new", "refs/tags/light": "new", "refs/tags/v1": "new"}
+	if diff := cmp.Diff(want, refStatus(report)); diff != "" {
+		t.Error(diff)
+	}
+	if report.Unchanged || report.Digest == "" || report.Head != "refs/heads/main" || report.DiskUsage == 0 {
+		t.Errorf("got %+v", report)
+	}
+
+	again := w.mustRun()
+	if !again.Unchanged || again.Digest != report.Digest || len(again.Refs) > 0 {
+		t.Errorf("second run: got %+v", again)
+	}
+
+	w.up.Commit("refs/heads/main", "more")
+	w.up.Commit("refs/heads/topic/a", "a topic")
+	third := w.mustRun()
+	w.mustEqual()
+	want = map[string]string{"refs/heads/main": "updated", "refs/heads/topic/a": "new"}
+	if diff := cmp.Diff(want, refStatus(third)); diff != "" {
+		t.Error(diff)
+	}
+	if third.Unchanged || third.Digest == report.Digest {
+		t.Errorf("third run: got %+v", third)
+	}
+	w.area().Fsck()
+}
+
+func TestSameDigestMeansNoWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.mustRun()
+	w.opts.Request.Digest = first.Digest
+	w.down.Git("update-ref", "-d", "refs/heads/next") // nobody looks
+	second := w.mustRun()
+	if !second.Unchanged || second.Digest != first.Digest || second.Head != "refs/heads/main" {
+		t.Errorf("got %+v", second)
+	}
+	if w.down.Refs()["refs/heads/next"] != "" {
+		t.Error("downstream was touched")
+	}
+	w.opts.Spec.Refspecs = []string{"+refs/heads/*"}
+	if third := w.mustRun(); third.Digest == first.Digest {
+		t.Error("another policy has the same digest")
+	}
+	if w.down.Refs()["refs/heads/next"] == "" {
+		t.Error("another policy was not pushed")
+	}
+}
+
+func TestRewriteWithoutForceIsHeld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun()
+	before := w.down.Refs()
+	w.up.Rewrite("refs/heads/main", "another history")
+	w.up.Git("update-ref", "refs/tags/light", "refs/heads/main")
+	fresh := w.up.Commit("refs/heads/next", "ordinary")
+
+	report := w.mustFail(core.FailDiverged)
+	want := map[string]string{"refs/heads/main": "held", "refs/tags/light": "held", "refs/heads/next": "updated"}
+	if diff := cmp.Diff(want, refStatus(report)); diff != "" {
+		t.Error(diff)
+	}
+	maps.Copy(before, map[string]string{"refs/heads/next": fresh})
+	if diff := cmp.Diff(before, w.down.Refs()); diff != "" {
+		t.Error(diff)
+	}
+
+	w.opts.Request.Rewrites = core.RewriteRefuse
+	if got := refStatus(w.mustFail(core.FailDiverged)); got["refs/heads/main"] != core.RefRejected {
+		t.Errorf("got %v", got)
+	}
+	w.opts.Request.Rewrites = core.RewriteForce
+	if got := refStatus(w.mustRun()); got["refs/heads/main"] != core.RefForced {
+		t.Errorf("got %v", got)
+	}
+	w.mustEqual()
+}
+
+func TestRewriteWithForceKeepsTheOldTip(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Spec = spec.Generated(core.Access{URL: w.up.Dir})
+	w.opts.Spec.Name = "group/thing"
+	w.mustRun()
+	old := w.up.Refs()["refs/heads/main"]
+	w.up.Git("update-ref", "-d", "refs/heads/next")
+	w.up.Git("update-ref", "-d", "refs/tags/v1")
+	w.up.Git("update-ref", "-d", "refs/tags/light")
+	w.up.Rewrite("refs/heads/main", "another history")
+	report := w.mustRun()
+	if diff := cmp.Diff(map[string]string{"refs/heads/main": "forced"}, refStatus(report)); diff != "" {
+		t.Error(diff)
+	}
+	// What vanished upstream is gone from the working area, kept in it by
+	// another name, and still there downstream.
+	if diff := cmp.Diff(w.up.Mirrored(), w.area().Mirrored()); diff != "" {
+		t.Error(diff)
+	}
+	kept := w.area().Refs("refs/lorry/kept/")
+	found := false
+	for ref, object := range kept {
+		found = found || strings.HasPrefix(ref, "refs/lorry/kept/heads/main/") && object == old
+	}
+	if !found || len(kept) < 3 {
+		t.Errorf("old tip %s of main is not among %v", old, kept)
+	}
+	if w.down.Refs()["refs/heads/next"] == "" || w.down.Refs()["refs/tags/v1"] == "" {
+		t.Error("refs were removed downstream")
+	}
+	if got := w.down.Refs("refs/lorry"); len(got) > 0 {
+		t.Errorf("own refs were pushed: %v", got)
+	}
+}
+
+func TestOwnBranchesDownstreamStay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Spec.Refspecs = []string{"+refs/heads/*", "+refs/tags/*"}
+	w.mustRun()
+	own := w.down.Commit("refs/heads/ours/branch", "local work")
+	w.up.Commit("refs/heads/main", "more")
+	w.mustRun()
+	if got := w.down.Refs()["refs/heads/ours/branch"]; got != own {
+		t.Errorf("want %s, got %q", own, got)
+	}
+}
+
+func TestDirectoryAndFileChangePlaces(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.up.Commit("refs/heads/a/b", "in a directory")
+	w.up.Commit("refs/heads/c", "a file")
+	w.opts.PullOnly = true
+	w.mustRun()
+	w.up.Git("update-ref", "-d", "refs/heads/a/b")
+	w.up.Git("update-ref", "-d", "refs/heads/c")
+	w.up.Commit("refs/heads/a", "now a file")
+	w.up.Commit("refs/heads/c/d", "now in a directory")
+	w.mustRun()
+	if diff := cmp.Diff(w.up.Mirrored(), w.area().Mirrored()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUpstreamSuddenlyEmptyChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun()
+	before, area := w.down.Refs(), w.area().Refs()
+	for ref := range w.up.Refs() {
+		w.up.Git("update-ref", "-d", ref)
+	}
+	w.mustFail(core.FailEmpty)
+	if diff := cmp.Diff(before, w.down.Refs()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(area, w.area().Refs()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRefspecs(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		refspecs []string
+		ignore   []string
+		want     []string
+		fail     core.FailureKind
+	}{
+		{name: "names", refspecs: []string{"main", "no-such-branch"}, want: []string{"refs/heads/main"}},
+		{name: "tag by name", refspecs: []string{"v1"}, want: []string{"refs/tags/v1"}},
+		{name: "renamed", refspecs: []string{"refs/heads/*:refs/heads/upstream/*"}, want: []string{"refs/heads/upstream/main", "refs/heads/upstream/next"}},
+		{name: "negative", refspecs: []string{"refs/heads/*", "^refs/heads/n*"}, want: []string{"refs/heads/main"}},
+		{name: "only negative", refspecs: []string{"^refs/tags/*"}, want: []string{"refs/heads/main", "refs/heads/next"}},
+		{name: "ignored", ignore: []string{"n*", "refs/tags/*"}, want: []string{"refs/heads/main"}},
+		{name: "no match", refspecs: []string{"refs/heads/wip-*"}, fail: core.FailEmpty},
+		{name: "more than branches", refspecs: []string{"refs/notes/*"}, want: []string{"refs/notes/commits"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.up.Git("notes", "add", "-m", "a note", "refs/heads/main")
+			w.opts.Spec.Refspecs, w.opts.Spec.IgnorePatterns = test.refspecs, test.ignore
+			if test.fail != "" {
+				w.mustFail(test.fail)
+				return
+			}
+			w.mustRun()
+			got := []string{}
+			for ref := range w.down.Refs() {
+				got = append(got, ref)
+			}
+			less := func(a, b string) bool { return a < b }
+			if diff := cmp.Diff(test.want, got, sortStrings(less)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestPushByHandMakesTheRepository(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Request = nil
+	w.opts.PushBase = "file://" + filepath.Join(w.dir, "by hand")
+	w.mustFail(core.FailSpec) // a space
+	w.opts.PushBase = "file://" + filepath.Join(w.dir, "hand")
+	w.up.Git("symbolic-ref", "HEAD", "refs/heads/next")
+	w.mustRun()
+	w.mustRun()
+	w.down = gittest.OpenRepo(t, filepath.Join(w.dir, "hand", "group", "thing"))
+	w.mustEqual()
+	if got := w.down.Git("symbolic-ref", "HEAD"); got != "refs/heads/next" {
+		t.Errorf("HEAD is %s", got)
+	}
+}
+
+func TestOtherTypesAreToldApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Spec.Type = spec.Svn
+	if cause := w.mustFail(core.FailSpec).Failure.Cause; !strings.Contains(cause, `type "svn" is not supported by this version`) {
+		t.Errorf("got %q", cause)
+	}
+}
+
+func TestPathsOutsideTheRootsAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, roots := range [][]string{nil, {filepath.Join(w.dir, "elsewhere")}, {filepath.Join(w.dir, "u")}} {
+		w.opts.Request.FileRoots = roots
+		w.mustFail(core.FailSpec)
+	}
+	w.opts.Request.FileRoots = []string{filepath.Join(w.dir, "up")}
+	w.mustRun()
+}
+
+func TestTwoNamesOneDirectoryIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun()
+	w.opts.Spec.Name = "group_thing"
+	if cause := w.mustFail(core.FailSpec).Failure.Cause; !strings.Contains(cause, `"group/thing"`) {
+		t.Errorf("got %q", cause)
+	}
+}

@@ -1,0 +1,169 @@
+package importer
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/area"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+)
+
+// prepare settles from where to where and by which policy.
+func (j *job) prepare() error {
+	if err := spec.CheckPath(j.Spec.Name); err != nil {
+		return gitfail.New(core.FailSpec, gitfail.Local, "", "%v", err)
+	}
+	rewrites := core.RewriteByRefspec
+	if j.Request != nil {
+		rewrites = j.Request.Rewrites
+	}
+	var err error
+	if j.policy, err = policy.New(j.Spec, rewrites); err != nil {
+		return gitfail.New(core.FailSpec, gitfail.Upstream, "", "%v", err)
+	}
+	if err := j.prepareFetch(); err != nil {
+		return err
+	}
+	return j.preparePush()
+}
+
+func (j *job) prepareFetch() error {
+	j.fetch = j.Spec.Access
+	switch {
+	case j.Request != nil && j.Request.Fetch != nil:
+		if err := override(&j.fetch, *j.Request.Fetch); err != nil {
+			return gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: %v", err)
+		}
+	case j.fetch.SkipCertificates && !j.fetch.Secret.Empty() && !j.Spec.InsecureCredentials:
+		// Over a connection that nobody verified, anybody could take it.
+		fmt.Fprintln(j.Out, ".. warning: the url's credential is not sent, since check-certificates is off and insecure-credentials is not set")
+		j.fetch.Username, j.fetch.Secret = "", core.Secret{}
+	}
+	path := LocalPath(j.fetch.URL)
+	if path == "" || j.Request == nil {
+		return nil
+	}
+	if !below(path, j.Request.FileRoots) {
+		return gitfail.New(core.FailSpec, gitfail.Upstream, "ask the admin to list its directory as one that may be read",
+			"upstream: the path %s is not below a directory that may be read", path)
+	}
+	return nil
+}
+
+func (j *job) preparePush() error {
+	if j.PullOnly {
+		return nil
+	}
+	if j.Request != nil && j.Request.Push != nil {
+		if err := override(&j.push, *j.Request.Push); err != nil {
+			return gitfail.New(core.FailSpec, gitfail.Downstream, "", "downstream: %v", err)
+		}
+		return nil
+	}
+	if j.PushBase == "" {
+		return gitfail.New(core.FailSpec, gitfail.Downstream, "set mirror-base-url-push in lorry.conf or on the command line, or use --pull-only",
+			"downstream: nothing says where to push")
+	}
+	access, err := spec.ParseAddress(spec.Git, strings.TrimSuffix(j.PushBase, "/")+"/"+j.Spec.Name)
+	if err != nil {
+		return gitfail.New(core.FailSpec, gitfail.Downstream, "see mirror-base-url-push", "downstream: %v", err)
+	}
+	j.push = access
+	return nil
+}
+
+// override takes what a request says of an access; a URL that it does not name
+// stays.
+func override(a *core.Access, with protocol.Access) error {
+	if with.URL != "" {
+		checked, err := spec.ParseAddress(spec.Git, with.URL)
+		if err != nil {
+			return err
+		}
+		skip := a.SkipCertificates
+		*a = checked
+		a.SkipCertificates = skip
+	}
+	if with.Secret != "" {
+		a.Username, a.Secret = with.Username, core.NewSecret(with.Secret)
+	}
+	a.KnownHosts = with.KnownHosts
+	a.SkipCertificates = a.SkipCertificates || with.SkipCertificates
+	return nil
+}
+
+// LocalPath is the path that a checked git address leads to on this machine,
+// or "" for one elsewhere.
+func LocalPath(address string) string {
+	if strings.HasPrefix(address, "/") {
+		return address
+	}
+	path, ok := strings.CutPrefix(address, "file://")
+	if !ok {
+		return ""
+	}
+	if plain, err := url.PathUnescape(path); err == nil {
+		return plain
+	}
+	return path
+}
+
+// below reports whether a path, with all links followed, lies in one of the
+// directories.
+func below(path string, roots []string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		// What is not there cannot be read; git says so better.
+		real = filepath.Clean(path)
+	}
+	for _, root := range roots {
+		realRoot, err := filepath.EvalSymlinks(root)
+		if err != nil {
+			continue
+		}
+		if rel, err := filepath.Rel(realRoot, real); err == nil && filepath.IsLocal(rel) {
+			return true
+		}
+		if rel, err := filepath.Rel(filepath.Clean(root), real); err == nil && filepath.IsLocal(rel) && real == filepath.Clean(path) {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *job) secrets() []string {
+	var list []string
+	for _, a := range []core.Access{j.Spec.Access, j.fetch, j.push} {
+		if !a.Secret.Empty() {
+			list = append(list, a.Secret.Reveal())
+		}
+	}
+	return list
+}
+
+// digest is that of a listing under this Lorry's policy.
+func (j *job) digest(l lsrefs.Listing) string { return l.Digest(j.policy.Key()) }
+
+func (j *job) areaDir() string { return filepath.Join(j.WorkingArea, area.Escape(j.Spec.Name)) }
+
+// head is the branch that the downstream HEAD should name.
+func (j *job) head(l lsrefs.Listing) string {
+	src := l.Head
+	if j.Spec.SourceHead != "" {
+		src = j.Spec.SourceHead
+	}
+	wanted, _ := j.policy.Wanted(l.Map())
+	for _, w := range wanted {
+		if w.Src == src && strings.HasPrefix(w.Dst, "refs/heads/") {
+			return w.Dst
+		}
+	}
+	return ""
+}

@@ -1,0 +1,246 @@
+// Package push brings the refs of a working area to the repository on the
+// Downstream Host, says what became of each, and proves it by reading them
+// back.
+//
+// It must not fetch, never deletes or changes a ref that it was not told to,
+// and never overwrites one whose value it did not see itself.
+package push
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+)
+
+// Push is one push of a Lorry.
+type Push struct {
+	Repo   *repo.Repo
+	Access core.Access
+	// Policy decides whether a refused rewrite is held or final.
+	Policy policy.Policy
+	// Options go to the server as push options.
+	Options []string
+	// Temp makes an empty directory on the same disk as the repository.
+	Temp          func() (string, error)
+	Out, Progress io.Writer
+	Log           hclog.Logger
+}
+
+// Result says what a push did.
+type Result struct {
+	// Refs are those that changed or were refused, by name.
+	Refs []core.RefResult
+	// Changed counts the refs that were changed.
+	Changed int
+	// Failure is why the push did not bring everything; Kind "" when it did.
+	Failure core.Failure
+}
+
+// Run makes downstream have the wanted refs. The error, a *gitfail.Error, says
+// that nothing is known about single refs; otherwise the Result does.
+func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) {
+	have, err := p.list(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	var differ []policy.Wanted
+	for _, w := range wanted {
+		if have[w.Dst] != w.Object {
+			differ = append(differ, w)
+		}
+	}
+	if len(differ) == 0 {
+		return Result{}, nil
+	}
+	outcome, failed := p.push(ctx, differ, have)
+	if ctx.Err() != nil {
+		return Result{}, gitfail.From(context.Cause(ctx), gitfail.Downstream)
+	}
+	after, err := p.list(ctx)
+	if err != nil {
+		if failed != nil {
+			err = failed
+		}
+		return Result{}, err
+	}
+	return p.judge(differ, have, after, outcome, failed)
+}
+
+// list reads what downstream has.
+func (p *Push) list(ctx context.Context) (map[string]string, error) {
+	call := p.Repo.Call("ls-remote", "--refs", "--", p.Access.URL)
+	call.Protocols, call.Access = lsrefs.Protocols(p.Access.URL), &p.Access
+	out, err := p.Repo.Git.Output(ctx, call)
+	if err != nil {
+		return nil, gitfail.From(err, gitfail.Downstream)
+	}
+	l, err := lsrefs.ParseLsRemote(strings.NewReader(out))
+	if err != nil {
+		return nil, gitfail.New(core.FailNotGit, gitfail.Downstream, gitfail.Hint(core.FailNotGit, gitfail.Downstream), "downstream: %v", err)
+	}
+	return l.Map(), nil
+}
+
+// push sends the refs in one go. They stand, under their names downstream, in
+// a small repository of their own that borrows the objects: one pattern then
+// names exactly them, however many there are and however they are renamed.
+func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]string) (map[string]report, error) {
+	dir, err := p.stage(refs)
+	if err != nil {
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	defer func() { _ = repo.Remove(dir) }()
+	args := []string{"push", "--porcelain", "--progress", "--no-verify", "--no-follow-tags"}
+	for _, o := range p.Options {
+		args = append(args, "--push-option="+o)
+	}
+	for _, w := range refs {
+		if old := have[w.Dst]; w.Force && old != "" {
+			// Compare and swap. A "+" in the refspec would switch it off.
+			args = append(args, "--force-with-lease="+w.Dst+":"+old)
+		}
+	}
+	args = append(args, "--", p.Access.URL, "refs/*:refs/*")
+	var out strings.Builder
+	err = p.Repo.Git.Run(ctx, childproc.GitCall{
+		GitDir: dir, Args: args, Protocols: lsrefs.Protocols(p.Access.URL), Access: &p.Access,
+		Stdout: &out, Stderr: p.Progress, ExtraFiles: p.Repo.Files,
+	})
+	return parsePorcelain(out.String()), err
+}
+
+// stage makes the small repository.
+func (p *Push) stage(refs []policy.Wanted) (dir string, err error) {
+	dir, err = p.Temp()
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			_ = repo.Remove(dir)
+		}
+	}()
+	config, err := os.ReadFile(filepath.Join(p.Repo.Dir, "config"))
+	if err != nil {
+		return "", err
+	}
+	objects, err := filepath.Abs(filepath.Join(p.Repo.Dir, "objects"))
+	if err != nil {
+		return "", err
+	}
+	var packed strings.Builder
+	packed.WriteString("# pack-refs with: sorted \n")
+	sort.Slice(refs, func(i, j int) bool { return refs[i].Dst < refs[j].Dst })
+	for _, w := range refs {
+		fmt.Fprintf(&packed, "%s %s\n", w.Object, w.Dst)
+	}
+	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return "", err
+		}
+	}
+	for name, text := range map[string]string{
+		"HEAD": "ref: refs/heads/lorry-has-no-head\n", "config": string(config),
+		"packed-refs": packed.String(), "objects/info/alternates": objects + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// judge compares what was wanted with what downstream has now. What was read
+// back decides, not what the push said.
+func (p *Push) judge(refs []policy.Wanted, before, after map[string]string, said map[string]report, failed error) (Result, error) {
+	var res Result
+	worst := make(map[core.FailureKind]core.RefResult)
+	for _, w := range refs {
+		r := core.RefResult{Ref: w.Dst, Old: before[w.Dst], New: w.Object}
+		if after[w.Dst] == w.Object {
+			r.Status = status(r, said[w.Dst])
+			res.Changed++
+			res.Refs = append(res.Refs, r)
+			continue
+		}
+		kind := core.FailRefused
+		said, known := said[w.Dst]
+		r.Status, r.Reason = core.RefRejected, said.reason
+		switch {
+		case !known || said.flag != '!':
+			if failed != nil && !known {
+				continue
+			}
+			r.Reason = "the push was reported as done, but downstream has another value"
+		case said.diverged():
+			kind = core.FailDiverged
+			if p.Policy.Rewrites() != core.RewriteRefuse {
+				r.Status = core.RefHeld
+			}
+		}
+		if _, there := worst[kind]; !there {
+			worst[kind] = r
+		}
+		res.Refs = append(res.Refs, r)
+	}
+	res.Failure = p.failure(res.Refs, worst, failed)
+	if failed != nil && len(worst) == 0 {
+		return res, gitfail.From(failed, gitfail.Downstream)
+	}
+	return res, nil
+}
+
+func status(r core.RefResult, said report) string {
+	switch {
+	case r.Old == "":
+		return core.RefNew
+	case said.flag == '+':
+		return core.RefForced
+	}
+	return core.RefUpdated
+}
+
+// failure sums the refused refs up: a refusal by the host goes before a
+// rewrite, since approving the rewrite would not help it.
+func (p *Push) failure(refs []core.RefResult, worst map[core.FailureKind]core.RefResult, failed error) core.Failure {
+	if len(worst) == 0 {
+		return core.Failure{}
+	}
+	count := 0
+	for _, r := range refs {
+		if r.Status == core.RefRejected || r.Status == core.RefHeld {
+			count++
+		}
+	}
+	kind := core.FailRefused
+	first, there := worst[kind]
+	if !there {
+		kind = core.FailDiverged
+		first = worst[kind]
+	}
+	if kind == core.FailRefused && failed != nil {
+		// The messages beside may know more: a full disk, missing LFS objects.
+		switch e := gitfail.From(failed, gitfail.Downstream); e.Kind {
+		case core.FailDisk, core.FailLFS, core.FailCorrupt, core.FailAuth:
+			return e.Failure
+		}
+	}
+	what := fmt.Sprintf("%s: %s", first.Ref, first.Reason)
+	if count > 1 {
+		what += fmt.Sprintf(" (and %d more refs)", count-1)
+	}
+	return core.Failure{Kind: kind, Cause: "downstream refused " + what, Hint: gitfail.Hint(kind, gitfail.Downstream)}
+}

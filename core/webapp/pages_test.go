@@ -87,7 +87,7 @@ func TestTheStatusPageSaysWhatMatters(t *testing.T) {
 		"Access denied", "check the credentials", ">auth<", "7 times", "1 time<", "never",
 		"open-source/foo.lorry:12", "did not find expected key",
 		"gitlab.example.com", "1204", "listing failed", "no answer from trove.example.org", "not listed yet",
-		"in 4 min 45 s", "/1.0/status-html?after=upstream%2fproject-47#queue", "1.2.3", "local at /srv/mirrors", "Free disk space",
+		"in 4 min 45 s", "/1.0/status-html?after=upstream%2fproject-22#queue", "1.2.3", "local at /srv/mirrors", "Free disk space",
 	)
 	if strings.Contains(s.get(t, "/1.0/status-html").body, "10% (1/10)") {
 		t.Error("progress that was overwritten is shown")

@@ -373,6 +373,14 @@ func TestABrokenHandlerAnswersAndTheServerGoesOn(t *testing.T) {
 	}
 }
 
+func TestOldJobsAreRemovedByTheControllersRules(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(o *webapp.Options) {
+		o.RemoveOldJobs = func(context.Context) (int, error) { return 3, nil }
+	})
+	s.post(t, "/1.0/remove-old-jobs", "").has(t, map[string]any{"removed": 3.0})
+}
+
 func TestTheManualNamesEveryRoute(t *testing.T) {
 	t.Parallel()
 	manual, err := os.ReadFile("../../docs/api.md")

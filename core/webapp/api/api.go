@@ -34,6 +34,9 @@ type Info struct {
 type Options struct {
 	Queue         Queue
 	Configuration Configuration
+	// RemoveOldJobs removes jobs that ended long ago, by the rules that the
+	// admin set, and says how many; nil means that nobody does.
+	RemoveOldJobs func(ctx context.Context) (int, error)
 	Info          Info
 	Clock         core.Clock
 	Log           hclog.Logger
@@ -41,28 +44,26 @@ type Options struct {
 
 // API answers the admin's routes.
 type API struct {
-	queue  Queue
-	config Configuration
-	info   Info
-	clock  core.Clock
-	log    hclog.Logger
+	queue   Queue
+	config  Configuration
+	oldJobs func(ctx context.Context) (int, error)
+	info    Info
+	clock   core.Clock
+	log     hclog.Logger
 }
 
 // New makes an API.
 func New(o Options) *API {
-	return &API{queue: o.Queue, config: o.Configuration, info: o.Info, clock: o.Clock, log: o.Log}
+	return &API{
+		queue: o.Queue, config: o.Configuration, oldJobs: o.RemoveOldJobs,
+		info: o.Info, clock: o.Clock, log: o.Log,
+	}
 }
 
 // FailingLister is a queue that lists the Lorries whose last job failed, in the
 // order of their paths, without going through all others.
 type FailingLister interface {
 	Failing(ctx context.Context, page queue.Page) ([]core.LorryState, error)
-}
-
-// OldJobsRemover is a queue that removes jobs which ended long ago and says
-// how many it removed.
-type OldJobsRemover interface {
-	RemoveOldJobs(ctx context.Context) (int, error)
 }
 
 // HostLister is a configuration that can list one Upstream Host by its name.

@@ -148,11 +148,10 @@ func (a *API) RemoveGhostJobs(r *exchange.Request) (exchange.Answer, error) {
 
 // RemoveOldJobs answers POST /1.0/remove-old-jobs.
 func (a *API) RemoveOldJobs(r *exchange.Request) (exchange.Answer, error) {
-	remover, ok := a.queue.(OldJobsRemover)
-	if !ok {
-		return nil, core.Errorf(core.KindUnsupported, "this run queue does not remove old jobs by itself")
+	if a.oldJobs == nil {
+		return nil, core.Errorf(core.KindUnsupported, "this controller does not remove old jobs by itself")
 	}
-	removed, err := remover.RemoveOldJobs(r.Context())
+	removed, err := a.oldJobs(r.Context())
 	if err != nil {
 		return nil, err
 	}

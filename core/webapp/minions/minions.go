@@ -35,6 +35,8 @@ const (
 	// heartbeat is how often a minion should report at least. It is also how
 	// long a quiet job may take to learn that it is to be stopped.
 	heartbeat = 3 * time.Second
+	// claimTimeout bounds one claim.
+	claimTimeout = 30 * time.Second
 	// farewell bounds a statement that must be made after the client went.
 	farewell = 10 * time.Second
 )
@@ -195,9 +197,7 @@ func (m *Minions) next(ctx context.Context, ask protocol.GiveMeJob, wait time.Du
 			return nil, nil
 		default:
 		}
-		claimed, err := m.queue.Claim(ctx, queue.ClaimParams{
-			Minion: ask.Host, PID: ask.PID, Max: max(ask.Max, 1), Holds: ask.Holds,
-		})
+		claimed, err := m.claim(ctx, ask)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, nil // the client is gone
@@ -217,6 +217,19 @@ func (m *Minions) next(ctx context.Context, ask protocol.GiveMeJob, wait time.Du
 		}
 	}
 	return nil, nil
+}
+
+// claim claims jobs to its end even when the client goes away meanwhile: a
+// claim that was made and not heard of would hold its Lorries for a whole lease.
+func (m *Minions) claim(ctx context.Context, ask protocol.GiveMeJob) ([]queue.Claimed, error) {
+	if ctx.Err() != nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+	defer cancel()
+	return m.queue.Claim(ctx, queue.ClaimParams{
+		Minion: ask.Host, PID: ask.PID, Max: max(ask.Max, 1), Holds: ask.Holds,
+	})
 }
 
 // waitDue waits until a Lorry may be due; false when the wait is over.

@@ -143,7 +143,9 @@ func (p *Pages) Lorry(r *exchange.Request) (exchange.Answer, error) {
 		Lorry protocol.LorryDetail
 	}{p.frame(name, ""), jobs, detail}
 	data.Self = (&pathLink{Path: name}).page()
-	data.Mood = lastResult(detail.Lorry).Class
+	if data.Mood = lastResult(detail.Lorry).Class; detail.RunningJob != nil {
+		data.Mood = "info"
+	}
 	return p.answer("lorry.html", data)
 }
 

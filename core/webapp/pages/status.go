@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	queuePage = 50  // Lorries on a status page
+	queuePage = 25  // Lorries on a status page
 	jobsPage  = 100 // jobs on a page of jobs
 	tailSize  = 4 << 10
 )

@@ -38,7 +38,7 @@ func functions() template.FuncMap {
 		"badge":      func(class, word string) badge { return badge{class, word} },
 		"link":       func(plain bool, path string) pathLink { return pathLink{plain, path} },
 		"ago":        ago,
-		"span":       func(seconds int64) string { return protocol.NiceSpan(time.Duration(seconds) * time.Second) },
+		"span":       span,
 		"size":       protocol.NiceSize,
 		"took":       took,
 		"plural":     plural,
@@ -61,6 +61,15 @@ func ago(now time.Time, at int64) string {
 		return "just now"
 	}
 	return protocol.NiceSpan(passed) + " ago"
+}
+
+// span words a length in seconds, without a smaller unit that is nought.
+func span(seconds int64) string {
+	text := protocol.NiceSpan(time.Duration(seconds) * time.Second)
+	for _, nought := range []string{" 0 h", " 0 min", " 0 s"} {
+		text = strings.TrimSuffix(text, nought)
+	}
+	return text
 }
 
 func took(now time.Time, j protocol.JobInfo) string {

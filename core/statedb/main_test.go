@@ -1,15 +1,45 @@
 package statedb_test
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
+	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var servers pgtest.Servers
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(crashHelper); url != "" {
+		if err := crash(url); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := servers.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+		code = 1
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// databases are what every test of the store runs on.
+var databases = []struct {
+	name  string
+	fresh func(t *testing.T) string
+}{{"SQLite", sqliteFile}, {"PostgreSQL", postgres}}
 
 // sqliteFile is a new SQLite database; its name has everything that a URL would
 // take for its own.
@@ -18,7 +48,36 @@ func sqliteFile(t *testing.T) string {
 	return filepath.Join(t.TempDir(), "state #1?x=%41 é.db")
 }
 
-func TestSQLite(t *testing.T) {
+// postgres is a new PostgreSQL database with the schema in it.
+func postgres(t *testing.T) string {
+	t.Helper()
+	return servers.Prepared(t, func(url string) error {
+		db, err := statedb.Open(t.Context(), statedb.Options{URL: url})
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	})
+}
+
+func TestSuite(t *testing.T) {
 	t.Parallel()
-	statedbtest.Run(t, sqliteFile)
+	for _, d := range databases {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			statedbtest.Run(t, d.fresh)
+		})
+	}
+}
+
+func TestAStateDatabaseMustBeNamed(t *testing.T) {
+	t.Parallel()
+	_, err := statedb.Open(t.Context(), statedb.Options{})
+	if err == nil {
+		t.Error("it was opened")
+	}
+	_, err = statedb.Open(t.Context(), statedb.Options{URL: filepath.Join(t.TempDir(), "none", "state.db")})
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("want a missing directory, got %v", err)
+	}
 }

@@ -83,9 +83,3 @@ func dropNUL(s string) string {
 	}
 	return b.String()
 }
-
-// Script runs SQL as it stands, in one transaction. It is for tests that spoil
-// a database, and for nothing else.
-func Script(ctx context.Context, db *DB, text string) error {
-	return db.tx(ctx, func(ctx context.Context, tx *txn) error { return tx.script(ctx, text) })
-}

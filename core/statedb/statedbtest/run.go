@@ -25,8 +25,4 @@ func Run(t *testing.T, fresh func(t *testing.T) string) {
 		t.Parallel()
 		reopen(t, fresh(t))
 	})
-	t.Run("a newer or changed schema and a foreign database are refused", func(t *testing.T) {
-		t.Parallel()
-		refuse(t, fresh)
-	})
 }

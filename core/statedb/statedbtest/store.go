@@ -1,12 +1,9 @@
 package statedbtest
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/queue"
@@ -275,36 +272,4 @@ func reopen(t *testing.T, url string) {
 	again.ok(again.Queue.SetRunning(w.Ctx, true))
 	again.finish(c, "0")
 	again.claimOne("c")
-}
-
-func refuse(t *testing.T, fresh func(t *testing.T) string) {
-	change := func(sql string) error {
-		url := fresh(t)
-		db, err := statedb.Open(context.Background(), statedb.Options{URL: url})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := statedb.Script(t.Context(), db, sql); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-		db, err = statedb.Open(context.Background(), statedb.Options{URL: url})
-		if err == nil {
-			t.Errorf("it was opened after %q", sql)
-			return db.Close()
-		}
-		return err
-	}
-	for _, sql := range []string{
-		`INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (9999, 'future', 'x', 1)`,
-		`UPDATE schema_migrations SET sha256 = 'x'`,
-		`DROP TABLE schema_migrations`,
-	} {
-		err := change(sql)
-		if diff := cmp.Diff(core.KindUnsupported, core.KindOf(err)); diff != "" {
-			t.Errorf("after %q: %v", sql, err)
-		}
-	}
 }

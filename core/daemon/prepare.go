@@ -7,12 +7,9 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/adapter"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 )
-
-// downstreamName is the name of the Downstream Host's adapter instance. No
-// Upstream Host can have it: a host name has no space.
-const downstreamName = "the Downstream Host"
 
 // factsMaxAge is how long the adapters' answers about one repository are used
 // again. A job that failed is always prepared afresh.
@@ -60,7 +57,7 @@ func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		wish.Head = known.repo.Head
 	}
 	if known.wish != wish {
-		down, err := p.adapters.Downstream(downstreamName)
+		down, err := p.adapters.Downstream(adapter.DownstreamName)
 		if err != nil {
 			return minions.Prepared{}, fmt.Errorf("downstream host: %w", err)
 		}
@@ -123,7 +120,7 @@ func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) e
 	if want.Head == "" && want.Description == "" || known.pushed == want {
 		return nil
 	}
-	down, err := p.adapters.Downstream(downstreamName)
+	down, err := p.adapters.Downstream(adapter.DownstreamName)
 	if err != nil {
 		return fmt.Errorf("downstream host: %w", err)
 	}

@@ -16,7 +16,8 @@ func ControllerTable(version string) Table {
 		Usage: "[COMMAND]",
 		Summary: "Mirrors repositories as CONFGIT says. Without a command it serves by its configuration;\n" +
 			"\"lorry-controller run\" needs no configuration: it keeps everything under --data DIR\n" +
-			"and mirrors what --mirror and --upstream-dir name.",
+			"and mirrors what --mirror and --upstream-dir name. \"lorry-controller migrate\" with\n" +
+			"status, up or print looks after the schema of the STATEDB.",
 		Options: append(append(append(placeOptions(), downstreamOptions()...), queueOptions()...), unusedOptions()...),
 	}
 }

@@ -1,0 +1,14 @@
+// Command lorry-controller is the core daemon. It must not do anything but
+// call core/daemon.
+package main
+
+import (
+	"os"
+
+	"github.com/lorry-controller/lorry-controller/core/daemon"
+)
+
+// version is set when the program is linked.
+var version = "unknown"
+
+func main() { os.Exit(daemon.Main(os.Args[1:], version, os.Stdout, os.Stderr)) }

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/settings"
+)
+
+// Exit codes of lorry-controller.
+const (
+	exitOK    = 0
+	exitError = 1 // told on standard error
+	exitUsage = 2 // a mistake on the command line
+)
+
+// Main is lorry-controller: it runs the command that args name and gives the
+// exit code. Interrupt and terminate stop the daemon in order; a second one
+// ends it at once.
+func Main(args []string, version string, stdout, stderr *os.File) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from now on the system's own handling counts
+	err := dispatch(ctx, args, version, stdout, stderr)
+	return tell(err, stderr)
+}
+
+func dispatch(ctx context.Context, args []string, version string, stdout, stderr *os.File) error {
+	command := ""
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "", "run":
+		return serve(ctx, args, command == "run", version, stdout, stderr)
+	case "migrate":
+		return migrate(ctx, args, version, stdout)
+	default:
+		return usageError(fmt.Sprintf("no such command: %q (there are run and migrate)", command))
+	}
+}
+
+// serve reads the settings and runs the daemon until ctx ends.
+func serve(ctx context.Context, args []string, embedded bool, version string, stdout, stderr *os.File) error {
+	values, err := settings.ControllerTable(version).Parse(args, os.Environ())
+	if err != nil {
+		return err
+	}
+	if done, err := values.Inform(stdout); done || err != nil {
+		return err
+	}
+	config, err := settings.NewController(values, embedded)
+	if err != nil {
+		return err
+	}
+	programs, err := ownDirectory()
+	if err != nil {
+		return err
+	}
+	d, err := New(ctx, Options{
+		Settings: config, Secrets: values.Secrets(), Warnings: values.Warnings, Programs: programs,
+		Version: version, Stdout: stdout, Stderr: stderr,
+		Terminal: embedded && term.IsTerminal(int(stdout.Fd())),
+	})
+	if err != nil {
+		return err
+	}
+	return d.Run(ctx)
+}
+
+// ownDirectory is where the other programs are.
+func ownDirectory() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
+	}
+	return filepath.Dir(self), nil
+}
+
+// tell prints an error for a person and gives the exit code.
+func tell(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "ERROR: %v\n", err)
+	var known *core.Error
+	if errors.As(err, &known) && known.Hint != "" {
+		fmt.Fprintf(stderr, "  %s\n", known.Hint)
+	}
+	var usage *settings.UsageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitError
+}

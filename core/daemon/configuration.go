@@ -1,0 +1,199 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
+	"github.com/lorry-controller/lorry-controller/core/minion"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/reconcile"
+)
+
+// openConfgit makes the starter CONFGIT if one is wanted, and what reads
+// CONFGIT. Nothing is fetched yet: a CONFGIT that is away must not keep the
+// core from starting.
+func (d *Daemon) openConfgit(ctx context.Context) error {
+	c := d.config.Confgit
+	d.roots = d.config.FileRoots
+	if c.Starter {
+		starter, err := confgit.MakeStarter(ctx, confgit.StarterOptions{
+			Git: d.git, Dir: c.URL, Mirrors: c.Mirrors, UpstreamDirs: c.UpstreamDirs,
+			Checkout: ".", Sample: filepath.Join(d.config.Data, "sample.git"), Now: time.Now,
+		})
+		if err != nil {
+			return err
+		}
+		d.roots = sortedUnique(append(d.roots, starter.FileRoots...))
+		for _, added := range starter.Added {
+			d.log.Info("added to the starter CONFGIT", "what", added, "confgit", c.URL)
+		}
+	}
+	source := confgit.NewSource(confgit.Options{
+		Git: d.git, URL: c.URL, Username: c.Username, Password: c.Password, SkipCertificates: !d.config.CheckCertificates,
+		Branch: c.Branch, Mirror: c.Mirror, Directory: c.Directory, Log: d.log.Named("confgit"),
+		Rules: confgit.Rules{ProxyFile: c.ProxyFile},
+	})
+	d.confgit = reconcile.New(reconcile.Options{
+		Source: source, Store: d.db, Upstreams: d.adapters, PurgeProtect: d.config.PurgeProtect,
+		Clock: time.Now, Log: d.log.Named("reconcile"),
+		Applied: d.configApplied, Changed: d.queue.Wake,
+	})
+	d.follow(ctx)
+	return nil
+}
+
+// followFor bounds the reading of the CONFGIT that was applied last.
+const followFor = 10 * time.Second
+
+// follow takes over the CONFGIT that was applied last, by this core or by
+// another one, so that jobs have their credentials from the start.
+func (d *Daemon) follow(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, followFor)
+	defer cancel()
+	if err := d.confgit.Follow(ctx); err != nil && ctx.Err() == nil {
+		d.log.Warn("the CONFGIT that was applied last can't be read yet", "err", err)
+	}
+}
+
+// followAgain is how soon a core takes over what another one has applied.
+const followAgain = 10 * time.Second
+
+// keepFollowing follows until ctx ends. Unlike upkeep, every core does it.
+func (d *Daemon) keepFollowing(ctx context.Context) {
+	tick := time.NewTicker(followAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.follow(ctx)
+		}
+	}
+}
+
+// configApplied gives the adapters the hosts of a CONFGIT that was just read.
+// What is wrong with one of them is in its state and fails its own jobs.
+func (d *Daemon) configApplied(ctx context.Context, c *confgit.Config) {
+	if err := d.applyAdapters(ctx, c); err != nil {
+		d.logAdapters(err)
+	}
+	if d.prepare != nil {
+		d.prepare.forgetAll()
+	}
+}
+
+// logAdapters tells each thing that is wrong with the adapters.
+func (d *Daemon) logAdapters(err error) {
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) {
+		for _, one := range many.Unwrap() {
+			d.logAdapters(one)
+		}
+		return
+	}
+	hint := ""
+	var known *core.Error
+	if errors.As(err, &known) {
+		hint = known.Hint
+	}
+	d.log.Error("an adapter can't be used", "err", err, "hint", hint)
+}
+
+// upkeep lists what the leading core does again and again.
+func (d *Daemon) upkeep() *upkeep {
+	const statusEvery = 30 * time.Second // MON/STATIC: at least once a minute
+	leader := fmt.Sprintf("%s:%d:%d", hostName(), os.Getpid(), time.Now().UnixNano())
+	u := &upkeep{log: d.log.Named("upkeep"), leads: d.leader(leader)}
+	u.chores = []chore{
+		{name: "bury ghosts", first: d.config.GhostTimeout / 4, every: max(d.config.GhostTimeout/4, time.Second), do: func(ctx context.Context) error {
+			_, err := d.queue.BuryGhosts(ctx)
+			return err
+		}},
+		{name: "remove old jobs", first: time.Minute, every: time.Hour, do: func(ctx context.Context) error {
+			_, err := d.adminQueue().RemoveOldJobs(ctx)
+			return err
+		}},
+		{name: "list hosts", first: time.Second, every: d.config.LsTroves, do: func(ctx context.Context) error {
+			_, err := d.confgit.ListHosts(ctx, false)
+			return err
+		}},
+		{name: "read configuration", every: d.config.ReadConfiguration, do: d.readConfiguration},
+	}
+	if d.config.StatusHTML != "" {
+		u.chores = append(u.chores, chore{name: "write status page", first: time.Second, every: statusEvery, do: d.server.WriteStatusHTML})
+	}
+	return u
+}
+
+// readConfiguration reads CONFGIT and, since a new host is due at once, lists.
+func (d *Daemon) readConfiguration(ctx context.Context) error {
+	if _, err := d.confgit.ReadConfiguration(ctx); err != nil {
+		return err
+	}
+	_, err := d.confgit.ListHosts(ctx, false)
+	return err
+}
+
+// leader gives a function that reports whether this core does the upkeep: with
+// an SQLite STATEDB there is no other one.
+func (d *Daemon) leader(holder string) func(context.Context) bool {
+	d.leaderName = holder
+	return func(ctx context.Context) bool {
+		_, ok, err := d.db.TryLead(ctx, holder, leadFor)
+		if err != nil && ctx.Err() == nil {
+			d.log.Warn("can't tell who does the upkeep", "err", err)
+		}
+		return ok && err == nil
+	}
+}
+
+// leadFor is how long a core may lead without saying so again.
+const leadFor = 30 * time.Second
+
+// resign lets another core do the upkeep at once.
+func (d *Daemon) resign(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, leadAgain)
+	defer cancel()
+	if err := d.db.Resign(ctx, d.leaderName); err != nil {
+		d.log.Warn("giving up the upkeep", "err", err)
+	}
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+// adapterStates shows the adapters to the API and the page.
+func (d *Daemon) adapterStates() []protocol.Adapter {
+	var list []protocol.Adapter
+	for _, s := range d.adapters.States() {
+		detail := s.Reason
+		if s.Hint != "" {
+			detail += ": " + s.Hint
+		}
+		list = append(list, protocol.Adapter{Name: s.Name, Type: s.Type, State: string(s.Phase), Detail: detail})
+	}
+	return list
+}
+
+func (d *Daemon) minionOptions() minion.Options {
+	lorry := d.config.LorryCmd
+	if lorry == "" {
+		lorry = filepath.Join(d.opts.Programs, "lorry")
+	}
+	return minion.Options{
+		Controller: d.address(), Jobs: d.config.Minions, LorryCmd: lorry, WorkingArea: d.config.WorkingArea,
+		Name: d.minionName(), Build: d.opts.Version, Log: d.log.Named("minion"),
+	}
+}

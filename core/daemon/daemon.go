@@ -1,0 +1,302 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/adapter"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/reconcile"
+	"github.com/lorry-controller/lorry-controller/core/schedule"
+	"github.com/lorry-controller/lorry-controller/core/settings"
+	"github.com/lorry-controller/lorry-controller/core/statedb"
+	"github.com/lorry-controller/lorry-controller/core/telemetry"
+	"github.com/lorry-controller/lorry-controller/core/webapp"
+	"github.com/lorry-controller/lorry-controller/core/webapp/api"
+)
+
+// Options are what a Daemon needs.
+type Options struct {
+	Settings settings.Controller
+	// Secrets are kept out of the log.
+	Secrets []core.Secret
+	// Warnings are told once the log is open.
+	Warnings []string
+	// Programs is the directory of lorry and the adapters.
+	Programs string
+	Version  string
+	Stdout   io.Writer
+	Stderr   io.Writer
+	// Terminal draws the live view on Stdout; log lines go to a file then.
+	Terminal bool
+}
+
+// Daemon is the core, built and listening, but not yet serving.
+type Daemon struct {
+	opts     Options
+	config   settings.Controller
+	log      hclog.Logger
+	redactor *telemetry.Redactor
+	logFile  string
+
+	listener net.Listener
+	git      *childproc.Git
+	db       *statedb.DB
+	queue    *queue.Queue
+	adapters *adapter.Manager
+	confgit  *reconcile.Reconciler
+	prepare  *preparer
+	server   *webapp.Server
+	roots    []string // file roots beside those of local hosts
+
+	leaderName string // of this core, for the upkeep
+
+	closers []func() // in the order of opening
+}
+
+// New opens everything that a start can fail on. What it opened before an
+// error is closed again.
+func New(ctx context.Context, o Options) (_ *Daemon, err error) {
+	d := &Daemon{opts: o, config: o.Settings}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	steps := []func(context.Context) error{
+		d.openPlace, d.openLog, d.openGit, d.openListener, d.openQueue, d.openAdapters, d.openConfgit, d.openServer,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// close closes what New opened, last first.
+func (d *Daemon) close() {
+	for _, c := range slices.Backward(d.closers) {
+		c()
+	}
+	d.closers = nil
+}
+
+func (d *Daemon) onClose(f func()) { d.closers = append(d.closers, f) }
+
+func (d *Daemon) openPlace(context.Context) error {
+	p, err := openPlace(d.config.Data)
+	if err != nil {
+		return err
+	}
+	d.onClose(p.close)
+	d.config.Data = p.dir
+	return nil
+}
+
+// openLog opens the log. A terminal shows the live view, so that lines go to a
+// file unless they were sent elsewhere on purpose.
+func (d *Daemon) openLog(context.Context) error {
+	l := d.config.Log
+	if d.config.Embedded && (l.To == "" || l.To == "none") {
+		l.To = "stderr"
+		if d.opts.Terminal {
+			l.To = filepath.Join(d.config.Data, "lorry-controller.log")
+		}
+		l.Level = "info"
+	}
+	d.logFile = l.To
+	d.redactor = telemetry.NewRedactor(d.opts.Secrets...)
+	log, err := telemetry.NewLogger(telemetry.Options{
+		Program: "lorry-controller", Log: l, Redactor: d.redactor, Stderr: d.opts.Stderr, Now: time.Now,
+	})
+	if err != nil {
+		return err
+	}
+	d.onClose(func() { log.Close() })
+	d.log = log.Logger
+	for _, warning := range d.opts.Warnings {
+		d.log.Warn("setting", "warning", warning)
+	}
+	return nil
+}
+
+func (d *Daemon) openGit(context.Context) error {
+	git, err := childproc.NewGit(childproc.GitOptions{Home: filepath.Join(d.config.Data, "home"), Log: d.log.Named("git")})
+	d.git = git
+	return err
+}
+
+func (d *Daemon) openListener(ctx context.Context) error {
+	if d.config.WSGI {
+		return nil
+	}
+	l, err := listen(ctx, d.config.Listen)
+	if err != nil {
+		return err
+	}
+	d.onClose(func() { l.Close() })
+	d.listener = l
+	if !onLoopback(l.Addr()) {
+		d.log.Warn("anybody who reaches this address can control the mirrors: let a firewall or a front-end web server guard it",
+			"address", l.Addr().String())
+	}
+	return nil
+}
+
+func (d *Daemon) openQueue(ctx context.Context) error {
+	db, err := statedb.Open(ctx, statedb.Options{URL: d.config.StateDB.Reveal(), Log: d.log.Named("statedb"), Clock: time.Now})
+	if err != nil {
+		return err
+	}
+	d.onClose(func() {
+		if err := db.Close(); err != nil {
+			d.log.Error("closing the state database", "err", err)
+		}
+	})
+	d.db = db
+	d.queue = queue.New(queue.Options{
+		Store: db, Clock: time.Now, Log: d.log.Named("queue"), Rand: rand.Float64,
+		GhostTimeout: d.config.GhostTimeout, MaxJobsPerHost: d.config.MaxJobsPerHost,
+		AffinityGrace: d.config.AffinityGrace, OutputCap: d.config.MaxJobOutput,
+		Backoff: schedule.Rules{NoBackoff: d.config.RetryBackoff == 0, Cap: d.config.RetryBackoff},
+	})
+	return d.adoptJobs(ctx)
+}
+
+// adoptJobs deals with the jobs that were running when a core last stopped:
+// those of the minions inside this process died with it and are due again;
+// other minions get a whole lease to report.
+func (d *Daemon) adoptJobs(ctx context.Context) error {
+	returned, err := d.queue.ReturnJobs(ctx, d.minionName())
+	if err != nil {
+		return err
+	}
+	for _, job := range returned {
+		d.log.Info("a job ended with the controller that ran it; it is due again", "path", job.Path, "job", job.ID)
+	}
+	return d.queue.Rebase(ctx)
+}
+
+// minionName is that of the minions inside this process. No other process can
+// have it while this one holds its address.
+func (d *Daemon) minionName() string {
+	if d.listener == nil {
+		return "controller@" + hostName()
+	}
+	return "controller@" + hostName() + "/" + d.listener.Addr().String()
+}
+
+// runQueue is another name for the queue's type: an embedded field of its own
+// name would hide its method Queue.
+type runQueue = queue.Queue
+
+// adminQueue is the run queue with the policy for old jobs filled in.
+type adminQueue struct {
+	*runQueue
+	keep queue.Retention
+}
+
+// RemoveOldJobs removes the jobs that the settings let go.
+func (q adminQueue) RemoveOldJobs(ctx context.Context) (int, error) {
+	return q.runQueue.RemoveOldJobs(ctx, q.keep)
+}
+
+func (d *Daemon) adminQueue() adminQueue {
+	r := d.config.Retention
+	return adminQueue{d.queue, queue.Retention{Age: r.Age, UnchangedAge: r.UnchangedAge, PerLorry: r.PerLorry}}
+}
+
+func (d *Daemon) openAdapters(ctx context.Context) error {
+	dir := d.config.AdapterDir
+	if dir == "" {
+		dir = d.opts.Programs
+	}
+	d.adapters = adapter.NewManager(adapter.Options{Dir: dir, Log: d.log.Named("adapter"), Clock: time.Now})
+	d.onClose(func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), adapterGrace)
+		defer cancel()
+		if err := d.adapters.Close(closing); err != nil {
+			d.log.Warn("stopping the adapters", "err", err)
+		}
+	})
+	return d.applyAdapters(ctx, &confgit.Config{})
+}
+
+// applyAdapters makes the hosts of CONFGIT and the Downstream Host the adapters
+// that may run.
+func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
+	instances := []adapter.Instance{downstreamInstance(d.config.Downstream)}
+	for _, h := range c.Hosts {
+		instances = append(instances, hostInstance(h, c.Secrets[h.Name]))
+	}
+	d.redactor.Add(c.AllSecrets()...)
+	return d.adapters.Apply(ctx, instances)
+}
+
+func (d *Daemon) openServer(context.Context) error {
+	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: time.Now}
+	server, err := webapp.New(webapp.Options{
+		Queue: d.adminQueue(), Configuration: d.confgit, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: time.Now,
+		StatusHTML: d.config.StatusHTML,
+		Info: api.Info{
+			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
+			Downstream: describeDownstream(d.config.Downstream), PublishFailures: d.config.PublishFailures,
+			Adapters: d.adapterStates,
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("setting up the HTTP API: %w", err)
+	}
+	d.server = server
+	return nil
+}
+
+// address is the URL of the API and the pages, as this machine reaches it.
+func (d *Daemon) address() string {
+	if d.listener == nil {
+		return ""
+	}
+	tcp, ok := d.listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	host := tcp.IP.String()
+	if tcp.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, fmt.Sprint(tcp.Port))
+}
+
+// fileRoots gives the directories that a Lorry may read from: what the admin
+// lists, what run was told to mirror, and a local host's own directory.
+func (d *Daemon) fileRoots(l core.LorryState) []string {
+	if l.Host != "" {
+		if root := localRoots(d.confgit.Config().Hosts)[l.Host]; root != "" {
+			return []string{root}
+		}
+		return nil
+	}
+	return d.roots
+}
+
+func describeDownstream(d settings.Downstream) string {
+	switch d.Type {
+	case "local":
+		return "local directory " + d.BaseDirectory
+	case "gitlab", "gitea":
+		return d.Type + " at " + d.HTTPURL
+	}
+	return d.Type + " at " + d.SSHURL
+}

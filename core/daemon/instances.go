@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/adapter"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
+	"github.com/lorry-controller/lorry-controller/core/settings"
+)
+
+// downstreamInstance gives the adapter settings of the Downstream Host. The
+// adapter's setting names are those of its own documentation; the daemon's are
+// the original's.
+func downstreamInstance(d settings.Downstream) adapter.Instance {
+	i := adapter.Instance{Name: adapter.DownstreamName, Type: d.Type, Settings: map[string]any{}, Secrets: map[string]core.Secret{}}
+	set := func(name, value string) {
+		if value != "" {
+			i.Settings[name] = value
+		}
+	}
+	switch d.Type {
+	case "local":
+		base, err := filepath.Abs(d.BaseDirectory)
+		if err != nil {
+			base = d.BaseDirectory // the adapter refuses it in words
+		}
+		set("base-directory", base)
+		return i
+	case "gerrit":
+		set("parent-project", d.GerritParent)
+	case "gitlab":
+		i.Secrets["private-token"] = d.GitLabToken
+	case "gitea":
+		i.Secrets["access-token"] = d.GiteaToken
+	}
+	set("ssh-url", d.SSHURL)
+	set("http-url", d.HTTPURL)
+	set("visibility", d.Visibility)
+	return i
+}
+
+// hostInstance gives the adapter settings of an Upstream Host of CONFGIT: the
+// keys that CONFGIT leaves to the adapter, and the common ones under their own
+// names. Unknown keys of CONFGIT are ignored, as the original did.
+func hostInstance(h core.Host, s confgit.HostSecrets) adapter.Instance {
+	i := adapter.Instance{
+		Name: h.Name, Type: h.Type, Settings: maps.Clone(h.Settings), Secrets: maps.Clone(s.Settings),
+		IgnoreUnknown: true, SkipCertificates: h.SkipCertificates,
+	}
+	if i.Settings == nil {
+		i.Settings = map[string]any{}
+	}
+	if i.Secrets == nil {
+		i.Secrets = map[string]core.Secret{}
+	}
+	if h.Type == "local" {
+		return i // a directory has neither address nor credentials
+	}
+	i.Settings["host"] = h.Name
+	if h.Protocol != "" {
+		i.Settings["protocol"] = h.Protocol
+	}
+	if h.SkipCertificates {
+		i.Settings["check-certificates"] = false
+	}
+	if s.Username != "" {
+		i.Settings["username"] = s.Username
+	}
+	if !s.Password.Empty() {
+		i.Secrets["password"] = s.Password
+	}
+	if !s.Token.Empty() {
+		i.Secrets["private-token"] = s.Token
+	}
+	return i
+}
+
+// localRoots are the directories that local Upstream Hosts give: their Lorries
+// may read below them.
+func localRoots(hosts []core.Host) map[string]string {
+	roots := map[string]string{}
+	for _, h := range hosts {
+		if path, ok := h.Settings["path"].(string); h.Type == "local" && ok && filepath.IsAbs(path) {
+			roots[h.Name] = filepath.Clean(path)
+		}
+	}
+	return roots
+}
+
+// onDisk gives the directory that a plain path or a file URL names, or "".
+func onDisk(url string) string {
+	if rest, ok := strings.CutPrefix(url, "file://"); ok {
+		url = rest
+	}
+	if filepath.IsAbs(url) {
+		return filepath.Clean(url)
+	}
+	return ""
+}
+
+// sortedUnique puts directories into one order, each once.
+func sortedUnique(dirs []string) []string {
+	dirs = slices.Clone(dirs)
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}

@@ -1,0 +1,207 @@
+package gitlab
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
+	"github.com/lorry-controller/lorry-controller/sdk"
+)
+
+// Adapter is the adapter with its settings.
+type Adapter struct {
+	settings   Settings
+	role       sdk.Role
+	site       httpforge.Site
+	api        *httpforge.Client
+	log        hclog.Logger
+	namespaces *namespaces
+	// keepSecret says that git may not have the credential either.
+	keepSecret bool
+}
+
+var (
+	_ sdk.Upstream    = (*Adapter)(nil)
+	_ sdk.Downstream  = (*Adapter)(nil)
+	_ sdk.AfterPusher = (*Adapter)(nil)
+	_ sdk.Retirer     = (*Adapter)(nil)
+	_ sdk.Checker     = (*Adapter)(nil)
+)
+
+// Plugin defines the adapter.
+func Plugin() *sdk.Plugin {
+	return sdk.Define("gitlab", open,
+		sdk.WithSummary("GitLab, Community and Enterprise Edition, and GitLab.com."), sdk.WithMaxConcurrency(8))
+}
+
+func open(_ context.Context, env sdk.Env, s Settings) (*Adapter, error) {
+	role := env.Role
+	if role == sdk.RoleUnknown && s.Host != "" {
+		role = sdk.RoleUpstream
+	}
+	transport := httpforge.Transport{
+		CAFile: s.CAFile, Proxy: s.Proxy, CheckCertificates: s.CheckCertificates, InsecureCredentials: s.InsecureCredentials,
+	}
+	client, err := transport.Client(env)
+	if err != nil {
+		return nil, err
+	}
+	address := s.address()
+	site := address.Site(role)
+	unverified := transport.Unverified(env)
+	return &Adapter{
+		settings: s, role: role, site: site, log: env.Log,
+		api: httpforge.New(httpforge.Options{
+			Base: site.API("api", "v4"), HTTP: client, Scheme: "Bearer", Token: s.Token, Unverified: unverified,
+		}),
+		namespaces: newNamespaces(time.Now),
+		keepSecret: unverified,
+	}, nil
+}
+
+// project is what the adapter reads of a project. Only fields that exist since
+// GitLab 13 are relied on.
+type project struct {
+	ID                int64           `json:"id"`
+	Path              string          `json:"path_with_namespace"`
+	SSHURL            string          `json:"ssh_url_to_repo"`
+	DefaultBranch     string          `json:"default_branch"`
+	Description       string          `json:"description"`
+	Visibility        sdk.Visibility  `json:"visibility"`
+	Archived          bool            `json:"archived"`
+	EmptyRepo         bool            `json:"empty_repo"`
+	ForkedFrom        *struct{}       `json:"forked_from_project"`
+	LastActivity      string          `json:"last_activity_at"`
+	Mirror            bool            `json:"mirror"`
+	DeletionOn        string          `json:"marked_for_deletion_on"`
+	DeletionAt        string          `json:"marked_for_deletion_at"` // GitLab 13's name
+	LFS               bool            `json:"lfs_enabled"`
+	WikiAccess        string          `json:"wiki_access_level"`
+	RepositoryAccess  string          `json:"repository_access_level"`
+	Topics            []string        `json:"topics"`
+	TagList           []string        `json:"tag_list"` // topics until GitLab 14
+	Namespace         projectSpace    `json:"namespace"`
+}
+
+type projectSpace struct {
+	ID   int64  `json:"id"`
+	Kind string `json:"kind"`
+	Path string `json:"full_path"`
+}
+
+// deleted gives the day from which on a project is gone, or "".
+func (p *project) deleted() string {
+	if p.DeletionOn != "" {
+		return p.DeletionOn
+	}
+	return p.DeletionAt
+}
+
+func (p *project) disabled() bool { return p.RepositoryAccess == "disabled" }
+
+func (p *project) topics() []string {
+	if len(p.Topics) > 0 {
+		return p.Topics
+	}
+	return p.TagList
+}
+
+func (p *project) visibility() sdk.Visibility {
+	switch p.Visibility {
+	case sdk.VisibilityPrivate, sdk.VisibilityInternal, sdk.VisibilityPublic:
+		return p.Visibility
+	default:
+		return sdk.VisibilityUnknown
+	}
+}
+
+// repo gives the facts about a project.
+func (a *Adapter) repo(p *project) (sdk.Repo, error) {
+	r := sdk.Repo{
+		ID:          strconv.FormatInt(p.ID, 10),
+		Path:        p.Path,
+		Description: p.Description,
+		Visibility:  p.visibility(),
+		Archived:    p.Archived,
+		Empty:       p.EmptyRepo,
+		Fork:        p.ForkedFrom != nil,
+		Disabled:    p.disabled(),
+		ChangeHint:  p.LastActivity,
+	}
+	if p.DefaultBranch != "" && !p.EmptyRepo {
+		r.Head = "refs/heads/" + p.DefaultBranch
+	}
+	var err error
+	r.CloneURL, err = a.site.CloneURL(p.Path, p.SSHURL)
+	return r, err
+}
+
+// access gives how git reaches a repository.
+func (a *Adapter) access(cloneURL string) sdk.Access {
+	access := sdk.Access{URL: cloneURL}
+	if a.site.Protocol == "ssh" || a.keepSecret {
+		return access
+	}
+	switch s := a.settings; {
+	case !s.Password.Empty():
+		access.Username, access.Secret = "oauth2", s.Password
+		if !s.Username.Empty() {
+			access.Username = s.Username.Reveal()
+		}
+	case !s.Token.Empty():
+		access.Username, access.Secret = "oauth2", s.Token
+	}
+	return access
+}
+
+// project asks for one project by its full path. GitLab follows the old paths
+// of a renamed project; that is told, since a mirror goes by path.
+func (a *Adapter) project(ctx context.Context, path string) (*project, error) {
+	var p project
+	req := httpforge.Request{Path: []string{"projects", path}, What: "project " + strconv.Quote(path)}
+	if _, err := a.api.Do(ctx, req, &p); err != nil {
+		return nil, about(err, path)
+	}
+	if p.ID == 0 || p.Path == "" {
+		return nil, sdk.Errorf(sdk.Internal, "project %q: %s gives neither id nor path", path, a.api.Host())
+	}
+	if !strings.EqualFold(p.Path, path) {
+		return &p, &movedError{from: path, to: p.Path}
+	}
+	return &p, nil
+}
+
+// movedError says that a path only leads on to another one.
+type movedError struct{ from, to string }
+
+// Error implements error.
+func (e *movedError) Error() string { return "project " + strconv.Quote(e.from) + " is " + strconv.Quote(e.to) + " now" }
+
+// about names the path that an error is about.
+func about(err error, path string) error {
+	e, ok := err.(*sdk.Error) //nolint:errorlint // only the outermost can be changed
+	if !ok || e.Subject != "" {
+		return err
+	}
+	named := *e
+	named.Subject = path
+	return &named
+}
+
+func number(id int64) string { return strconv.FormatInt(id, 10) }
+
+// perPage is the largest page that GitLab gives.
+const perPage = "100"
+
+func query(pairs ...string) url.Values {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return q
+}

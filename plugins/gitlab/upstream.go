@@ -1,0 +1,248 @@
+package gitlab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
+	"github.com/lorry-controller/lorry-controller/sdk"
+)
+
+// offsetLimit is how many rows GitLab gives by offset unless its admin changed
+// that; above it, a group is listed subgroup by subgroup.
+const offsetLimit = 50_000
+
+const wikiSuffix = ".wiki"
+
+// Repos implements sdk.Upstream.
+func (a *Adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, error] {
+	return func(yield func(sdk.Repo, error) bool) {
+		l := listing{a: a, ctx: ctx, yield: yield, filter: a.settings.filter(), seen: map[int64]struct{}{}}
+		err := l.run()
+		switch {
+		case l.left:
+		case err != nil:
+			yield(sdk.Repo{}, err)
+		case ctx.Err() != nil:
+			yield(sdk.Repo{}, ctx.Err())
+		case l.missed != "":
+			yield(sdk.Repo{}, sdk.Incomplete(l.missed))
+		}
+	}
+}
+
+// Repo implements sdk.Upstream.
+func (a *Adapter) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, error) {
+	name := path
+	wiki := false
+	if a.settings.Wikis {
+		name, wiki = strings.CutSuffix(path, wikiSuffix)
+	}
+	p, err := a.project(ctx, name)
+	var moved *movedError
+	switch {
+	case errors.As(err, &moved):
+		return sdk.Repo{}, sdk.Access{}, sdk.WithHint(
+			&sdk.Error{Kind: sdk.NotFound, Fact: moved.Error(), Subject: path},
+			"the next listing of the host gives the new path")
+	case err != nil:
+		return sdk.Repo{}, sdk.Access{}, err
+	case p.deleted() != "":
+		return sdk.Repo{}, sdk.Access{}, &sdk.Error{
+			Kind: sdk.NotFound, Fact: fmt.Sprintf("project %q is marked for deletion on %s", path, p.deleted()), Subject: path,
+		}
+	}
+	repo, err := a.repo(p)
+	if err == nil && wiki {
+		repo, err = a.wiki(p, repo)
+	}
+	if err != nil || repo.Disabled {
+		return repo, sdk.Access{}, err
+	}
+	return repo, a.access(repo.CloneURL), nil
+}
+
+// wiki gives the facts about a project's wiki, which is a repository with a
+// default branch of its own that the API does not tell.
+func (a *Adapter) wiki(p *project, of sdk.Repo) (sdk.Repo, error) {
+	ssh := strings.TrimSuffix(p.SSHURL, ".git")
+	if ssh != "" {
+		ssh += wikiSuffix + ".git"
+	}
+	cloneURL, err := a.site.CloneURL(p.Path+wikiSuffix, ssh)
+	return sdk.Repo{
+		ID: of.ID + wikiSuffix, Path: p.Path + wikiSuffix, CloneURL: cloneURL, Visibility: of.Visibility,
+		Description: of.Description, Archived: of.Archived, Fork: of.Fork, ChangeHint: of.ChangeHint,
+		Disabled: p.WikiAccess == "disabled",
+	}, err
+}
+
+// listing is the state of one listing.
+type listing struct {
+	a      *Adapter
+	ctx    context.Context //nolint:containedctx // of one call
+	yield  func(sdk.Repo, error) bool
+	filter httpforge.Filter
+	seen   map[int64]struct{} // what offsets gave: they repeat rows when others go
+	left   bool               // the caller has seen enough
+	missed string             // why the listing is not complete, or ""
+}
+
+func (l *listing) run() error {
+	s := l.a.settings
+	if len(s.Groups) == 0 && len(s.Users) == 0 {
+		q := l.query()
+		if s.Membership {
+			q.Set("membership", "true")
+		}
+		return l.projects([]string{"projects"}, q, "projects of the instance", nil)
+	}
+	for _, g := range s.Groups {
+		if err := l.group(strings.Trim(g, "/ "), 0); err != nil || l.left {
+			return err
+		}
+	}
+	for _, u := range s.Users {
+		u = strings.Trim(u, "/ ")
+		if err := l.projects([]string{"users", u, "projects"}, l.query(), "projects of user "+strconv.Quote(u), nil); err != nil || l.left {
+			return err
+		}
+	}
+	return nil
+}
+
+// query asks for keyset paging. A list that has none ignores that and goes by
+// offset, whichever the link to the next page then says; an old GitLab refuses.
+func (l *listing) query() url.Values {
+	q := query("pagination", "keyset", "order_by", "id", "sort", "asc", "per_page", perPage)
+	switch l.filter.Archived {
+	case httpforge.Skip:
+		q.Set("archived", "false")
+	case httpforge.Only:
+		q.Set("archived", "true")
+	}
+	if v := l.filter.Visibilities; len(v) == 1 {
+		q.Set("visibility", v[0])
+	}
+	if len(l.filter.Topics) > 0 {
+		q.Set("topic", strings.Join(l.filter.Topics, ","))
+	}
+	return q
+}
+
+// errTooMany says that a list is longer than GitLab gives by offset.
+var errTooMany = errors.New("more rows than can be given by offset")
+
+// group lists a group with everything below it at once, or subgroup by subgroup
+// when that is too much. ref is its full path or its number.
+func (l *listing) group(ref string, depth int) error {
+	what := "projects of group " + strconv.Quote(ref)
+	q := l.query()
+	q.Set("with_shared", strconv.FormatBool(l.a.settings.WithShared))
+	q.Set("include_subgroups", "true")
+	path := []string{"groups", ref, "projects"}
+	err := l.projects(path, q, what, errTooMany)
+	if !errors.Is(err, errTooMany) || depth > 32 {
+		return err
+	}
+	l.a.log.Info("group is too large for one listing, going by subgroup", "group", ref)
+	q.Set("include_subgroups", "false")
+	switch err := l.projects(path, q, what, errTooMany); {
+	case errors.Is(err, errTooMany):
+		l.missed = fmt.Sprintf("%s: more than %s gives by offset; list the whole instance instead", what, l.a.api.Host())
+	case err != nil || l.left:
+		return err
+	}
+	subgroups := httpforge.Request{
+		Path: []string{"groups", ref, "subgroups"}, Query: query("per_page", perPage, "order_by", "id", "sort", "asc", "all_available", "true"),
+		What: "subgroups of group " + strconv.Quote(ref),
+	}
+	for page, err := range httpforge.Pages(l.ctx, l.a.api, subgroups, next[[]group]) {
+		if err != nil {
+			return err
+		}
+		for _, g := range page {
+			if err := l.group(number(g.ID), depth+1); err != nil || l.left {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// projects lists one list of projects. tooMany is the error to give when the
+// list is longer than can be paged, or nil when nothing shorter can be asked for.
+func (l *listing) projects(path []string, q url.Values, what string, tooMany error) error {
+	req := httpforge.Request{Path: path, Query: q, What: what}
+	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, l.next(tooMany != nil)) {
+		switch {
+		case err == nil:
+		case keysetRefused(err) && q.Has("pagination"):
+			q.Del("pagination")
+			return l.projects(path, q, what, tooMany)
+		case tooMany != nil && offsetRefused(err):
+			return tooMany
+		default:
+			return err
+		}
+		if page.tooMany {
+			return tooMany
+		}
+		if err := l.take(page.projects); err != nil || l.left {
+			return err
+		}
+	}
+	return nil
+}
+
+// next follows the links, and marks a list that announces more rows than it is
+// going to give.
+func (l *listing) next(canSplit bool) httpforge.NextFunc[projectPage] {
+	return func(h http.Header, page projectPage, q url.Values) url.Values {
+		return next(h, page.projects, q)
+	}
+}
+
+// take passes projects on, each once.
+func (l *listing) take(page []project) error {
+	for i := range page {
+		p := &page[i]
+		if _, again := l.seen[p.ID]; again {
+			continue
+		}
+		l.seen[p.ID] = struct{}{}
+		// Gone in some days, or never there: nothing to mirror.
+		if p.deleted() != "" {
+			continue
+		}
+		repo, err := l.a.repo(p)
+		if err != nil {
+			return err
+		}
+		if !l.filter.Keep(repo, p.topics()) {
+			continue
+		}
+		if !repo.Disabled && !l.yield(repo, nil) {
+			l.left = true
+			return nil
+		}
+		if !l.a.settings.Wikis {
+			continue
+		}
+		wiki, err := l.a.wiki(p, repo)
+		if err != nil {
+			return err
+		}
+		if !wiki.Disabled && !l.yield(wiki, nil) {
+			l.left = true
+			return nil
+		}
+	}
+	return nil
+}

@@ -98,7 +98,7 @@ type Retention struct {
 func NewController(v *Values, embedded bool) (Controller, error) {
 	c := Controller{
 		Embedded: embedded, WSGI: v.Bool("wsgi"), PublishFailures: v.Bool("publish-failures"),
-		AdapterDir: v.String("adapter-dir"), FileRoots: v.List("file-roots"),
+		AdapterDir: absolutePath(v.String("adapter-dir")), FileRoots: v.List("file-roots"),
 		CheckCertificates: v.Bool("check-certificates"), LorryCmd: v.String("lorry-cmd"),
 		GhostTimeout: v.Duration("ghost-timeout"), MaxJobsPerHost: v.Int("max-jobs-per-host"),
 		AffinityGrace: v.Duration("affinity-grace"), MinFree: v.Size("min-free"),
@@ -111,7 +111,7 @@ func NewController(v *Values, embedded bool) (Controller, error) {
 		c.RetryBackoff = v.Duration("retry-backoff")
 	}
 	c.Listen = listen(v)
-	c.Data = dataDirectory(v, embedded)
+	c.Data = absolutePath(dataDirectory(v, embedded))
 	c.WorkingArea = orDefault(v.String("lorry-working-area"), filepath.Join(c.Data, "work"))
 	if v.IsSet("minions") {
 		c.Minions = v.Int("minions")
@@ -137,6 +137,15 @@ func NewController(v *Values, embedded bool) (Controller, error) {
 	c.Confgit, confErr = confgit(v, c.Data, embedded)
 	c.Downstream, downErr = downstream(v, c.Data, embedded)
 	return c, errors.Join(stateErr, confErr, downErr, absolute(v, "file-roots", c.FileRoots))
+}
+
+// absolutePath keeps a path right for programs that work in another directory.
+// One that can't be made absolute is refused where it is opened.
+func absolutePath(dir string) string {
+	if abs, err := filepath.Abs(dir); dir != "" && err == nil {
+		return abs
+	}
+	return dir
 }
 
 func orDefault(text, otherwise string) string {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,10 @@ confgit-url = ssh://git@localhost/TROVE_ID/local-config/lorries
 
 func TestController(t *testing.T) {
 	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	type view struct {
 		Data, StateDB, Listen, URL, User, Password, Downstream, Base string
 		Minions                                                      int
@@ -88,7 +93,7 @@ func TestController(t *testing.T) {
 	}{
 		{
 			name: "run needs nothing", embedded: true,
-			want: view{Data: "var", StateDB: "var/state.db", Listen: "127.0.0.1:12765", URL: "var/confgit.git", Downstream: "local", Base: "var/mirrors", Minions: 2, Starter: true},
+			want: view{Data: here + "/var", StateDB: here + "/var/state.db", Listen: "127.0.0.1:12765", URL: here + "/var/confgit.git", Downstream: "local", Base: here + "/var/mirrors", Minions: 2, Starter: true},
 		},
 		{
 			name: "run with all said", embedded: true, args: "--data=/d --minions=0 --listen=:99 --confgit-url=https://u:p@example.com/c --downstream-host-type=gerrit",

@@ -40,6 +40,8 @@ type Options struct {
 	KeepOld bool
 	// PushOptions go to the server with every push.
 	PushOptions []string
+	// Export writes the repository to files as well.
+	Export Export
 	// LockWait is how long to wait for another run of the Lorry; 0 means 30 s.
 	LockWait time.Duration
 	// Out gets the job's output for people, without credentials.
@@ -151,7 +153,7 @@ func (j *job) locked(ctx context.Context, source *gitsource.Source, upstream lsr
 	if j.PullOnly {
 		fmt.Fprintln(j.Out, ".. not pushing: pull-only is set")
 		j.report.Unchanged = got.Changed == 0
-		return j.maintain(ctx, r, got.Changed)
+		return j.complete(ctx, r, got.Changed)
 	}
 	changed, err := j.deliver(ctx, r, got.Refs)
 	if err != nil {
@@ -159,19 +161,19 @@ func (j *job) locked(ctx context.Context, source *gitsource.Source, upstream lsr
 	}
 	j.report.Digest = j.digest(got.Refs)
 	j.report.Unchanged = got.Changed == 0 && changed == 0
-	return j.maintain(ctx, r, got.Changed)
+	return j.complete(ctx, r, got.Changed)
 }
 
-// maintain keeps the repository small. That it failed makes no import bad.
-func (j *job) maintain(ctx context.Context, r *repo.Repo, changed int) error {
-	if j.NoRepack {
-		return nil
+// complete keeps the repository small and writes it to files where wanted.
+// That packing failed makes no import bad.
+func (j *job) complete(ctx context.Context, r *repo.Repo, changed int) error {
+	if !j.NoRepack {
+		if err := r.Maintain(ctx, changed); err != nil && ctx.Err() == nil {
+			fmt.Fprintf(j.Out, ".. warning: %v\n", err)
+			j.Log.Warn("cannot pack the working copy", "lorry", j.Spec.Name, "error", err)
+		}
 	}
-	if err := r.Maintain(ctx, changed); err != nil && ctx.Err() == nil {
-		fmt.Fprintf(j.Out, ".. warning: %v\n", err)
-		j.Log.Warn("cannot pack the working copy", "lorry", j.Spec.Name, "error", err)
-	}
-	return nil
+	return j.Export.write(ctx, r, j.Spec.Name, j.Out)
 }
 
 // finish fills the report in.
@@ -182,6 +184,7 @@ func (j *job) finish(err error) {
 	}
 	failure := gitfail.From(err, gitfail.Local)
 	j.report.Exit, j.report.Failure = ExitFailed, failure.Failure
+	j.report.Unchanged, j.report.Digest = false, ""
 	j.report.Failure.Cause = childproc.Redact(failure.Cause, j.secrets()...)
 	if failure.Kind == core.FailKilled || errors.Is(err, ErrStopped) {
 		j.report.Exit = ExitStopped

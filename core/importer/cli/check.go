@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+	"github.com/lorry-controller/lorry-controller/core/telemetry"
+)
+
+// check says what is wrong with files and whether git sources can be reached.
+// Nothing is kept.
+func (r *run) check(ctx context.Context, files []string) int {
+	if len(files) == 0 {
+		fmt.Fprintln(r.stderr, "ERROR: no .lorry file is named; see lorry --help")
+		return importer.ExitUsage
+	}
+	home, err := os.MkdirTemp("", "lorry-check-")
+	if err != nil {
+		return r.end(r.failed("", err))
+	}
+	defer func() { _ = os.RemoveAll(home) }()
+	log, err := telemetry.NewLogger(telemetry.Options{Program: "lorry", Log: r.values.Log(), Stderr: r.stderr})
+	if err != nil {
+		return r.end(r.failed("", err))
+	}
+	defer func() { _ = log.Close() }()
+	git, err := r.git(filepath.Join(home, "git"), log)
+	if err != nil {
+		return r.end(r.failed("", err))
+	}
+	reader := lsrefs.NewReader(git)
+	defer reader.Close()
+	status := importer.ExitDone
+	for _, file := range files {
+		specs, problems, err := readSpecs(file)
+		if err != nil {
+			status = max(status, r.end(r.failed("", err)))
+			continue
+		}
+		for _, p := range problems {
+			fmt.Fprintln(r.stdout, problemLine(p))
+			if p.Severity == core.SeverityError {
+				status = importer.ExitFailed
+			}
+		}
+		for _, s := range specs {
+			if ctx.Err() != nil {
+				return importer.ExitStopped
+			}
+			message, failure := reach(ctx, reader, s)
+			if failure != nil {
+				status = importer.ExitFailed
+				message = fmt.Sprintf("error: %s: %s (%s)", failure.Kind, failure.Cause, failure.Hint)
+			}
+			fmt.Fprintf(r.stdout, "%s:%d: %s: %s\n", file, s.Line, s.Name, strings.TrimSuffix(message, " ()"))
+		}
+	}
+	return status
+}
+
+// reach asks one source what it has.
+func reach(ctx context.Context, reader *lsrefs.Reader, s spec.Spec) (string, *gitfail.Error) {
+	if s.Type != spec.Git {
+		return fmt.Sprintf("not tried: type %q is not supported by this version", s.Type), nil
+	}
+	p, err := policy.New(s, core.RewriteByRefspec)
+	if err != nil {
+		return "", gitfail.New(core.FailSpec, gitfail.Upstream, "", "%v", err)
+	}
+	listing, err := reader.Read(ctx, s.Access, lsrefs.Options{Prefixes: p.Prefixes()})
+	if err != nil {
+		return "", gitfail.From(err, gitfail.Upstream)
+	}
+	wanted, missing := p.Wanted(listing.Select(p.Mirrors).Map())
+	if len(wanted) == 0 {
+		return "", gitfail.New(core.FailEmpty, gitfail.Upstream, "check the refspecs", "no ref of upstream matches")
+	}
+	text := fmt.Sprintf("ok: %d refs to mirror", len(wanted))
+	if listing.Head != "" {
+		text += ", HEAD is " + listing.Head
+	}
+	if len(missing) > 0 {
+		text += "; upstream has no " + strings.Join(missing, ", ")
+	}
+	return text, nil
+}

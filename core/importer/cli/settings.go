@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core/settings"
+)
+
+// Table lists the settings of lorry: every one that the original had, and this
+// program's own.
+func Table(version string) settings.Table {
+	when := []string{"first", "always", "never"}
+	const streams = "what git says is part of lorry's own output"
+	return settings.Table{
+		Program: "lorry", Version: version, Usage: "SPECFILE...",
+		Summary: "Imports every repository that the .lorry files name into the working area and pushes\n" +
+			"it to a mirror. \"lorry [options] check SPECFILE...\" only says what is wrong with the\n" +
+			"files and whether the sources can be reached.\n\n" +
+			"Exit status: 0 everything is mirrored, 1 something failed, 2 the command line is\n" +
+			"wrong, 255 a signal ended the program.",
+		Options: []settings.Option{
+			{Name: "working-area", Short: "w", Default: "workd", Metavar: "DIR", Doc: "Keep all state in DIR, one directory for each repository."},
+			{Name: "mirror-base-url-push", Metavar: "URL", Doc: "Push to URL/NAME. On this machine (a path or file://) the repository is made if it is not there.", Check: noSecret},
+			{Name: "mirror-base-url-fetch", Metavar: "URL", Doc: "The URL by which tarballs and bundles are named."},
+			{Name: "pull-only", Kind: settings.Bool, Doc: "Do not push."},
+			{Name: "verbose", Short: "v", Kind: settings.Bool, Doc: "Show the progress of transfers."},
+			{Name: "repack", Kind: settings.Bool, Default: "yes", Doc: "Pack refs and objects after an import."},
+			{Name: "keep-multiple-backups", Kind: settings.Bool, Doc: "Keep every damaged working copy, not the last alone."},
+			{Name: "push-option", Kind: settings.List, Metavar: "TEXT", Doc: "Send TEXT to the server with every push; may be repeated."},
+			{Name: "bundle", Default: "never", Choices: when, Metavar: "WHEN", Doc: "Write a git bundle after the first import, always or never."},
+			{Name: "bundle-dest", Default: "bundles", Metavar: "DIR", Doc: "Write bundles to DIR."},
+			{Name: "tarball", Default: "never", Choices: when, Metavar: "WHEN", Doc: "Write a tarball of the repository after the first import, always or never."},
+			{Name: "tarball-dest", Default: "tarballs", Metavar: "DIR", Doc: "Write tarballs to DIR."},
+			{Name: "command-stdout", Metavar: "FILE", Unused: streams},
+			{Name: "command-stderr", Metavar: "FILE", Unused: streams},
+			{Name: "timeout", Kind: settings.Duration, Default: "0", Metavar: "SECONDS", Doc: "Give up on a repository after SECONDS; 0 means never."},
+			{Name: "lock-wait", Kind: settings.Duration, Default: "30", Metavar: "SECONDS", Doc: "Wait so long for another run of the same repository to end."},
+			{Name: "low-speed-time", Kind: settings.Duration, Default: "60", Metavar: "SECONDS", Doc: "Give up on a transfer over HTTP that stalls for SECONDS."},
+			{Name: "ssh-dir", Metavar: "DIR", Doc: "Take ssh keys, known_hosts and config from DIR instead of the account's ~/.ssh."},
+			{Name: "access-fd", Kind: settings.Int, Default: "0", Metavar: "N", Doc: "Read what a minion says of the job, as JSON, from descriptor N."},
+			{Name: "report-fd", Kind: settings.Int, Default: "0", Metavar: "N", Doc: "Write a report, one line of JSON for each repository, to descriptor N."},
+			{Name: "log", Default: "none", Metavar: "FILE", Doc: "Log to FILE, or to syslog, stderr or none."},
+		},
+		KnownEnv: []string{"LORRY_*"},
+	}
+}
+
+// noSecret refuses a password where it would be seen by everybody: command
+// lines are public.
+func noSecret(text string) error {
+	_, rest, ok := strings.Cut(text, "://")
+	if authority, _, _ := strings.Cut(rest, "/"); ok && strings.Contains(authority, "@") && strings.Contains(authority[:strings.LastIndex(authority, "@")], ":") {
+		return errors.New("must hold no password; use an ssh key")
+	}
+	return nil
+}

@@ -1,0 +1,360 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
+)
+
+// ReadConfiguration fetches CONFGIT and makes the STATEDB agree with it:
+// running jobs go on, what CONFGIT dropped goes, and what a broken section gave
+// before stays. It gives the problems. An error means that CONFGIT as a whole
+// could not be read, and that no Lorry was changed; it is among the problems
+// that the STATEDB then has.
+func (r *Reconciler) ReadConfiguration(ctx context.Context) ([]core.Problem, error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	commit, err := r.opts.Source.Update(ctx)
+	if err == nil {
+		var done bool
+		var problems []core.Problem
+		if problems, done, err = r.unchanged(ctx, commit); done || err != nil {
+			return problems, err
+		}
+		var c *confgit.Config
+		if c, err = r.opts.Source.Read(ctx, commit); err == nil {
+			return r.apply(ctx, c)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	if r.current() == nil {
+		// The credentials of what was applied before are needed all the same.
+		if followErr := r.follow(ctx); followErr != nil {
+			r.log.Debug("the configuration that was applied last can't be read either", "err", followErr)
+		}
+	}
+	return nil, errors.Join(err, r.report(ctx, err))
+}
+
+// unchanged reports whether the commit is in force and applied to the end.
+func (r *Reconciler) unchanged(ctx context.Context, commit string) ([]core.Problem, bool, error) {
+	r.mu.Lock()
+	c, settled := r.config, r.settled
+	if c != nil && settled && c.Commit == commit && r.trouble != nil {
+		r.trouble, r.stale = nil, true
+	}
+	r.mu.Unlock()
+	if c == nil || !settled || c.Commit != commit {
+		return nil, false, nil
+	}
+	stored, err := r.opts.Store.ConfigCommit(ctx)
+	if err != nil || stored != commit {
+		return nil, false, err
+	}
+	if err := r.storeProblems(ctx, commit); err != nil {
+		return nil, false, err
+	}
+	return r.problems(), true, nil
+}
+
+// problems are those of CONFGIT and of the listings.
+func (r *Reconciler) problems() []core.Problem {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []core.Problem
+	if r.trouble != nil {
+		all = append(all, *r.trouble)
+	}
+	if r.config != nil {
+		all = append(all, r.config.Problems...)
+		for _, h := range r.config.Hosts {
+			all = append(all, r.clashes[h.Name]...)
+		}
+	}
+	return all
+}
+
+// storeProblems stores the problems if the stored ones are others.
+func (r *Reconciler) storeProblems(ctx context.Context, commit string) error {
+	r.mu.Lock()
+	stale := r.stale
+	r.stale = false
+	r.mu.Unlock()
+	if !stale {
+		return nil
+	}
+	err := r.opts.Store.SetConfig(ctx, commit, r.problems())
+	if err != nil {
+		r.mu.Lock()
+		r.stale = true
+		r.mu.Unlock()
+	}
+	return err
+}
+
+// report adds the reason why CONFGIT can't be read to the stored problems.
+func (r *Reconciler) report(ctx context.Context, cause error) error {
+	problem := core.Problem{File: "CONFGIT", Message: cause.Error(), Severity: core.SeverityError}
+	var broken *confgit.BrokenError
+	if errors.As(cause, &broken) {
+		problem = broken.Problem
+	}
+	commit, err := r.opts.Store.ConfigCommit(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.stale = r.stale || r.trouble == nil || *r.trouble != problem
+	r.trouble = &problem
+	r.mu.Unlock()
+	return r.storeProblems(ctx, commit)
+}
+
+// Follow takes over the configuration that another core has applied, if this
+// one has not got it yet. The STATEDB is not changed.
+func (r *Reconciler) Follow(ctx context.Context) error {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	return r.follow(ctx)
+}
+
+func (r *Reconciler) follow(ctx context.Context) error {
+	commit, err := r.opts.Store.ConfigCommit(ctx)
+	if err != nil || commit == "" {
+		return err
+	}
+	if c := r.current(); c != nil && c.Commit == commit {
+		return nil
+	}
+	c, err := r.opts.Source.Read(ctx, commit)
+	if err != nil {
+		return err
+	}
+	r.force(ctx, c, false)
+	return nil
+}
+
+// force makes c the Config in force.
+func (r *Reconciler) force(ctx context.Context, c *confgit.Config, settled bool) {
+	r.mu.Lock()
+	old := r.config
+	r.config, r.settled = c, settled
+	r.mu.Unlock()
+	if r.opts.Applied != nil && old != c {
+		r.opts.Applied(ctx, c)
+	}
+}
+
+// apply makes the STATEDB agree with a Config.
+func (r *Reconciler) apply(ctx context.Context, c *confgit.Config) ([]core.Problem, error) {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	states, err := r.opts.Store.Hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	prev := r.current()
+	hosts := r.keepHosts(c, prev, states)
+	r.force(ctx, c, false)
+	if err := r.opts.Store.PutHosts(ctx, hosts); err != nil {
+		return nil, err
+	}
+	touched, err := r.putSections(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	n, err := r.removeSections(ctx, c, hosts)
+	if err != nil {
+		return nil, err
+	}
+	touched += n
+	if n, err = r.changedHosts(ctx, c, prev, states); err != nil {
+		return nil, err
+	}
+	if touched += n; touched > 0 {
+		r.changed()
+	}
+	r.mu.Lock()
+	r.trouble, r.stale = nil, true
+	r.mu.Unlock()
+	if err := r.storeProblems(ctx, c.Commit); err != nil {
+		return nil, err
+	}
+	r.force(ctx, c, true)
+	r.log.Info("read the configuration", "commit", c.Commit, "lorries", len(c.Lorries), "hosts", len(c.Hosts), "changed", touched, "problems", len(c.Problems))
+	return r.problems(), nil
+}
+
+// keepHosts gives the hosts that the STATEDB is to know. The section of a kept
+// one is broken: it stays as it was, and goes on to be listed if it is still
+// known here what it said.
+func (r *Reconciler) keepHosts(c, prev *confgit.Config, states []core.HostState) []core.Host {
+	hosts := slices.Clone(c.Hosts)
+	for _, s := range states {
+		if slices.ContainsFunc(c.Hosts, func(h core.Host) bool { return h.Name == s.Name }) || !isKept(c, confgit.HostSection(s.Name)) {
+			continue
+		}
+		if prev != nil {
+			if i := slices.IndexFunc(prev.Hosts, func(h core.Host) bool { return h.Name == s.Name }); i >= 0 {
+				hosts, c.Hosts = append(hosts, prev.Hosts[i]), append(c.Hosts, prev.Hosts[i])
+				c.Secrets[s.Name] = prev.Secrets[s.Name]
+				continue
+			}
+		}
+		hosts = append(hosts, core.Host{
+			Name: s.Name, Type: s.Type, Protocol: s.Protocol, Prefixes: s.Prefixes, Ignore: s.Ignore,
+			LsInterval: s.LsInterval, Interval: s.Interval, Timeout: s.Timeout,
+		})
+	}
+	return hosts
+}
+
+func isKept(c *confgit.Config, section string) bool {
+	return c.KeepAll || slices.Contains(c.Kept, section)
+}
+
+// sectionsOf groups the Config's Lorries, which stay in the order of paths.
+func sectionsOf(c *confgit.Config) (names []string, bySection map[string]lorries) {
+	bySection = map[string]lorries{}
+	for _, l := range c.Lorries {
+		if bySection[l.Section] == nil {
+			names = append(names, l.Section)
+		}
+		bySection[l.Section] = append(bySection[l.Section], l)
+	}
+	slices.Sort(names)
+	return names, bySection
+}
+
+// putSections adds and changes Lorries; one that has moved to another section
+// is moved before anything is removed.
+func (r *Reconciler) putSections(ctx context.Context, c *confgit.Config) (touched int, err error) {
+	names, bySection := sectionsOf(c)
+	for _, name := range names {
+		want := bySection[name]
+		chosen, _, err := r.compare(ctx, name, want, func(core.Lorry) {})
+		if err != nil {
+			return touched, err
+		}
+		if err := r.put(ctx, want, chosen); err != nil {
+			return touched, err
+		}
+		touched += len(chosen)
+	}
+	return touched, nil
+}
+
+// removeSections removes what CONFGIT does not have any more. The Lorries of a
+// host that it has are the listing's business.
+func (r *Reconciler) removeSections(ctx context.Context, c *confgit.Config, hosts []core.Host) (touched int, err error) {
+	names, err := r.opts.Store.Sections(ctx)
+	if err != nil {
+		return 0, err
+	}
+	_, bySection := sectionsOf(c)
+	for _, name := range names {
+		if isKept(c, name) {
+			continue
+		}
+		if host, isHost := confgit.HostOfSection(name); isHost && slices.ContainsFunc(hosts, func(h core.Host) bool { return h.Name == host }) {
+			continue
+		}
+		var gone []string
+		if _, _, err := r.compare(ctx, name, bySection[name], func(l core.Lorry) { gone = append(gone, l.Path) }); err != nil {
+			return touched, err
+		}
+		if err := r.remove(ctx, gone); err != nil {
+			return touched, err
+		}
+		touched += len(gone)
+	}
+	return touched, nil
+}
+
+// changedHosts brings the Lorries of hosts whose section has changed in line
+// with it, as far as that needs no listing, and has such hosts listed soon.
+func (r *Reconciler) changedHosts(ctx context.Context, c, prev *confgit.Config, states []core.HostState) (touched int, err error) {
+	for _, h := range c.Hosts {
+		i := slices.IndexFunc(states, func(s core.HostState) bool { return s.Name == h.Name })
+		if i < 0 {
+			continue // new, so due for listing anyway
+		}
+		source, schedule := differs(h, states[i], prev)
+		if source || schedule {
+			n, err := r.retune(ctx, h)
+			if err != nil {
+				return touched, err
+			}
+			touched += n
+		}
+		s, now := states[i], r.opts.Clock()
+		next := now
+		if !source {
+			if h.LsInterval == s.LsInterval || s.LsLast.IsZero() {
+				continue
+			}
+			next = s.LsLast.Add(h.LsInterval)
+		}
+		if err := r.opts.Store.HostListed(ctx, HostOutcome{Name: h.Name, At: now, Next: next, Error: s.LsError, Purge: s.Purge}); err != nil {
+			return touched, err
+		}
+	}
+	return touched, nil
+}
+
+// differs tells whether a section now names other repositories, and whether it
+// schedules them in another way.
+func differs(h core.Host, s core.HostState, prev *confgit.Config) (source, schedule bool) {
+	source = h.Type != s.Type || h.Protocol != s.Protocol || !slices.Equal(h.Prefixes, s.Prefixes) || !slices.Equal(h.Ignore, s.Ignore)
+	schedule = h.Interval != s.Interval || h.Timeout != s.Timeout
+	if prev == nil {
+		return source, schedule
+	}
+	if i := slices.IndexFunc(prev.Hosts, func(old core.Host) bool { return old.Name == h.Name }); i >= 0 {
+		old := prev.Hosts[i]
+		source = source || !reflect.DeepEqual(old.Settings, h.Settings) || old.SkipCertificates != h.SkipCertificates
+		schedule = schedule || old.Rewrites != h.Rewrites
+	}
+	return source, schedule
+}
+
+// retune applies a section to the Lorries that its host gave before: those
+// that it leaves out now go, the others get its interval and timeout.
+func (r *Reconciler) retune(ctx context.Context, h core.Host) (touched int, err error) {
+	m, err := newMapper(h)
+	if err != nil {
+		return 0, fmt.Errorf("host %q: %w", h.Name, err)
+	}
+	var gone []string
+	var update lorries
+	err = r.stored(ctx, confgit.HostSection(h.Name), func(l core.Lorry) error {
+		if path, ok := m.path(l.HostPath); !ok || path != l.Path {
+			gone = append(gone, l.Path)
+			return nil
+		}
+		old := l
+		l.Interval, l.Timeout, l.Rewrites = h.Interval, h.Timeout, h.Rewrites
+		if l != old {
+			update = append(update, l)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	chosen := make([]int, len(update))
+	for i := range chosen {
+		chosen[i] = i
+	}
+	if err := r.put(ctx, update, chosen); err != nil {
+		return 0, err
+	}
+	return len(update) + len(gone), r.remove(ctx, gone)
+}

@@ -1,0 +1,158 @@
+package reconcile
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+)
+
+// Source is where CONFGIT is read. *confgit.Source has it. Its methods are
+// never called at the same time.
+type Source interface {
+	Update(ctx context.Context) (commit string, err error)
+	Read(ctx context.Context, commit string) (*confgit.Config, error)
+}
+
+// Upstreams gives Upstream Hosts by name. The adapter manager has it.
+type Upstreams interface {
+	Upstream(name string) (core.Upstream, error)
+}
+
+// Options are what a Reconciler needs.
+type Options struct {
+	Source    Source
+	Store     Store
+	Upstreams Upstreams
+	// PurgeProtect is the part of a host's repositories, in percent, that a
+	// listing may drop without being doubted.
+	PurgeProtect float64
+	// ListTimeout bounds the listing of one host; 0 means 15 minutes.
+	ListTimeout time.Duration
+	// Parallel is how many hosts are listed at once; 0 means 4.
+	Parallel int
+	Clock    core.Clock
+	Log      hclog.Logger // nil: no log
+	// Applied is told of every Config that comes into force, before any of its
+	// hosts is listed. May be nil.
+	Applied func(ctx context.Context, c *confgit.Config)
+	// Changed is told when Lorries were added or removed. May be nil.
+	Changed func()
+}
+
+// Reconciler makes the STATEDB hold the Lorries that CONFGIT and the Upstream
+// Hosts ask for. Its methods may be called by several goroutines.
+type Reconciler struct {
+	opts Options
+	log  hclog.Logger
+
+	reading  sync.Mutex // one reads CONFGIT
+	listing  sync.Mutex // one lists hosts
+	applying sync.Mutex // one changes the STATEDB
+
+	mu      sync.Mutex
+	config  *confgit.Config           // nil until it was read
+	settled bool                      // config has been applied to the end
+	trouble *core.Problem             // why CONFGIT can't be read now
+	stale   bool                      // the stored problems are not those that there are
+	clashes map[string][]core.Problem // by host: repositories that can't be mirrored
+	doubts  map[string]doubt          // by host
+}
+
+// New makes a Reconciler; nothing is read yet.
+func New(o Options) *Reconciler {
+	if o.ListTimeout <= 0 {
+		o.ListTimeout = 15 * time.Minute
+	}
+	if o.Parallel <= 0 {
+		o.Parallel = 4
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	return &Reconciler{opts: o, log: o.Log, clashes: map[string][]core.Problem{}, doubts: map[string]doubt{}}
+}
+
+// Config gives the Config in force; an empty one before CONFGIT was read. It
+// must not be changed.
+func (r *Reconciler) Config() *confgit.Config {
+	if c := r.current(); c != nil {
+		return c
+	}
+	return &confgit.Config{}
+}
+
+func (r *Reconciler) current() *confgit.Config {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.config
+}
+
+// Access gives how a Lorry is fetched as far as CONFGIT says it: the
+// credential of its URL, or that of its Upstream Host. nil means that the
+// Lorry's text says it all.
+func (r *Reconciler) Access(lorry core.LorryState) *core.Access {
+	c := r.Config()
+	if lorry.Host == "" {
+		if access, there := c.Access[lorry.Path]; there {
+			return &access
+		}
+		return nil
+	}
+	i := slices.IndexFunc(c.Hosts, func(h core.Host) bool { return h.Name == lorry.Host })
+	specs, _ := spec.Parse("", []byte(lorry.Text))
+	if i < 0 || len(specs) != 1 {
+		return nil
+	}
+	h, secrets := c.Hosts[i], c.Secrets[lorry.Host]
+	access := specs[0].Access
+	access.SkipCertificates = access.SkipCertificates || h.SkipCertificates
+	if maySend(h, access) {
+		access.Username, access.Secret = secrets.Username, secrets.Password
+	}
+	return &access
+}
+
+// maySend reports whether the host's own credential may go to the address: to
+// that host alone, and only over a connection that was verified, unless the
+// section says insecure-credentials.
+func maySend(h core.Host, access core.Access) bool {
+	u, err := url.Parse(access.URL)
+	if err != nil || !strings.EqualFold(u.Hostname(), hostname(h.Name)) {
+		return false
+	}
+	insecure := yes(h.Settings["insecure-credentials"])
+	return u.Scheme == "https" && (!access.SkipCertificates || insecure) || u.Scheme == "http" && insecure
+}
+
+// hostname drops the port of a host's name.
+func hostname(name string) string {
+	if u, err := url.Parse("//" + name); err == nil {
+		return u.Hostname()
+	}
+	return name
+}
+
+func yes(v any) bool {
+	switch v := v.(type) {
+	case bool:
+		return v
+	case string:
+		return slices.Contains([]string{"yes", "true", "on", "1"}, strings.ToLower(v))
+	}
+	return false
+}
+
+func (r *Reconciler) changed() {
+	if r.opts.Changed != nil {
+		r.opts.Changed()
+	}
+}

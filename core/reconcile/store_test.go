@@ -1,0 +1,182 @@
+package reconcile_test
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/reconcile"
+	"github.com/lorry-controller/lorry-controller/core/statedb"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// store is what the tests need of a STATEDB.
+type store interface {
+	reconcile.Store
+	Problems(ctx context.Context) ([]core.Problem, error)
+}
+
+// onEveryStore runs a test on the fake and on the real STATEDB.
+func onEveryStore(t *testing.T, test func(t *testing.T, open func(core.Clock) store)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(clock core.Clock) store { return newMemory(clock) })
+	})
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, func(clock core.Clock) store {
+			db, err := statedb.Open(t.Context(), statedb.Options{URL: filepath.Join(t.TempDir(), "state.db"), Clock: clock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { db.Close() })
+			return db
+		})
+	})
+}
+
+// memoryStore is a STATEDB in memory that knows nothing of jobs.
+type memoryStore struct {
+	clock    core.Clock
+	mu       sync.Mutex
+	commit   string
+	problems []core.Problem
+	lorries  map[string]core.Lorry
+	hosts    map[string]core.HostState
+	largest  int // Lorries in one call
+	calls    map[string]int
+}
+
+func newMemory(clock core.Clock) *memoryStore {
+	return &memoryStore{clock: clock, lorries: map[string]core.Lorry{}, hosts: map[string]core.HostState{}, calls: map[string]int{}}
+}
+
+func (s *memoryStore) call(name string) func() {
+	s.mu.Lock()
+	s.calls[name]++
+	return s.mu.Unlock
+}
+
+func (s *memoryStore) ConfigCommit(context.Context) (string, error) {
+	defer s.call("ConfigCommit")()
+	return s.commit, nil
+}
+
+func (s *memoryStore) SetConfig(_ context.Context, commit string, problems []core.Problem) error {
+	defer s.call("SetConfig")()
+	s.commit, s.problems = commit, slices.Clone(problems)
+	return nil
+}
+
+func (s *memoryStore) Problems(context.Context) ([]core.Problem, error) {
+	defer s.call("Problems")()
+	return slices.Clone(s.problems), nil
+}
+
+func (s *memoryStore) Sections(context.Context) ([]string, error) {
+	defer s.call("Sections")()
+	names := map[string]bool{}
+	for _, l := range s.lorries {
+		names[l.Section] = true
+	}
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+func (s *memoryStore) SectionLorries(_ context.Context, section, after string, limit int) ([]core.Lorry, error) {
+	defer s.call("SectionLorries")()
+	var found []core.Lorry
+	for _, l := range s.lorries {
+		if l.Section == section && l.Path > after {
+			found = append(found, l)
+		}
+	}
+	slices.SortFunc(found, func(a, b core.Lorry) int { return cmp.Compare(a.Path, b.Path) })
+	return found[:min(limit, len(found))], nil
+}
+
+func (s *memoryStore) PutLorries(_ context.Context, lorries []core.Lorry) error {
+	defer s.call("PutLorries")()
+	s.largest = max(s.largest, len(lorries))
+	for _, l := range lorries {
+		s.lorries[l.Path] = l
+	}
+	return nil
+}
+
+func (s *memoryStore) RemoveLorries(_ context.Context, paths []string) error {
+	defer s.call("RemoveLorries")()
+	s.largest = max(s.largest, len(paths))
+	for _, path := range paths {
+		delete(s.lorries, path)
+	}
+	return nil
+}
+
+func (s *memoryStore) PutHosts(_ context.Context, hosts []core.Host) error {
+	defer s.call("PutHosts")()
+	known := map[string]core.HostState{}
+	for _, h := range hosts {
+		state, there := s.hosts[h.Name]
+		if !there {
+			state.LsDue = s.clock()
+		}
+		state.Name, state.Type, state.Protocol, state.Prefixes, state.Ignore = h.Name, h.Type, h.Protocol, h.Prefixes, h.Ignore
+		state.LsInterval, state.Interval, state.Timeout = h.LsInterval, h.Interval, h.Timeout
+		known[h.Name] = state
+	}
+	s.hosts = known
+	return nil
+}
+
+func (s *memoryStore) Hosts(context.Context) ([]core.HostState, error) {
+	defer s.call("Hosts")()
+	var all []core.HostState
+	for _, name := range slices.Sorted(maps.Keys(s.hosts)) {
+		all = append(all, s.hosts[name])
+	}
+	return all, nil
+}
+
+func (s *memoryStore) HostListed(_ context.Context, o reconcile.HostOutcome) error {
+	defer s.call("HostListed")()
+	state, there := s.hosts[o.Name]
+	if !there {
+		return core.Errorf(core.KindNotFound, "there is no host %q", o.Name)
+	}
+	state.LsDue, state.LsError, state.Purge = o.Next, o.Error, o.Purge
+	if o.Complete {
+		state.LsLast, state.Listed = o.At, o.Listed
+	}
+	s.hosts[o.Name] = state
+	return nil
+}
+
+// clock is a clock that a test sets.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}

@@ -67,25 +67,25 @@ func open(_ context.Context, env sdk.Env, s Settings) (*Adapter, error) {
 // project is what the adapter reads of a project. Only fields that exist since
 // GitLab 13 are relied on.
 type project struct {
-	ID                int64           `json:"id"`
-	Path              string          `json:"path_with_namespace"`
-	SSHURL            string          `json:"ssh_url_to_repo"`
-	DefaultBranch     string          `json:"default_branch"`
-	Description       string          `json:"description"`
-	Visibility        sdk.Visibility  `json:"visibility"`
-	Archived          bool            `json:"archived"`
-	EmptyRepo         bool            `json:"empty_repo"`
-	ForkedFrom        *struct{}       `json:"forked_from_project"`
-	LastActivity      string          `json:"last_activity_at"`
-	Mirror            bool            `json:"mirror"`
-	DeletionOn        string          `json:"marked_for_deletion_on"`
-	DeletionAt        string          `json:"marked_for_deletion_at"` // GitLab 13's name
-	LFS               bool            `json:"lfs_enabled"`
-	WikiAccess        string          `json:"wiki_access_level"`
-	RepositoryAccess  string          `json:"repository_access_level"`
-	Topics            []string        `json:"topics"`
-	TagList           []string        `json:"tag_list"` // topics until GitLab 14
-	Namespace         projectSpace    `json:"namespace"`
+	ID               int64          `json:"id"`
+	Path             string         `json:"path_with_namespace"`
+	SSHURL           string         `json:"ssh_url_to_repo"`
+	DefaultBranch    string         `json:"default_branch"`
+	Description      string         `json:"description"`
+	Visibility       sdk.Visibility `json:"visibility"`
+	Archived         bool           `json:"archived"`
+	EmptyRepo        bool           `json:"empty_repo"`
+	ForkedFrom       *struct{}      `json:"forked_from_project"`
+	LastActivity     string         `json:"last_activity_at"`
+	Mirror           bool           `json:"mirror"`
+	DeletionOn       string         `json:"marked_for_deletion_on"`
+	DeletionAt       string         `json:"marked_for_deletion_at"` // GitLab 13's name
+	LFS              bool           `json:"lfs_enabled"`
+	WikiAccess       string         `json:"wiki_access_level"`
+	RepositoryAccess string         `json:"repository_access_level"`
+	Topics           []string       `json:"topics"`
+	TagList          []string       `json:"tag_list"` // topics until GitLab 14
+	Namespace        projectSpace   `json:"namespace"`
 }
 
 type projectSpace struct {
@@ -180,7 +180,9 @@ func (a *Adapter) project(ctx context.Context, path string) (*project, error) {
 type movedError struct{ from, to string }
 
 // Error implements error.
-func (e *movedError) Error() string { return "project " + strconv.Quote(e.from) + " is " + strconv.Quote(e.to) + " now" }
+func (e *movedError) Error() string {
+	return "project " + strconv.Quote(e.from) + " is " + strconv.Quote(e.to) + " now"
+}
 
 // about names the path that an error is about.
 func about(err error, path string) error {

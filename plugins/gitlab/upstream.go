@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -14,9 +13,8 @@ import (
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
 
-// offsetLimit is how many rows GitLab gives by offset unless its admin changed
-// that; above it, a group is listed subgroup by subgroup.
-const offsetLimit = 50_000
+// maxDepth is more levels of groups than GitLab allows.
+const maxDepth = 32
 
 const wikiSuffix = ".wiki"
 
@@ -101,20 +99,29 @@ func (l *listing) run() error {
 		if s.Membership {
 			q.Set("membership", "true")
 		}
-		return l.projects([]string{"projects"}, q, "projects of the instance", nil)
+		return l.whole(l.projects([]string{"projects"}, q, "projects of the instance"))
 	}
 	for _, g := range s.Groups {
-		if err := l.group(strings.Trim(g, "/ "), 0); err != nil || l.left {
+		if err := l.group(strings.Trim(g, "/ "), strings.Trim(g, "/ "), 0); err != nil || l.left {
 			return err
 		}
 	}
 	for _, u := range s.Users {
 		u = strings.Trim(u, "/ ")
-		if err := l.projects([]string{"users", u, "projects"}, l.query(), "projects of user "+strconv.Quote(u), nil); err != nil || l.left {
+		if err := l.whole(l.projects([]string{"users", u, "projects"}, l.query(), "projects of user "+strconv.Quote(u))); err != nil || l.left {
 			return err
 		}
 	}
 	return nil
+}
+
+// whole ends a list that has no parts which could be asked for one by one.
+func (l *listing) whole(err error) error {
+	if errors.Is(err, errTooMany) {
+		l.missed = l.a.api.Host() + " gives no more rows of a list without keyset paging"
+		return nil
+	}
+	return err
 }
 
 // query asks for keyset paging. A list that has none ignores that and goes by
@@ -140,35 +147,37 @@ func (l *listing) query() url.Values {
 var errTooMany = errors.New("more rows than can be given by offset")
 
 // group lists a group with everything below it at once, or subgroup by subgroup
-// when that is too much. ref is its full path or its number.
-func (l *listing) group(ref string, depth int) error {
-	what := "projects of group " + strconv.Quote(ref)
+// when that is too much. ref is its full path or its number, name is for texts.
+func (l *listing) group(ref, name string, depth int) error {
+	what := "projects of group " + strconv.Quote(name)
 	q := l.query()
 	q.Set("with_shared", strconv.FormatBool(l.a.settings.WithShared))
 	q.Set("include_subgroups", "true")
 	path := []string{"groups", ref, "projects"}
-	err := l.projects(path, q, what, errTooMany)
-	if !errors.Is(err, errTooMany) || depth > 32 {
+	err := l.projects(path, q, what)
+	if !errors.Is(err, errTooMany) || depth > maxDepth {
 		return err
 	}
-	l.a.log.Info("group is too large for one listing, going by subgroup", "group", ref)
+	l.a.log.Info("group is too large for one listing, going by subgroup", "group", name)
+	q = l.query()
+	q.Set("with_shared", strconv.FormatBool(l.a.settings.WithShared))
 	q.Set("include_subgroups", "false")
-	switch err := l.projects(path, q, what, errTooMany); {
+	switch err := l.projects(path, q, what); {
 	case errors.Is(err, errTooMany):
-		l.missed = fmt.Sprintf("%s: more than %s gives by offset; list the whole instance instead", what, l.a.api.Host())
+		l.missed = fmt.Sprintf("%s: %s gives no more of them; list the whole instance instead", what, l.a.api.Host())
 	case err != nil || l.left:
 		return err
 	}
 	subgroups := httpforge.Request{
 		Path: []string{"groups", ref, "subgroups"}, Query: query("per_page", perPage, "order_by", "id", "sort", "asc", "all_available", "true"),
-		What: "subgroups of group " + strconv.Quote(ref),
+		What: "subgroups of group " + strconv.Quote(name),
 	}
 	for page, err := range httpforge.Pages(l.ctx, l.a.api, subgroups, next[[]group]) {
 		if err != nil {
 			return err
 		}
 		for _, g := range page {
-			if err := l.group(number(g.ID), depth+1); err != nil || l.left {
+			if err := l.group(number(g.ID), g.FullPath, depth+1); err != nil || l.left {
 				return err
 			}
 		}
@@ -176,37 +185,26 @@ func (l *listing) group(ref string, depth int) error {
 	return nil
 }
 
-// projects lists one list of projects. tooMany is the error to give when the
-// list is longer than can be paged, or nil when nothing shorter can be asked for.
-func (l *listing) projects(path []string, q url.Values, what string, tooMany error) error {
+// projects lists one list of projects. Its error is errTooMany when there are
+// more than can be paged through.
+func (l *listing) projects(path []string, q url.Values, what string) error {
 	req := httpforge.Request{Path: path, Query: q, What: what}
-	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, l.next(tooMany != nil)) {
+	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, nextProjects) {
 		switch {
 		case err == nil:
 		case keysetRefused(err) && q.Has("pagination"):
 			q.Del("pagination")
-			return l.projects(path, q, what, tooMany)
-		case tooMany != nil && offsetRefused(err):
-			return tooMany
+			return l.projects(path, q, what)
+		case offsetRefused(err):
+			return errTooMany
 		default:
 			return err
 		}
-		if page.tooMany {
-			return tooMany
-		}
-		if err := l.take(page.projects); err != nil || l.left {
+		if err := l.take(page); err != nil || l.left {
 			return err
 		}
 	}
 	return nil
-}
-
-// next follows the links, and marks a list that announces more rows than it is
-// going to give.
-func (l *listing) next(canSplit bool) httpforge.NextFunc[projectPage] {
-	return func(h http.Header, page projectPage, q url.Values) url.Values {
-		return next(h, page.projects, q)
-	}
 }
 
 // take passes projects on, each once.

@@ -15,8 +15,9 @@ import (
 const maxPages = 200_000
 
 // NextFunc finds the query of the page that follows one: nil when it was the
-// last. It gets the header and the content of the page and its own query.
-type NextFunc[P any] func(h http.Header, page P, query url.Values) url.Values
+// last. It gets the header and the content of the page and its own query. An
+// error of its ends the list.
+type NextFunc[P any] func(h http.Header, page P, query url.Values) (url.Values, error)
 
 // Pages reads a list page by page. It holds one page at a time and stops at
 // the first error, which it gives with an empty page.
@@ -33,7 +34,11 @@ func Pages[P any](ctx context.Context, c *Client, req Request, next NextFunc[P])
 			if !yield(page, nil) {
 				return
 			}
-			query := next(header, page, req.Query)
+			query, err := next(header, page, req.Query)
+			if err != nil {
+				yield(none, err)
+				return
+			}
 			if query == nil {
 				return
 			}

@@ -90,6 +90,18 @@ func (r *Repo) Commit(ref, message string) string {
 	return r.Git("rev-parse", ref)
 }
 
+// CommitFile adds a commit with one more file to ref, which exists.
+func (r *Repo) CommitFile(ref, path string, content []byte) string {
+	r.t.Helper()
+	r.n++
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "commit %s\ncommitter C <c@example.com> %d +0000\ndata 1\nx\nfrom %s^0\nM 644 inline %s\ndata %d\n", ref, 1700000000+r.n, ref, path, len(content))
+	b.Write(content)
+	b.WriteByte('\n')
+	r.fastImport(b.String())
+	return r.Git("rev-parse", ref)
+}
+
 // Rewrite replaces ref by one new commit without parents.
 func (r *Repo) Rewrite(ref, message string) string {
 	r.t.Helper()

@@ -30,7 +30,9 @@ type Server struct {
 func NewServer(t testing.TB, root string) *Server { return newServer(t, root, httptest.NewServer) }
 
 // NewTLSServer is NewServer over HTTPS with a certificate that nobody trusts.
-func NewTLSServer(t testing.TB, root string) *Server { return newServer(t, root, httptest.NewTLSServer) }
+func NewTLSServer(t testing.TB, root string) *Server {
+	return newServer(t, root, httptest.NewTLSServer)
+}
 
 func newServer(t testing.TB, root string, start func(http.Handler) *httptest.Server) *Server {
 	t.Helper()
@@ -114,6 +116,34 @@ func Hang(t testing.TB) *httptest.Server {
 		case <-r.Context().Done():
 		case <-end:
 		}
+	}))
+	t.Cleanup(func() {
+		close(end)
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s
+}
+
+// Stall passes requests on to a server, but for the transfer of objects, which
+// it accepts and never answers.
+func Stall(t testing.TB, behind *Server) *httptest.Server {
+	end := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			body, _ := io.ReadAll(r.Body)
+			if bytes.Contains(body, []byte("command=fetch")) || bytes.Contains(body, []byte("want ")) {
+				w.WriteHeader(http.StatusOK)
+				_ = http.NewResponseController(w).Flush()
+				select {
+				case <-r.Context().Done():
+				case <-end:
+				}
+				return
+			}
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+		behind.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
 		close(end)

@@ -48,7 +48,7 @@ func TestAModernMinionGetsAccessAndALease(t *testing.T) {
 	one := core.JobID(1)
 	want := protocol.Job{
 		JobID: &one, RunningJob: &one, Path: "upstream/foo", Text: l.Text, Interval: 7200, LorryTimeout: 3600, Version: 2,
-		Fence: 1, Lease: 120, Heartbeat: 3, Digest: "abc", Rewrites: core.RewriteHold, FileRoots: []string{"/srv/git"},
+		Fence: 1, Lease: 120, Heartbeat: 2, Digest: "abc", Rewrites: core.RewriteHold, FileRoots: []string{"/srv/git"},
 		Push: &protocol.Access{URL: "https://git.example.com/upstream/foo", Username: "lorry", Secret: "s3cret"},
 	}
 	if diff := cmp.Diff(want, jobs[0]); diff != "" {
@@ -77,19 +77,23 @@ func TestAModernMinionGetsAccessAndALease(t *testing.T) {
 func TestCredentialsTravelOverLoopbackOnly(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		from, header string
-		want         bool
+		from, host, header string
+		want               bool
 	}{
-		{"127.0.0.1:1234", "", true},
-		{"[::1]:1234", "", true},
-		{"192.0.2.7:1234", "", false},
-		{"127.0.0.1:1234", "X-Forwarded-For", false},
-		{"@", "", false},
+		{"127.0.0.1:1234", "127.0.0.1:12765", "", true},
+		{"[::1]:1234", "[::1]:12765", "", true},
+		{"127.0.0.1:1234", "localhost", "", true},
+		{"127.0.0.1:1234", "controller:12765", "", true},
+		{"127.0.0.1:1234", "rebound.example.com:12765", "", false},
+		{"192.0.2.7:1234", "127.0.0.1:12765", "", false},
+		{"127.0.0.1:1234", "localhost", "X-Forwarded-For", false},
+		{"127.0.0.1:1234", "localhost", "Origin", false},
+		{"@", "localhost", "", false},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/1.0/give-me-job", nil)
-		r.RemoteAddr = test.from
+		r.RemoteAddr, r.Host = test.from, test.host
 		if test.header != "" {
-			r.Header.Set(test.header, "192.0.2.7")
+			r.Header.Set(test.header, "http://192.0.2.7")
 		}
 		if got := minions.MayCarryCredentials(r); got != test.want {
 			t.Errorf("%+v: got %v", test, got)

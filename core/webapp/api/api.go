@@ -97,7 +97,7 @@ func (a *API) Failing(ctx context.Context, counts queue.Counts, limit int) ([]co
 			return nil, err
 		}
 		for _, lorry := range page {
-			if lorry.LastFailure.Failed() {
+			if lorry.Failures > 0 || lorry.LastFailure.Failed() {
 				failing = append(failing, lorry)
 			}
 		}

@@ -34,7 +34,7 @@ const (
 	quietest = 50 * time.Millisecond
 	// heartbeat is how often a minion should report at least. It is also how
 	// long a quiet job may take to learn that it is to be stopped.
-	heartbeat = 3 * time.Second
+	heartbeat = 2 * time.Second
 	// claimTimeout bounds one claim.
 	claimTimeout = 30 * time.Second
 	// farewell bounds a statement that must be made after the client went.
@@ -166,15 +166,27 @@ func askOf(r *exchange.Request) protocol.GiveMeJob {
 }
 
 // MayCarryCredentials decides whether an answer to r may hold credentials:
-// only over loopback, and not for somebody behind a proxy on this machine.
+// only over loopback, not for somebody behind a proxy on this machine, and not
+// under a name of the Internet: a web page whose name was made to point here
+// would be asking.
 func MayCarryCredentials(r *http.Request) bool {
-	if r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("X-Real-Ip") != "" {
+	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Origin"} {
+		if r.Header.Get(header) != "" {
+			return false
+		}
+	}
+	client, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil || !isLoopback(client) {
 		return false
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	server, _, err := net.SplitHostPort(r.Host)
 	if err != nil {
-		return false
+		server = strings.Trim(r.Host, "[]")
 	}
+	return isLoopback(server) || !strings.ContainsAny(server, ".:")
+}
+
+func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }

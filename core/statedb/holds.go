@@ -30,8 +30,8 @@ func (t *txn) Place(ctx context.Context, path string, top bool, now time.Time) e
 		return one(n, err, path)
 	}
 	const last = `(SELECT MAX(turn) FROM (SELECT MAX(turn) AS turn FROM queue WHERE running_job IS NULL
-		UNION ALL SELECT MAX(turn) FROM queue WHERE running_job IS NOT NULL) m) + 1`
-	n, err := t.change(ctx, "moving a Lorry to the bottom", `UPDATE queue SET turn = `+last+`, due = `+last+` WHERE path = $1`, path)
+		UNION ALL SELECT MAX(turn) FROM queue WHERE running_job IS NOT NULL UNION ALL SELECT CAST($2 AS BIGINT) - 1) m) + 1`
+	n, err := t.change(ctx, "moving a Lorry to the bottom", `UPDATE queue SET turn = `+last+`, due = `+last+` WHERE path = $1`, path, micros(now))
 	return one(n, err, path)
 }
 

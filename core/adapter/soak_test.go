@@ -1,0 +1,97 @@
+package adapter_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/lorry-controller/lorry-controller/core/adapter"
+)
+
+// TestRandomFaultsLeaveNothingBehind makes one adapter do wrong at random while
+// another one works. LORRY_SOAK_ROUNDS sets how often. It is not parallel,
+// because it counts what the whole test program holds.
+func TestRandomFaultsLeaveNothingBehind(t *testing.T) {
+	rounds := 50
+	if testing.Short() {
+		rounds = 10
+	}
+	if n, err := strconv.Atoi(os.Getenv("LORRY_SOAK_ROUNDS")); err == nil {
+		rounds = n
+	}
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same rounds each time
+	modes := []string{"panic", "panic-elsewhere", "exit", "large", "bad-error", "bad-json", "long-line", "grandchild", "half-way", "twice", "incomplete", "crash-in-configure", "hang", "stop", ""}
+	tree := adapter.Instance{Name: "tree", Type: "local", Settings: map[string]any{"path": t.TempDir()}}
+	dirs := t.TempDir()
+	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
+	opts := impatient()
+	opts.Dir = bin
+	m := adapter.NewManager(opts)
+	counts := map[string]int{}
+	for round := range rounds {
+		mode := modes[random.IntN(len(modes))]
+		dir := filepath.Join(dirs, strconv.Itoa(round))
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Apply(t.Context(), []adapter.Instance{tree, hostile("h", mode, dir)}); err != nil {
+			t.Fatal(err)
+		}
+		list(t, upstreamOf(t, m, "tree"))
+		if _, _, err := upstreamOf(t, m, "h").Repo(t.Context(), "a"); err != nil {
+			counts["failed calls"]++
+		}
+		for _, err := range upstreamOf(t, m, "h").Repos(t.Context()) {
+			if err != nil {
+				counts["failed listings"]++
+			}
+		}
+		await(t, "the adapter to be back or broken", func() bool {
+			phase := stateOf(t, m, "h").Phase
+			return phase == adapter.PhaseReady || phase == adapter.PhaseBroken
+		})
+		counts[string(stateOf(t, m, "h").Phase)]++
+		list(t, upstreamOf(t, m, "tree"))
+	}
+	if st := stateOf(t, m, "tree"); st.Faults != 0 || st.Starts != 1 {
+		t.Errorf("the other adapter: %d starts, %d faults", st.Starts, st.Faults)
+	}
+	if err := m.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "goroutines, descriptors and processes as before", func() bool {
+		return runtime.NumGoroutine() <= goroutines && openFiles(t) <= descriptors && adapters(t) == 0
+	})
+	t.Logf("%d rounds: %v; descriptors %d → %d, goroutines %d → %d, processes left %d",
+		rounds, counts, descriptors, openFiles(t), goroutines, runtime.NumGoroutine(), adapters(t))
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("there is no /proc")
+	}
+	return len(entries)
+}
+
+// adapters counts the processes of the tests' adapters.
+func adapters(t *testing.T) int {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, link := range links {
+		if exe, err := os.Readlink(link); err == nil && strings.HasPrefix(exe, bin) {
+			count++
+		}
+	}
+	return count
+}

@@ -74,7 +74,37 @@ func Parse(ctx context.Context, tree Tree, commit string, rules Rules) (*Config,
 	slices.SortFunc(c.Lorries, func(a, b core.Lorry) int { return strings.Compare(a.Path, b.Path) })
 	slices.Sort(c.Kept)
 	c.Kept = slices.Compact(c.Kept)
+	c.Problems = worst(c.Problems)
 	return c, nil
+}
+
+// worst leaves the worst problems, in their order, when there are too many to
+// be read by anybody.
+func worst(problems []core.Problem) []core.Problem {
+	const most = 1000
+	if len(problems) <= most {
+		return problems
+	}
+	kept := make([]core.Problem, 0, most+1)
+	room := most
+	chosen := make([]bool, len(problems))
+	for _, severity := range []string{core.SeverityError, core.SeverityWarning, core.SeverityNotice} {
+		for i, p := range problems {
+			if p.Severity == severity && room > 0 {
+				chosen[i] = true
+				room--
+			}
+		}
+	}
+	for i, p := range problems {
+		if chosen[i] {
+			kept = append(kept, p)
+		}
+	}
+	return append(kept, core.Problem{
+		File: ConfFile, Severity: core.SeverityNotice,
+		Message: fmt.Sprintf("there are %d more problems, none worse than these", len(problems)-most),
+	})
 }
 
 type parser struct {

@@ -223,6 +223,32 @@ func TestBrokenLorryFiles(t *testing.T) {
 	}
 }
 
+// Nobody reads thousands of problems; the worst are told.
+func TestManyProblems(t *testing.T) {
+	t.Parallel()
+	var entries []string
+	for i := range 1500 {
+		entries = append(entries, fmt.Sprintf(`"r%d": {"type": "git", "url": "https://example.com/x", "odd": 1}`, i))
+	}
+	tree := memory{
+		ConfFile:  `[{"type": "lorries", "interval": "1h", "prefix": "p", "globs": ["*.lorry"]}, 5]`,
+		"a.lorry": "{" + strings.Join(entries, ",\n") + `, "bad": 1}`,
+	}
+	c, err := Parse(t.Context(), tree, "", Rules{})
+	if err != nil || len(c.Problems) != 1001 {
+		t.Fatalf("got %d problems, %v", len(c.Problems), err)
+	}
+	errs := 0
+	for _, p := range c.Problems {
+		if p.Severity == core.SeverityError {
+			errs++
+		}
+	}
+	if errs != 2 || c.Problems[1000].Message != "there are 502 more problems, none worse than these" {
+		t.Errorf("got %d errors, and %q", errs, c.Problems[1000].Message)
+	}
+}
+
 func TestSamePathTwice(t *testing.T) {
 	t.Parallel()
 	tree := memory{

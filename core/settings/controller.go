@@ -53,7 +53,9 @@ type Controller struct {
 	ReadConfiguration, LsTroves time.Duration
 	Retention                   Retention
 	MaxJobOutput                int64 // bytes
-	Log                         Log
+	// Log has To "" for run when nothing says where to log: a terminal has
+	// other uses for standard error then.
+	Log Log
 }
 
 // Confgit says where CONFGIT is.
@@ -109,6 +111,9 @@ func NewController(v *Values, embedded bool) (Controller, error) {
 	c.PurgeProtect, _ = parsePercent(v.String("purge-protect")) // checked when it was set
 	if backoff := v.String("retry-backoff"); backoff != "none" {
 		c.RetryBackoff = v.Duration("retry-backoff")
+	}
+	if embedded && !v.IsSet("log") {
+		c.Log.To = ""
 	}
 	c.Listen = listen(v)
 	c.Data = absolutePath(dataDirectory(v, embedded))

@@ -141,8 +141,10 @@ func TestPagesFitEveryScreen(t *testing.T) {
 		{"desktop", "light", 1280}, {"desktop-dark", "dark", 1280}, {"tablet", "light", 800}, {"phone", "light", 375}, {"phone-dark", "dark", 375},
 	} {
 		for _, page := range []struct{ name, path string }{
-			{"status", "/1.0/status-html"}, {"lorry", "/1.0/lorry-html/upstream/project-00"},
-			{"jobs", "/1.0/list-jobs-html"}, {"job", "/1.0/job-html/1"},
+			{"status", "/1.0/status-html"},
+			{"lorry", "/1.0/lorry-html/upstream/project-00"},
+			{"jobs", "/1.0/list-jobs-html"},
+			{"job", "/1.0/job-html/1"},
 		} {
 			var picture []byte
 			var wide int64

@@ -1,0 +1,202 @@
+package gitea
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
+	"github.com/lorry-controller/lorry-controller/sdk"
+)
+
+// Adapter is the adapter with its settings.
+type Adapter struct {
+	settings Settings
+	role     sdk.Role
+	site     httpforge.Site
+	api      *httpforge.Client
+	log      hclog.Logger
+	// keepSecret says that git may not have the credential either.
+	keepSecret bool
+}
+
+var (
+	_ sdk.Upstream    = (*Adapter)(nil)
+	_ sdk.Downstream  = (*Adapter)(nil)
+	_ sdk.AfterPusher = (*Adapter)(nil)
+	_ sdk.Retirer     = (*Adapter)(nil)
+	_ sdk.Checker     = (*Adapter)(nil)
+)
+
+// Plugin defines the adapter. Four calls at a time are what small forges bear.
+func Plugin() *sdk.Plugin {
+	return sdk.Define("gitea", open, sdk.WithSummary("Gitea and Forgejo."), sdk.WithMaxConcurrency(4))
+}
+
+func open(_ context.Context, env sdk.Env, s Settings) (*Adapter, error) {
+	role := env.Role
+	if role == sdk.RoleUnknown && s.Host != "" {
+		role = sdk.RoleUpstream
+	}
+	transport := httpforge.Transport{
+		CAFile: s.CAFile, Proxy: s.Proxy, CheckCertificates: s.CheckCertificates, InsecureCredentials: s.InsecureCredentials,
+	}
+	client, err := transport.Client(env)
+	if err != nil {
+		return nil, err
+	}
+	address := s.address()
+	site := address.Site(role)
+	unverified := transport.Unverified(env)
+	return &Adapter{
+		settings: s, role: role, site: site, log: env.Log,
+		api: httpforge.New(httpforge.Options{
+			Base: site.API("api", "v1"), HTTP: client, Scheme: "token", Token: s.token(), Unverified: unverified,
+		}),
+		keepSecret: unverified,
+	}, nil
+}
+
+// repository is what the adapter reads of a repository. Fields that a version
+// does not know are absent, which must mean the usual thing.
+type repository struct {
+	ID            int64    `json:"id"`
+	FullName      string   `json:"full_name"`
+	SSHURL        string   `json:"ssh_url"`
+	DefaultBranch string   `json:"default_branch"`
+	Description   string   `json:"description"`
+	Empty         bool     `json:"empty"`
+	Private       bool     `json:"private"`
+	Internal      bool     `json:"internal"`
+	Fork          bool     `json:"fork"`
+	Mirror        bool     `json:"mirror"`
+	Archived      bool     `json:"archived"`
+	UpdatedAt     string   `json:"updated_at"`
+	HasCode       *bool    `json:"has_code"`
+	HasWiki       bool     `json:"has_wiki"`
+	Topics        []string `json:"topics"`
+	Owner         struct {
+		Visibility sdk.Visibility `json:"visibility"`
+	} `json:"owner"`
+	Permissions *struct {
+		Push bool `json:"push"`
+	} `json:"permissions"`
+}
+
+// repoPage is a page of repositories, as a list or as a search gives it.
+type repoPage []repository
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *repoPage) UnmarshalJSON(raw []byte) error {
+	var list []repository
+	if !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
+		err := json.Unmarshal(raw, &list)
+		*p = list
+		return err
+	}
+	var found struct {
+		Data []repository `json:"data"`
+	}
+	err := json.Unmarshal(raw, &found)
+	*p = found.Data
+	return err
+}
+
+// visibility tells who can read a repository: its own flag and its owner's.
+func (r *repository) visibility() sdk.Visibility {
+	switch {
+	case r.Private || r.Owner.Visibility == "private":
+		return sdk.VisibilityPrivate
+	case r.Internal || r.Owner.Visibility == "limited":
+		return sdk.VisibilityInternal
+	default:
+		return sdk.VisibilityPublic
+	}
+}
+
+func (r *repository) disabled() bool { return r.HasCode != nil && !*r.HasCode }
+
+// repo gives the facts about a repository.
+func (a *Adapter) repo(r *repository) (sdk.Repo, error) {
+	repo := sdk.Repo{
+		ID:          strconv.FormatInt(r.ID, 10),
+		Path:        r.FullName,
+		Description: r.Description,
+		Visibility:  r.visibility(),
+		Archived:    r.Archived,
+		Empty:       r.Empty,
+		Fork:        r.Fork,
+		Disabled:    r.disabled(),
+		ChangeHint:  r.UpdatedAt,
+	}
+	if r.DefaultBranch != "" && !r.Empty {
+		repo.Head = "refs/heads/" + r.DefaultBranch
+	}
+	var err error
+	repo.CloneURL, err = a.site.CloneURL(r.FullName, r.SSHURL)
+	return repo, err
+}
+
+// access gives how git reaches a repository.
+func (a *Adapter) access(cloneURL string) sdk.Access {
+	access := sdk.Access{URL: cloneURL}
+	if a.site.Protocol == "ssh" || a.keepSecret {
+		return access
+	}
+	secret := a.settings.Password
+	if secret.Empty() {
+		secret = a.settings.token()
+	}
+	if secret.Empty() {
+		return access
+	}
+	access.Username, access.Secret = "oauth2", secret // any name goes with a token
+	if !a.settings.Username.Empty() {
+		access.Username = a.settings.Username.Reveal()
+	}
+	return access
+}
+
+// repository asks for one repository. The forge follows the old names of a
+// renamed one; that is told, since a mirror goes by path.
+func (a *Adapter) repository(ctx context.Context, path string) (*repository, error) {
+	owner, name, ok := strings.Cut(path, "/")
+	if !ok || name == "" || strings.Contains(name, "/") {
+		return nil, checkName(path)
+	}
+	var r repository
+	req := httpforge.Request{Path: []string{"repos", owner, name}, What: "repository " + strconv.Quote(path)}
+	if _, err := a.api.Do(ctx, req, &r); err != nil {
+		return nil, about(err, path)
+	}
+	if r.ID == 0 || r.FullName == "" {
+		return nil, sdk.Errorf(sdk.Internal, "repository %q: %s gives neither id nor name", path, a.api.Host())
+	}
+	if !strings.EqualFold(r.FullName, path) {
+		return &r, &movedError{from: path, to: r.FullName}
+	}
+	return &r, nil
+}
+
+// movedError says that a path only leads on to another one.
+type movedError struct{ from, to string }
+
+// Error implements error.
+func (e *movedError) Error() string {
+	return "repository " + strconv.Quote(e.from) + " is " + strconv.Quote(e.to) + " now"
+}
+
+// about names the path that an error is about.
+func about(err error, path string) error {
+	e, ok := err.(*sdk.Error) //nolint:errorlint // only the outermost can be changed
+	if !ok || e.Subject != "" {
+		return err
+	}
+	named := *e
+	named.Subject = path
+	return &named
+}

@@ -29,9 +29,6 @@ type Options struct {
 	Log           hclog.Logger
 	Clock         core.Clock
 	Info          api.Info
-	// RemoveOldJobs removes the jobs that ended long ago and says how many; nil
-	// makes remove-old-jobs an unsupported route.
-	RemoveOldJobs func(ctx context.Context) (int, error)
 	// StatusHTML is the file that GET /1.0/status-html rewrites, or "".
 	StatusHTML string
 	// PrepareTimeout bounds what the Downstream Host may take for one job;
@@ -69,8 +66,7 @@ func New(o Options) (*Server, error) {
 		o.BodyLimit = defaultBodyLimit
 	}
 	admin := api.New(api.Options{
-		Queue: o.Queue, Configuration: o.Configuration, RemoveOldJobs: o.RemoveOldJobs,
-		Info: o.Info, Clock: o.Clock, Log: o.Log.Named("api"),
+		Queue: o.Queue, Configuration: o.Configuration, Info: o.Info, Clock: o.Clock, Log: o.Log.Named("api"),
 	})
 	workers := minions.New(minions.Options{
 		Queue: o.Queue, Preparer: o.Preparer, Clock: o.Clock, Log: o.Log.Named("minions"),

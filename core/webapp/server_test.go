@@ -9,7 +9,6 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -370,26 +369,5 @@ func TestABrokenHandlerAnswersAndTheServerGoesOn(t *testing.T) {
 	s.config.OnRead = func(context.Context) ([]core.Problem, error) { return nil, errors.New("secret detail") }
 	if got := s.post(t, "/1.0/read-configuration", ""); strings.Contains(got.body, "secret") {
 		t.Errorf("an error that nobody worded for clients was told: %s", got.body)
-	}
-}
-
-func TestOldJobsAreRemovedByTheControllersRules(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, func(o *webapp.Options) {
-		o.RemoveOldJobs = func(context.Context) (int, error) { return 3, nil }
-	})
-	s.post(t, "/1.0/remove-old-jobs", "").has(t, map[string]any{"removed": 3.0})
-}
-
-func TestTheManualNamesEveryRoute(t *testing.T) {
-	t.Parallel()
-	manual, err := os.ReadFile("../../docs/api.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, route := range webapp.Routes() {
-		if want := "`" + route.Method + " " + route.Path + "`"; !strings.Contains(string(manual), want) {
-			t.Errorf("docs/api.md does not name %s", want)
-		}
 	}
 }

@@ -34,9 +34,6 @@ type Info struct {
 type Options struct {
 	Queue         Queue
 	Configuration Configuration
-	// RemoveOldJobs removes jobs that ended long ago, by the rules that the
-	// admin set, and says how many; nil means that nobody does.
-	RemoveOldJobs func(ctx context.Context) (int, error)
 	Info          Info
 	Clock         core.Clock
 	Log           hclog.Logger
@@ -44,18 +41,17 @@ type Options struct {
 
 // API answers the admin's routes.
 type API struct {
-	queue   Queue
-	config  Configuration
-	oldJobs func(ctx context.Context) (int, error)
-	info    Info
-	clock   core.Clock
-	log     hclog.Logger
+	queue  Queue
+	config Configuration
+	info   Info
+	clock  core.Clock
+	log    hclog.Logger
 }
 
 // New makes an API.
 func New(o Options) *API {
 	return &API{
-		queue: o.Queue, config: o.Configuration, oldJobs: o.RemoveOldJobs,
+		queue: o.Queue, config: o.Configuration,
 		info: o.Info, clock: o.Clock, log: o.Log,
 	}
 }
@@ -64,6 +60,12 @@ func New(o Options) *API {
 // order of their paths, without going through all others.
 type FailingLister interface {
 	Failing(ctx context.Context, page queue.Page) ([]core.LorryState, error)
+}
+
+// OldJobsRemover is a queue that removes the jobs which ended long ago, by the
+// rules that the admin set, and says how many they were.
+type OldJobsRemover interface {
+	RemoveOldJobs(ctx context.Context) (int, error)
 }
 
 // HostLister is a configuration that can list one Upstream Host by its name.

@@ -148,10 +148,11 @@ func (a *API) RemoveGhostJobs(r *exchange.Request) (exchange.Answer, error) {
 
 // RemoveOldJobs answers POST /1.0/remove-old-jobs.
 func (a *API) RemoveOldJobs(r *exchange.Request) (exchange.Answer, error) {
-	if a.oldJobs == nil {
+	remover, ok := a.queue.(OldJobsRemover)
+	if !ok {
 		return nil, core.Errorf(core.KindUnsupported, "this controller does not remove old jobs by itself")
 	}
-	removed, err := a.oldJobs(r.Context())
+	removed, err := remover.RemoveOldJobs(r.Context())
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func FuzzQuote(f *testing.F) {
 }
 
 func FuzzParseURL(f *testing.F) {
-	for _, seed := range []string{"ssh://git@git.example.com:22/a", "ssh://-x/", "ssh://[::1]:22", "ssh://a%2f@b/"} {
+	for _, seed := range []string{"ssh://git@git.example.com:22/a", "ssh://-x/", "ssh://[::1]:22", "ssh://a%2f@b/", "ssh://:0:"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -3,6 +3,7 @@ package sshforge
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -54,9 +55,17 @@ func ParseHost(name, user string, port int) (Target, error) {
 
 // check refuses what ssh could take for an option or expand.
 func (t Target) check() error {
-	switch {
-	case t.Host == "" || t.Host[0] == '-' || strings.ContainsFunc(t.Host, func(r rune) bool { return !nameRune(r) && r != ':' }):
+	if _, err := netip.ParseAddr(t.Host); err == nil && !strings.Contains(t.Host, "%") {
+		return t.checkRest()
+	}
+	if t.Host == "" || t.Host[0] == '-' || strings.ContainsFunc(t.Host, func(r rune) bool { return !nameRune(r) }) {
 		return fmt.Errorf("%q is no name of a host", t.Host)
+	}
+	return t.checkRest()
+}
+
+func (t Target) checkRest() error {
+	switch {
 	case strings.HasPrefix(t.User, "-") || strings.ContainsFunc(t.User, func(r rune) bool { return !nameRune(r) }):
 		return fmt.Errorf("%q is no name of a user", t.User)
 	case t.Port < 0 || t.Port > 65535:

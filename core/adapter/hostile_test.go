@@ -27,7 +27,7 @@ func impatient() adapter.Options {
 		BackoffMin: 10 * time.Millisecond, BackoffMax: 100 * time.Millisecond, BreakerFaults: 3,
 		StartTimeout: 2 * time.Second, HealthInterval: time.Minute, HealthTimeout: 300 * time.Millisecond, HealthStrikes: 2,
 		DrainGrace: time.Second, KillGrace: 300 * time.Millisecond,
-		Deadlines: host.Deadlines{Repo: time.Second, Page: time.Second},
+		Deadlines: host.Deadlines{Repo: 20 * time.Second, Page: time.Second},
 	}
 }
 
@@ -144,7 +144,11 @@ func TestFaultInCall(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			m := newManager(t, impatient(),
+			opts := impatient()
+			if strings.Contains(tc.fact, "in time") {
+				opts.Deadlines.Repo = time.Second
+			}
+			m := newManager(t, opts,
 				hostile("h", mode, dir),
 				adapter.Instance{Name: "tree", Type: "local", Settings: map[string]any{"path": dir}})
 			healthy := upstreamOf(t, m, "tree")
@@ -333,7 +337,6 @@ func TestLogIsBounded(t *testing.T) {
 	log := &safeBuffer{}
 	opts := impatient()
 	opts.Log = hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Trace})
-	opts.Deadlines.Repo = time.Minute
 	m := newManager(t, opts, hostile("h", "flood", t.TempDir()), hostile("l", "long-line", t.TempDir()))
 	for _, name := range []string{"h", "l"} {
 		if _, _, err := upstreamOf(t, m, name).Repo(t.Context(), "a"); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/adapter"
 )
@@ -31,6 +32,7 @@ func TestRandomFaultsLeaveNothingBehind(t *testing.T) {
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
 	opts := impatient()
 	opts.Dir = bin
+	opts.Deadlines.Repo = time.Second
 	m := adapter.NewManager(opts)
 	counts := map[string]int{}
 	for round := range rounds {

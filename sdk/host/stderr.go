@@ -97,7 +97,7 @@ func (l *logReader) entry(entry map[string]any) {
 		}
 	}
 	if s, ok := entry["@message"].(string); ok {
-		message = text.Clean(s, maxLogValue)
+		message = text.Clean(l.redact.Redact(s), maxLogValue)
 	}
 	var pairs []any
 	for _, key := range slices.Sorted(maps.Keys(entry)) {
@@ -108,7 +108,7 @@ func (l *logReader) entry(entry map[string]any) {
 		if !ok {
 			value = fmt.Sprint(entry[key])
 		}
-		pairs = append(pairs, text.Clean(key, maxLogPairs), text.Clean(value, maxLogValue))
+		pairs = append(pairs, text.Clean(key, maxLogPairs), text.Clean(l.redact.Redact(value), maxLogValue))
 	}
 	l.log.Log(level, message, pairs...)
 }

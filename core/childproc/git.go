@@ -53,7 +53,6 @@ type GitOptions struct {
 type Git struct {
 	opts    GitOptions
 	program string
-	global  string // file with the configuration that git's own children read
 	log     hclog.Logger
 }
 
@@ -76,15 +75,17 @@ func NewGit(o GitOptions) (*Git, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Git{opts: o, program: program, global: filepath.Join(home, "gitconfig"), log: o.Log}
+	g := &Git{opts: o, program: program, log: o.Log}
 	if g.log == nil {
 		g.log = hclog.NewNullLogger()
 	}
 	if err := os.MkdirAll(filepath.Join(home, "tmp"), 0o700); err != nil {
 		return nil, fmt.Errorf("home of git: %w", err)
 	}
-	if err := writeFile(g.global, []byte(globalConfig)); err != nil {
-		return nil, fmt.Errorf("home of git: %w", err)
+	for _, deferred := range []bool{false, true} {
+		if err := writeFile(g.globalFile(deferred), []byte(globalConfig(deferred))); err != nil {
+			return nil, fmt.Errorf("home of git: %w", err)
+		}
 	}
 	return g, nil
 }
@@ -124,6 +125,10 @@ type GitCall struct {
 	// Config is added to the fixed configuration, and wins over it.
 	Config []Setting
 	Stdin  io.Reader
+	// DeferRefSync does without a sync of the disk for each single ref, here
+	// and in a repository on this machine that is pushed to. Who sets it
+	// changes many refs, and syncs the whole file system once it is done.
+	DeferRefSync bool
 	// Stdout gets git's output as it is. Stderr gets its messages and progress
 	// without credentials and control characters, line by line.
 	Stdout, Stderr io.Writer

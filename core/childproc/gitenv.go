@@ -15,7 +15,28 @@ import (
 
 // globalConfig is what git's own children read: upload-pack and receive-pack
 // of a repository on disk get no configuration by environment or argument.
-const globalConfig = `# Written by the program that runs git here; changes are lost.
+func globalConfig(deferRefSync bool) string {
+	return strings.Replace(globalText, "FSYNC", synced(deferRefSync), 1)
+}
+
+// globalFile is where it stands.
+func (g *Git) globalFile(deferRefSync bool) string {
+	name := "gitconfig"
+	if deferRefSync {
+		name = "gitconfig-bulk"
+	}
+	return filepath.Join(g.opts.Home, name)
+}
+
+// synced is what git makes sure of before it goes on.
+func synced(deferRefSync bool) string {
+	if deferRefSync {
+		return "objects,derived-metadata"
+	}
+	return "objects,derived-metadata,reference"
+}
+
+const globalText = `# Written by the program that runs git here; changes are lost.
 [safe]
 	directory = *
 	bareRepository = explicit
@@ -23,7 +44,7 @@ const globalConfig = `# Written by the program that runs git here; changes are l
 	hooksPath = /dev/null
 	fsmonitor = false
 	alternateRefsCommand = exit 0 #
-	fsync = objects,derived-metadata,reference
+	fsync = FSYNC
 	fsyncMethod = fsync
 [gc]
 	auto = 0
@@ -43,14 +64,14 @@ const globalConfig = `# Written by the program that runs git here; changes are l
 `
 
 // fixedConfig wins over the configuration of the repository itself.
-func (g *Git) fixedConfig() []Setting {
+func (g *Git) fixedConfig(deferRefSync bool) []Setting {
 	o := g.opts
 	settings := []Setting{
 		{"core.hooksPath", "/dev/null"},
 		{"core.fsmonitor", "false"},
 		{"core.useReplaceRefs", "false"},
 		{"core.alternateRefsCommand", "exit 0 #"},
-		{"core.fsync", "objects,derived-metadata,reference"},
+		{"core.fsync", synced(deferRefSync)},
 		{"core.fsyncMethod", "fsync"},
 		{"core.logAllRefUpdates", "false"},
 		{"core.attributesFile", "/dev/null"},
@@ -116,7 +137,7 @@ func (g *Git) environment(c GitCall) (env []string, cleanup func(), err error) {
 		"LC_ALL=C",
 		"TZ=UTC",
 		"GIT_CONFIG_NOSYSTEM=1",
-		"GIT_CONFIG_GLOBAL=" + g.global,
+		"GIT_CONFIG_GLOBAL=" + g.globalFile(c.DeferRefSync),
 		"GIT_ATTR_NOSYSTEM=1",
 		"GIT_CEILING_DIRECTORIES=" + filepath.Dir(home),
 		"GIT_TERMINAL_PROMPT=0",
@@ -133,7 +154,7 @@ func (g *Git) environment(c GitCall) (env []string, cleanup func(), err error) {
 	if g.opts.SSHAgent != "" {
 		env = append(env, "SSH_AUTH_SOCK="+g.opts.SSHAgent)
 	}
-	settings := append(g.fixedConfig(), accessConfig(c.Access)...)
+	settings := append(g.fixedConfig(c.DeferRefSync), accessConfig(c.Access)...)
 	settings = append(settings, c.Config...)
 	env = append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(settings)))
 	for i, s := range settings {

@@ -34,7 +34,7 @@ func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (i
 		return 0, err
 	}
 	p := &push.Push{
-		Repo: r, Access: j.push, Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
+		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
 	res, err := p.Run(ctx, wanted)

@@ -47,6 +47,9 @@ func Main(args, env []string, version string, stdout, stderr io.Writer) int {
 		}
 		return importer.ExitDone
 	}
+	for _, warning := range values.Warnings {
+		fmt.Fprintf(stderr, "warning: %s\n", warning)
+	}
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	r := &run{values: values, stdout: stdout, stderr: stderr}

@@ -42,7 +42,8 @@ func Table(version string) settings.Table {
 			{Name: "report-fd", Kind: settings.Int, Default: "0", Metavar: "N", Doc: "Write a report, one line of JSON for each repository, to descriptor N."},
 			{Name: "log", Default: "none", Metavar: "FILE", Doc: "Log to FILE, or to syslog, stderr or none."},
 		},
-		KnownEnv: []string{"LORRY_*"},
+		// What the other programs of the family read.
+		KnownEnv: []string{"LORRY_CONTROLLER*", "LORRY_TOKEN*", "LORRY_MINION*"},
 	}
 }
 

@@ -188,7 +188,7 @@ func (s *Source) initial(ctx context.Context) (Result, error) {
 	source := *s
 	source.Repo = fresh
 	if len(s.Policy.FetchRefspecs()) > 2 {
-		if err := source.fetch(ctx); err != nil {
+		if err := source.fetch(ctx, repo.ManyRefs); err != nil {
 			return Result{}, err
 		}
 	}
@@ -207,15 +207,22 @@ func (s *Source) initial(ctx context.Context) (Result, error) {
 	return refs, nil
 }
 
-// fetch runs git fetch into the repository, all refs or none.
-func (s *Source) fetch(ctx context.Context) error {
+// fetch runs git fetch into the repository, all refs or none. About so many of
+// them will change.
+func (s *Source) fetch(ctx context.Context, changing int) error {
 	args := []string{
 		"fetch", "--atomic", "--no-write-fetch-head", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--progress", "--", s.Access.URL,
 	}
 	call := s.Repo.Call(append(args, s.Policy.FetchRefspecs()...)...)
 	call.Protocols, call.Access, call.Stderr = lsrefs.Protocols(s.Access.URL), &s.Access, s.Progress
+	call.DeferRefSync = changing >= repo.ManyRefs
 	if err := s.Repo.Git.Run(ctx, call); err != nil {
 		return gitfail.From(err, gitfail.Upstream)
+	}
+	if call.DeferRefSync {
+		if err := repo.SyncDisk(s.Repo.Dir); err != nil {
+			return gitfail.From(err, gitfail.Local)
+		}
 	}
 	return nil
 }

@@ -71,8 +71,8 @@ func (s *Source) change(ctx context.Context, upstream lsrefs.Listing, before map
 	if err := s.Repo.Apply(ctx, first); err != nil {
 		return Result{}, gitfail.From(err, gitfail.Local)
 	}
-	if !maps.Equal(overlay(before, wanted), before) {
-		if err := s.fetch(ctx); err != nil {
+	if changing := differing(before, overlay(before, wanted)); changing > 0 {
+		if err := s.fetch(ctx, changing); err != nil {
 			return Result{}, err
 		}
 	}

@@ -29,6 +29,9 @@ import (
 type Push struct {
 	Repo   *repo.Repo
 	Access core.Access
+	// Local is the downstream repository's directory when it is on this
+	// machine, or "".
+	Local string
 	// Policy decides whether a refused rewrite is held or final.
 	Policy policy.Policy
 	// Options go to the server as push options.
@@ -116,9 +119,14 @@ func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]s
 	args = append(args, "--", p.Access.URL, "refs/*:refs/*")
 	var out strings.Builder
 	err = p.Repo.Git.Run(ctx, childproc.GitCall{
-		GitDir: dir, Args: args, Protocols: lsrefs.Protocols(p.Access.URL), Access: &p.Access,
+		DeferRefSync: p.Local != "" && len(refs) >= repo.ManyRefs, GitDir: dir, Args: args, Protocols: lsrefs.Protocols(p.Access.URL), Access: &p.Access,
 		Stdout: &out, Stderr: p.Progress, ExtraFiles: p.Repo.Files,
 	})
+	if p.Local != "" && len(refs) >= repo.ManyRefs {
+		if serr := repo.SyncDisk(p.Local); err == nil && serr != nil {
+			err = gitfail.New(core.FailDisk, gitfail.Downstream, gitfail.Hint(core.FailDisk, gitfail.Downstream), "downstream: %v", serr)
+		}
+	}
 	return parsePorcelain(out.String()), err
 }
 

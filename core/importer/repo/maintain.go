@@ -10,17 +10,13 @@ import (
 	"syscall"
 )
 
-const (
-	// manyLoose is how many changed refs make packing them worth while.
-	manyLoose = 16
-	// manyPacks is how many packs are left alone.
-	manyPacks = 12
-)
+// manyPacks is how many packs are left alone.
+const manyPacks = 12
 
 // Maintain packs refs when many were changed, and joins small packs when there
 // are many. It never runs in the background.
 func (r *Repo) Maintain(ctx context.Context, changedRefs int) error {
-	if changedRefs >= manyLoose {
+	if changedRefs >= ManyRefs {
 		if err := r.Git.Run(ctx, r.Call("pack-refs", "--all", "--prune")); err != nil {
 			return fmt.Errorf("cannot pack the refs: %w", err)
 		}

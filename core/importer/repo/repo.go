@@ -13,6 +13,8 @@ import (
 	"sort"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 )
@@ -83,7 +85,24 @@ func (r *Repo) SetHead(ctx context.Context, name string) error {
 // Change is one change of a ref; New "" deletes it.
 type Change struct{ Ref, New string }
 
-// Apply makes the changes in one transaction.
+// ManyRefs is how many changed refs make one sync of the file system cheaper
+// than one for each ref.
+const ManyRefs = 16
+
+// SyncDisk brings everything on the file system of a directory to the disk.
+func SyncDisk(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
+		return fmt.Errorf("cannot sync the disk of %s: %w", dir, err)
+	}
+	return nil
+}
+
+// Apply makes the changes in one transaction, and they are on disk after it.
 func (r *Repo) Apply(ctx context.Context, changes []Change) error {
 	if len(changes) == 0 {
 		return nil
@@ -98,8 +117,12 @@ func (r *Repo) Apply(ctx context.Context, changes []Change) error {
 	}
 	call := r.Call("update-ref", "--stdin", "-z", "--no-deref")
 	call.Stdin = strings.NewReader(in.String())
+	call.DeferRefSync = len(changes) >= ManyRefs
 	if err := r.Git.Run(ctx, call); err != nil {
 		return fmt.Errorf("cannot change %d refs: %w", len(changes), err)
+	}
+	if call.DeferRefSync {
+		return SyncDisk(r.Dir)
 	}
 	return nil
 }

@@ -44,6 +44,8 @@ func (d Deadlines) orDefault() Deadlines {
 	return d
 }
 
+const deadlineSlack = 100 * time.Millisecond
+
 // ErrTimeout is wrapped by the error of a call that the adapter did not answer
 // before its deadline.
 var ErrTimeout = errors.New("the adapter did not answer in time")
@@ -98,20 +100,22 @@ func (c *Client) fault(outer, inner context.Context, err error) error {
 		return outer.Err()
 	}
 	st, _ := status.FromError(err)
+	// The adapter's clock may see a deadline pass a moment before ours does.
+	if at, ok := outer.Deadline(); ok && st.Code() == codes.DeadlineExceeded && time.Until(at) < deadlineSlack {
+		return context.DeadlineExceeded
+	}
 	fact := text.Clean(c.redact.Redact(st.Message()), wire.MaxFact)
 	for _, d := range st.Details() {
 		if detail, ok := d.(*adapterv1.ErrorDetail); ok {
 			return c.told(detail, fact)
 		}
 	}
-	if inner.Err() != nil {
+	if inner.Err() != nil || st.Code() == codes.DeadlineExceeded {
 		return &sdk.Error{Kind: sdk.Unavailable, Fact: ErrTimeout.Error(), Err: ErrTimeout}
 	}
 	switch st.Code() {
 	case codes.Unavailable, codes.Canceled:
 		return &sdk.Error{Kind: sdk.Unavailable, Fact: "the connection to the adapter broke: " + fact, Err: ErrExited}
-	case codes.DeadlineExceeded:
-		return sdk.Errorf(sdk.Unavailable, "the adapter ran into a deadline of its own: %s", fact)
 	case codes.ResourceExhausted:
 		return sdk.Errorf(sdk.Internal, "an answer is larger than %d bytes: %s", wire.MaxMessage, fact)
 	}

@@ -152,6 +152,7 @@ func (a *adapter) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, 
 		if p, err := os.FindProcess(os.Getpid()); err == nil {
 			_ = p.Signal(stopSignal)
 		}
+		select {}
 	case "bad-json":
 		_, _ = fmt.Fprintln(realStderr(), `{"@message": 1, "@level": {}, "@timestamp": [], "k": {"a": [1]}}`)
 	case "long-line":

@@ -22,7 +22,7 @@ type Rules struct {
 	// proxy.conf.
 	ProxyFile string
 	// FileRoots are the directories below which a .lorry file may name a
-	// repository by its path.
+	// repository by its path; nil means that this is not checked here.
 	FileRoots []string
 }
 
@@ -259,6 +259,9 @@ func (p *parser) access(file, path string, one spec.Spec) {
 
 // checkRoots warns of a path that a minion will refuse to read.
 func (p *parser) checkRoots(file string, one spec.Spec) {
+	if p.rules.FileRoots == nil {
+		return
+	}
 	for _, remote := range one.Remotes() {
 		path, isFile := strings.CutPrefix(remote.URL, "file://")
 		if !isFile && !strings.HasPrefix(path, "/") {

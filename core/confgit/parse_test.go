@@ -317,6 +317,28 @@ func TestHostSection(t *testing.T) {
 	}
 }
 
+func TestFileRoots(t *testing.T) {
+	t.Parallel()
+	tree := memory{
+		ConfFile:  `[{"type": "lorries", "interval": "1h", "prefix": "p", "globs": ["*.lorry"]}]`,
+		"a.lorry": `{"a": {"type": "git", "url": "/srv/git/a"}, "b": {"type": "git", "url": "file:///srv/gitx/b"}, "c": {"type": "git", "url": "https://example.com/c"}}`,
+	}
+	const wrong = `warning a.lorry:1: b.url: "/srv/gitx/b" is not below any of file-roots, so its jobs will fail`
+	for name, tt := range map[string]struct{ roots, want []string }{
+		"not checked": {nil, nil},
+		"one":         {[]string{"/srv/git/"}, []string{wrong}},
+		"all":         {[]string{"/"}, nil},
+	} {
+		c, err := Parse(t.Context(), tree, "", Rules{FileRoots: tt.roots})
+		if err != nil || len(c.Lorries) != 3 {
+			t.Fatal(err, c)
+		}
+		if diff := cmp.Diff(tt.want, describeAll(c.Problems)); diff != "" {
+			t.Error(name, diff)
+		}
+	}
+}
+
 func TestHostTwice(t *testing.T) {
 	t.Parallel()
 	tree := memory{ConfFile: `[{"type": "local", "host": "h", "prefixmap": {"": "a"}, "interval": "1h", "ls-interval": "1h"},

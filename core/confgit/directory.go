@@ -29,7 +29,7 @@ func (d directory) List(ctx context.Context) ([]string, error) {
 			return ctx.Err()
 		case entry.IsDir() && name != string(d) && strings.HasPrefix(entry.Name(), "."):
 			return fs.SkipDir
-		case !entry.Type().IsRegular():
+		case !entry.Type().IsRegular() && entry.Type() != fs.ModeSymlink:
 			return nil
 		}
 		rel, err := filepath.Rel(string(d), name)
@@ -42,13 +42,13 @@ func (d directory) List(ctx context.Context) ([]string, error) {
 	return paths, nil
 }
 
-// Read implements Tree.
+// Read implements Tree. Links are followed as far as they stay in the directory.
 func (d directory) Read(ctx context.Context, paths []string) (map[string][]byte, error) {
 	root, err := os.OpenRoot(string(d))
 	if err != nil {
 		return nil, core.Errorf(core.KindUnavailable, "the directory of CONFGIT can't be read: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	contents := map[string][]byte{}
 	for _, path := range paths {
 		if err := ctx.Err(); err != nil {
@@ -58,7 +58,7 @@ func (d directory) Read(ctx context.Context, paths []string) (map[string][]byte,
 		switch {
 		case err == nil:
 			contents[path] = data
-		case !errors.Is(err, fs.ErrNotExist):
+		case path == ConfFile && !errors.Is(err, fs.ErrNotExist):
 			return nil, core.Errorf(core.KindUnavailable, "CONFGIT can't be read: %w", err)
 		}
 	}

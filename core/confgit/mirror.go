@@ -176,7 +176,7 @@ func absolutePath(dir string) string {
 }
 
 // gitTree is a Tree that is a commit of the mirror. Files are read from git's
-// objects, so that no symbolic link of CONFGIT leads anywhere.
+// objects, so that no symbolic link of CONFGIT leads out of it.
 type gitTree struct {
 	git    *childproc.Git
 	dir    string
@@ -205,7 +205,7 @@ func (t gitTree) List(ctx context.Context) ([]string, error) {
 	var paths []string
 	for entry := range strings.SplitSeq(text, "\x00") {
 		facts, path, found := strings.Cut(entry, "\t")
-		if found && strings.HasPrefix(facts, "100") { // no links, no submodules
+		if found && (strings.HasPrefix(facts, "100") || strings.HasPrefix(facts, "120")) { // files and links, no submodules
 			paths = append(paths, path)
 		}
 	}
@@ -226,7 +226,7 @@ func (t gitTree) Read(ctx context.Context, paths []string) (map[string][]byte, e
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	text, err := t.run(ctx, strings.NewReader(stdin.String()), "cat-file", "--batch")
+	text, err := t.run(ctx, strings.NewReader(stdin.String()), "cat-file", "--batch", "--follow-symlinks")
 	if err == nil {
 		var contents map[string][]byte
 		if contents, err = readBatch(text, asked); err == nil {
@@ -248,11 +248,12 @@ func readBatch(text string, asked []string) (map[string][]byte, error) {
 		if strings.HasSuffix(line, " missing\n") {
 			continue
 		}
+		// OBJECT TYPE SIZE or, for a link that leads nowhere or out, WHY SIZE.
 		words := strings.Fields(line)
-		if len(words) != 3 {
+		if len(words) != 2 && len(words) != 3 {
 			return nil, fmt.Errorf("git cat-file said %q", line)
 		}
-		size, err := strconv.Atoi(words[2])
+		size, err := strconv.Atoi(words[len(words)-1])
 		if err != nil || size < 0 {
 			return nil, fmt.Errorf("git cat-file said %q", line)
 		}
@@ -260,7 +261,7 @@ func readBatch(text string, asked []string) (map[string][]byte, error) {
 		if _, err := io.ReadFull(in, data); err != nil {
 			return nil, errors.New("git cat-file said too little")
 		}
-		if words[1] == "blob" {
+		if len(words) == 3 && words[1] == "blob" {
 			contents[path] = data[:size]
 		}
 	}

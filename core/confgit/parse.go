@@ -28,9 +28,10 @@ type Rules struct {
 
 // Tree are the files of CONFGIT at one moment.
 type Tree interface {
-	// List gives the paths of all ordinary files, with slashes.
+	// List gives the paths of all files and links, with slashes.
 	List(ctx context.Context) ([]string, error)
-	// Read gives the contents of files by path; one that is not there is left out.
+	// Read gives the contents of files by path; one that is not there, or is a
+	// link that leads nowhere or out, is left out.
 	Read(ctx context.Context, paths []string) (map[string][]byte, error)
 }
 
@@ -188,8 +189,10 @@ func (p *parser) readLorries(contents map[string][]byte) {
 		for _, file := range s.files {
 			f, again := known[file]
 			if !again {
-				var problems []core.Problem
-				f.specs, problems = spec.Parse(file, contents[file])
+				problems := []core.Problem{{File: file, Message: "can't be read, or is a link that leads out of CONFGIT", Severity: core.SeverityError}}
+				if text, there := contents[file]; there {
+					f.specs, problems = spec.Parse(file, text)
+				}
 				f.broken = slices.ContainsFunc(problems, func(q core.Problem) bool { return q.Severity == core.SeverityError })
 				p.config.Problems = append(p.config.Problems, problems...)
 				known[file] = f

@@ -23,6 +23,27 @@ func paths(c *Config) []string {
 	return all
 }
 
+// links makes a link within a directory, and some that must not be followed.
+func links(t *testing.T, dir string) {
+	t.Helper()
+	writeFiles(t, dir, map[string]string{"sub/inside.json": strings.ReplaceAll(fooLorry, "foo", "inside")})
+	for name, target := range map[string]string{
+		"inside.lorry": "sub/inside.json", "out.lorry": "/etc/passwd", "up.lorry": "../../../../etc/passwd", "nowhere.lorry": "none", "loop.lorry": "loop.lorry",
+	} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func linkProblems() []string {
+	var lines []string
+	for _, name := range []string{"loop", "nowhere", "out", "up"} {
+		lines = append(lines, "error "+name+".lorry: can't be read, or is a link that leads out of CONFGIT")
+	}
+	return lines
+}
+
 func TestSourceFollowsARepository(t *testing.T) {
 	t.Parallel()
 	git, work := needGit(t), filepath.Join(t.TempDir(), "work")
@@ -42,9 +63,7 @@ func TestSourceFollowsARepository(t *testing.T) {
 		t.Error(diff)
 	}
 
-	if err := os.Symlink("/etc/passwd", filepath.Join(work, "link.lorry")); err != nil {
-		t.Fatal(err)
-	}
+	links(t, work)
 	second := commitFiles(t, work, "trunk", map[string]string{"sub/../bar.lorry": strings.ReplaceAll(fooLorry, "foo", "bar")})
 	if commit, err = s.Update(t.Context()); err != nil || commit != second {
 		t.Fatalf("got %q, %v; want %q", commit, err, second)
@@ -52,8 +71,11 @@ func TestSourceFollowsARepository(t *testing.T) {
 	if c, err = s.Read(t.Context(), commit); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"p/bar", "p/foo"}, paths(c)); diff != "" {
-		t.Error("a link was followed, or a file was missed", diff)
+	if diff := cmp.Diff([]string{"p/bar", "p/foo", "p/inside"}, paths(c)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(linkProblems(), describeAll(c.Problems)); diff != "" {
+		t.Error(diff)
 	}
 	if c, err = s.Read(t.Context(), first); err != nil || len(c.Lorries) != 1 {
 		t.Errorf("the older commit: got %+v, %v", c, err)
@@ -151,18 +173,19 @@ func TestDirectory(t *testing.T) {
 		t.Fatalf("an empty directory: got %+v, %v", c, err)
 	}
 	writeFiles(t, dir, map[string]string{ConfFile: oneSection, "foo.lorry": fooLorry, ".git/x.lorry": "x"})
-	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "link.lorry")); err != nil {
-		t.Fatal(err)
-	}
+	links(t, dir)
 	again, err := s.Update(t.Context())
 	if err != nil || again == commit {
 		t.Fatalf("a change was not seen: %q, %v", again, err)
 	}
 	c, err := s.Read(t.Context(), again)
-	if err != nil || len(c.Problems) != 0 {
-		t.Fatal(err, c)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"p/foo"}, paths(c)); diff != "" {
+	if diff := cmp.Diff([]string{"p/foo", "p/inside"}, paths(c)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(linkProblems(), describeAll(c.Problems)); diff != "" {
 		t.Error(diff)
 	}
 	if same, err := s.Update(t.Context()); err != nil || same != again {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/confgit"
@@ -19,7 +20,7 @@ import (
 func (r *Reconciler) ReadConfiguration(ctx context.Context) ([]core.Problem, error) {
 	r.reading.Lock()
 	defer r.reading.Unlock()
-	commit, err := r.opts.Source.Update(ctx)
+	commit, err := r.update(ctx)
 	if err == nil {
 		var done bool
 		var problems []core.Problem
@@ -41,6 +42,19 @@ func (r *Reconciler) ReadConfiguration(ctx context.Context) ([]core.Problem, err
 		}
 	}
 	return nil, errors.Join(err, r.report(ctx, err))
+}
+
+// update fetches CONFGIT, within a time that is far more than it ever takes.
+func (r *Reconciler) update(ctx context.Context) (string, error) {
+	const patience = 15 * time.Minute
+	late := core.Errorf(core.KindUnavailable, "fetching CONFGIT took longer than %s", patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, late)
+	defer cancel()
+	commit, err := r.opts.Source.Update(ctx)
+	if err != nil && ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	return commit, err
 }
 
 // unchanged reports whether the commit is in force and applied to the end.

@@ -243,6 +243,9 @@ func confgit(v *Values, data string, embedded bool) (Confgit, error) {
 	if u, err := url.Parse(c.URL); err == nil && u.User != nil && u.Scheme != "" {
 		if password, has := u.User.Password(); has || strings.HasPrefix(u.Scheme, "http") {
 			c.Username, c.Password = u.User.Username(), core.NewSecret(password)
+			if !has { // a lone name over HTTP is a token
+				c.Username, c.Password = "", core.NewSecret(c.Username)
+			}
 			u.User = nil
 			if u.Scheme == "ssh" {
 				u.User = url.User(c.Username)

@@ -103,6 +103,7 @@ func TestController(t *testing.T) {
 			name: "PostgreSQL", args: "--statedb=postgres://u@db.example.com/lorry --statedb-password=a@b --debug-host=0.0.0.0",
 			want: view{Data: "/var/lib/lorry-controller", StateDB: "postgres://u:a%40b@db.example.com/lorry", Listen: "0.0.0.0:12765", Downstream: "gitano"},
 		},
+		{name: "a lone token", args: "--confgit-url=https://tok@example.com/c", want: view{Data: "/var/lib/lorry-controller", StateDB: "/var/lib/lorry-controller/state.db", Listen: "127.0.0.1:12765", URL: "https://example.com/c", Password: "tok", Downstream: "gitano"}},
 		{name: "ssh keeps its user", args: "--confgit-url=ssh://git@example.com/c", want: view{Data: "/var/lib/lorry-controller", StateDB: "/var/lib/lorry-controller/state.db", Listen: "127.0.0.1:12765", URL: "ssh://git@example.com/c", Downstream: "gitano"}},
 		{
 			name: "all errors at once", file: "[config]\ndownstream-host-type = gitlab\nstatedb = mysql://x\ndownstream-http-url = nowhere\nfile-roots = here\nmirror = x\n",

@@ -138,6 +138,31 @@ func TestController(t *testing.T) {
 	}
 }
 
+// What --dump-config prints can be read again and means the same.
+func TestDumpCanBeReadAgain(t *testing.T) {
+	t.Parallel()
+	dump := func(args ...string) string {
+		v, err := ControllerTable("1").Parse(append(args, "--no-default-configs", "--dump-config"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if _, err := v.Inform(&out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	first := dump("--minions=3", "--file-roots=/a,b", "--file-roots=/c", "--confgit-url=https://example.com/100%25", "--no-check-certificates")
+	if diff := cmp.Diff(first, dump("--config="+write(t, "again.conf", first))); diff != "" {
+		t.Error(diff)
+	}
+	for _, line := range []string{"minions = 3", `file-roots = "/a,b", /c`, "confgit-url = https://example.com/100%%25", "check-certificates = no", "# listen ="} {
+		if !strings.Contains(first, "\n"+line+"\n") {
+			t.Errorf("%q is missing", line)
+		}
+	}
+}
+
 func TestBadControllerValues(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{

@@ -70,7 +70,11 @@ func (v *Values) dump() string {
 			text = "[secret]"
 		}
 		text = strings.ReplaceAll(withoutPasswords(text), "%", "%%")
-		fmt.Fprintln(&out, strings.TrimRight(opt.Name+" = "+strings.ReplaceAll(text, "\n", "\n  "), " "))
+		if text == "" {
+			fmt.Fprintf(&out, "# %s =\n", opt.Name)
+			continue
+		}
+		fmt.Fprintf(&out, "%s = %s\n", opt.Name, strings.ReplaceAll(text, "\n", "\n  "))
 	}
 	return out.String()
 }

@@ -51,7 +51,7 @@ func (j *job) prepareFetch() error {
 		return nil
 	}
 	if !below(path, j.Request.FileRoots) {
-		return gitfail.New(core.FailSpec, gitfail.Upstream, "ask the admin to list its directory as one that may be read",
+		return gitfail.New(core.FailSpec, gitfail.Upstream, "list its directory in the controller's setting file-roots",
 			"upstream: the path %s is not below a directory that may be read", path)
 	}
 	return nil

@@ -86,7 +86,8 @@ func (r *Repo) try(stdin []byte, args ...string) (string, error) {
 // Commit adds a commit to ref, a new one if there is none, and gives its name.
 func (r *Repo) Commit(ref, message string) string {
 	r.t.Helper()
-	r.fastImport(r.commit(ref, message, true))
+	_, err := r.Try("rev-parse", "-q", "--verify", ref+"^{commit}")
+	r.fastImport(r.commit(ref, message, err == nil))
 	return r.Git("rev-parse", ref)
 }
 
@@ -126,9 +127,7 @@ func (r *Repo) commit(ref, message string, parent bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "commit %s\ncommitter C <c@example.com> %d +0000\ndata %d\n%s\n", ref, 1700000000+r.n, len(message), message)
 	if parent {
-		if _, err := r.Try("rev-parse", "-q", "--verify", ref+"^{commit}"); err == nil {
-			fmt.Fprintf(&b, "from %s^0\n", ref)
-		}
+		fmt.Fprintf(&b, "from %s^0\n", ref)
 	}
 	content := fmt.Sprintf("%s %s %d\n", ref, message, r.n)
 	fmt.Fprintf(&b, "M 644 inline file\ndata %d\n%s\n", len(content), content)

@@ -56,7 +56,7 @@ func rules() []rule {
 			patterns: []string{"not our ref", "unadvertised object"},
 		},
 		{kind: core.FailCorrupt, patterns: []string{
-			"possible repository corruption", "did not send all necessary objects", "is corrupt", "bad object", "missing blob", "missing tree", "missing commit",
+			"hasdot", "gitmodules", "possible repository corruption", "did not send all necessary objects", "is corrupt", "bad object", "missing blob", "missing tree", "missing commit",
 			"unable to read tree", "fsck error", "data stream error", "pack has bad object", "bad packed object", "sha1 mismatch", "hash mismatch", "unresolved delta",
 			"broken link", "unable to parse object", "could not parse object", "unable to read sha1 file", "is far too short", "pack signature mismatch", "pack is corrupted",
 			"missing necessary objects", "bad tree", "object file is empty", "does not match index", "bad pack header", "unable to parse commit", "cannot be accessed",

@@ -39,6 +39,12 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, prefixes []string)
 	}
 	defer drain(resp)
 	if err := checkType(resp, advertisement); err != nil {
+		if errors.Is(err, errNotSmart) {
+			// git takes any short text for an empty repository: look first.
+			if _, perr := ParseLsRemote(io.LimitReader(resp.Body, maxAnswer)); perr != nil {
+				return Listing{}, notGit(perr)
+			}
+		}
 		return Listing{}, err
 	}
 	in := bufio.NewReader(io.LimitReader(resp.Body, maxAnswer))

@@ -1,0 +1,185 @@
+package lsrefs
+
+import (
+	"bufio"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	one = "1111111111111111111111111111111111111111"
+	two = "2222222222222222222222222222222222222222"
+)
+
+func reader(t *testing.T) *Reader {
+	t.Helper()
+	gittest.Require(t, "git")
+	git, err := childproc.NewGit(childproc.GitOptions{Home: filepath.Join(t.TempDir(), "home")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewReader(git)
+	t.Cleanup(r.Close)
+	return r
+}
+
+func TestParseLsRemote(t *testing.T) {
+	t.Parallel()
+	text := "ref: refs/heads/main\tHEAD\n" + one + "\tHEAD\n" + two + "\trefs/tags/v1\n" + one + "\trefs/tags/v1^{}\n" + one + "\trefs/heads/main\n"
+	got, err := ParseLsRemote(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Listing{Head: "refs/heads/main", Refs: []Ref{{"refs/heads/main", one}, {"refs/tags/v1", two}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, bad := range []string{"<html>\n", "x\trefs/heads/main\n", one + "\trefs/heads/a b\n"} {
+		if _, err := ParseLsRemote(strings.NewReader(bad)); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	base := Listing{Head: "refs/heads/main", Refs: []Ref{{"refs/heads/main", one}}}
+	seen := map[string]bool{base.Digest("p"): true}
+	for _, l := range []Listing{
+		{Head: "refs/heads/x", Refs: base.Refs},
+		{Head: base.Head, Refs: []Ref{{"refs/heads/main", two}}},
+		{Head: base.Head, Refs: append([]Ref{{"refs/heads/a", one}}, base.Refs...)},
+	} {
+		if seen[l.Digest("p")] {
+			t.Errorf("%+v has a digest that another has", l)
+		}
+		seen[l.Digest("p")] = true
+	}
+	if seen[base.Digest("q")] {
+		t.Error("the policy is no part of the digest")
+	}
+	if again := FromMap(base.Map(), base.Head); again.Digest("p") != base.Digest("p") {
+		t.Error("the same refs have two digests")
+	}
+}
+
+// answer serves what a server of the old protocol, or a broken one, says.
+func answer(t *testing.T, kind, body string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/thing.git"
+}
+
+func TestOldProtocol(t *testing.T) {
+	t.Parallel()
+	r := reader(t)
+	body := pkt("# service=git-upload-pack\n") + "0000" +
+		pkt(one+" HEAD\x00multi_ack symref=HEAD:refs/heads/main agent=git/1.8\n") +
+		pkt(one+" refs/heads/main\n") + pkt(two+" refs/tags/v1\n") + pkt(one+" refs/tags/v1^{}\n") + "0000"
+	got, err := r.Read(t.Context(), core.Access{URL: answer(t, advertisement, body)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Listing{Head: "refs/heads/main", Refs: []Ref{{"refs/heads/main", one}, {"refs/tags/v1", two}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	empty := pkt("# service=git-upload-pack\n") + "0000" + pkt(strings.Repeat("0", 40)+" capabilities^{}\x00multi_ack\n") + "0000"
+	if got, err := r.Read(t.Context(), core.Access{URL: answer(t, advertisement, empty)}, Options{}); err != nil || len(got.Refs) > 0 {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+func TestBrokenAnswers(t *testing.T) {
+	t.Parallel()
+	r := reader(t)
+	for _, test := range []struct {
+		name, kind, body string
+		want             core.FailureKind
+	}{
+		{"page under the right type", advertisement, "<html>", core.FailNotGit},
+		{"cut off", advertisement, pkt("# service=git-upload-pack\n") + "0000" + "00ff" + one, core.FailNetwork},
+		{"an error", advertisement, pkt("ERR access denied for you\n"), core.FailNotGit},
+		{"no refs", advertisement, pkt("# service=git-upload-pack\n") + "0000" + pkt("nonsense\n") + "0000", core.FailNotGit},
+		{"page", "text/html", "<html>", core.FailNotGit},
+		{"plain files that are none", "text/plain", "hello", core.FailNotGit},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := r.Read(t.Context(), core.Access{URL: answer(t, test.kind, test.body)}, Options{})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if got := gitfail.From(err, gitfail.Upstream); got.Kind != test.want {
+				t.Errorf("want %q, got %q: %v", test.want, got.Kind, err)
+			}
+		})
+	}
+}
+
+// TestTwoRequestsOnly holds that a listing needs no child process and keeps
+// its connection.
+func TestTwoRequestsOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	gittest.Seed(t, filepath.Join(dir, "thing.git"))
+	s := gittest.NewServer(t, dir)
+	r := reader(t)
+	l, err := r.Read(t.Context(), core.Access{URL: s.URL + "/thing.git"}, Options{Prefixes: []string{"refs/heads/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Refs) != 2 || l.Head != "refs/heads/main" {
+		t.Errorf("got %+v", l)
+	}
+	want := []string{"GET /thing.git/info/refs?service=git-upload-pack", "POST /thing.git/git-upload-pack"}
+	if diff := cmp.Diff(want, s.Requests()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzPktLine(f *testing.F) {
+	f.Add("0008abc\n0000")
+	f.Add(pkt("version 2\n") + "0001" + "0002")
+	f.Fuzz(func(t *testing.T, text string) {
+		in := bufio.NewReader(strings.NewReader(text))
+		for range len(text) + 1 {
+			if _, _, err := readPkt(in); err != nil {
+				return
+			}
+		}
+		t.Error("the text never ends")
+	})
+}
+
+func FuzzListV0(f *testing.F) {
+	f.Add(one+" HEAD\x00symref=HEAD:refs/heads/main", pkt(one+" refs/heads/main\n")+"0000")
+	f.Fuzz(func(t *testing.T, first, rest string) {
+		l, err := listV0(bufio.NewReader(strings.NewReader(rest)), first)
+		if err != nil {
+			return
+		}
+		for _, r := range l.Refs {
+			if !validObject(r.Object) || strings.ContainsAny(r.Name, " \n\x00") {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}

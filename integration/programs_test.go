@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -227,8 +226,6 @@ type process struct {
 	pid     int
 	command string
 }
-
-func (p process) kill() error { return syscall.Kill(p.pid, syscall.SIGKILL) }
 
 // processes finds those whose command line holds pattern and that belong to
 // dir: they work below it or name it in their command line.

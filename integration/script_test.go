@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -74,8 +75,10 @@ func TestScripts(t *testing.T) {
 				Setup:               setup,
 				RequireExplicitExec: true,
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"freeport": freeport,
-					"kill9":    kill9,
+					"freeport":  freeport,
+					"kill9":     signal(syscall.SIGKILL),
+					"terminate": signal(syscall.SIGTERM),
+					"tmpfs":     tmpfs,
 				},
 				Condition: condition,
 			})
@@ -108,22 +111,36 @@ func freeport(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// kill9 PATTERN sends SIGKILL to the processes that the script started whose
-// command line holds PATTERN: those that work below its own directory.
-func kill9(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: kill9 PATTERN")
-	}
-	found := processes(ts.Getenv("WORK"), args[0])
-	if len(found) == 0 {
-		ts.Fatalf("no process of this script matches %q", args[0])
-	}
-	for _, p := range found {
-		if err := p.kill(); err != nil {
-			ts.Fatalf("killing %d: %v", p.pid, err)
+// signal makes a command "NAME PATTERN" that sends a signal to the processes of
+// the script whose command line holds PATTERN. The script's own kill command
+// knows neither SIGTERM nor the children of what it started.
+func signal(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: kill9 PATTERN, terminate PATTERN")
 		}
-		ts.Logf("killed %d: %s", p.pid, p.command)
+		found := processes(ts.Getenv("WORK"), args[0])
+		if len(found) == 0 {
+			ts.Fatalf("no process of this script matches %q", args[0])
+		}
+		for _, p := range found {
+			if err := syscall.Kill(p.pid, sig); err != nil {
+				ts.Fatalf("%s to %d: %v", sig, p.pid, err)
+			}
+			ts.Logf("%s to %d: %s", sig, p.pid, p.command)
+		}
 	}
+}
+
+// tmpfs DIR SIZE mounts a small file system on DIR until the script ends.
+func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tmpfs DIR SIZE")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]))
+	ts.Defer(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 }
 
 // condition knows [root], and [tool:NAME], which fails the test instead of

@@ -82,6 +82,14 @@ type BrokenError struct{ Problem core.Problem }
 // Error implements error, as FILE:LINE: message.
 func (e *BrokenError) Error() string { return Describe(e.Problem) }
 
+// Unwrap gives the same for whoever asks for a kind and a hint.
+func (e *BrokenError) Unwrap() error {
+	return &core.Error{
+		Kind: core.KindInvalid, Fact: e.Error(),
+		Hint: "correct the file in CONFGIT; until then what was read before counts",
+	}
+}
+
 // Describe writes a problem as one line: FILE:LINE: key: message.
 func Describe(p core.Problem) string {
 	text := p.File

@@ -231,7 +231,12 @@ func (d *Daemon) openAdapters(ctx context.Context) error {
 			d.log.Warn("stopping the adapters", "err", err)
 		}
 	})
-	return d.applyAdapters(ctx, &confgit.Config{})
+	// A missing or broken adapter must not keep the core from starting: it fails
+	// the jobs that need it, with its reason.
+	if err := d.applyAdapters(ctx, &confgit.Config{}); err != nil {
+		d.logAdapters(err)
+	}
+	return nil
 }
 
 // applyAdapters makes the hosts of CONFGIT and the Downstream Host the adapters

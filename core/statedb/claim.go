@@ -14,12 +14,12 @@ import (
 func (db *DB) Gate(ctx context.Context) (queue.Gate, error) {
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
-	return gate(ctx, db.read, `SELECT running, max_jobs FROM run_queue`)
+	return gate(ctx, db.read, `SELECT running, max_jobs FROM run_queue WHERE id = 1`)
 }
 
 // Gate implements queue.Tx.
 func (t *txn) Gate(ctx context.Context) (queue.Gate, error) {
-	return gate(ctx, t, `SELECT running, max_jobs FROM run_queue`+t.d.forUpdate("run_queue"))
+	return gate(ctx, t, `SELECT running, max_jobs FROM run_queue WHERE id = 1`+t.d.forUpdate("run_queue"))
 }
 
 func gate(ctx context.Context, r runner, query string) (queue.Gate, error) {
@@ -37,13 +37,13 @@ func gate(ctx context.Context, r runner, query string) (queue.Gate, error) {
 
 // SetRunning implements queue.Tx.
 func (t *txn) SetRunning(ctx context.Context, running bool) error {
-	_, err := t.change(ctx, "switching the queue", `UPDATE run_queue SET running = $1`, running)
+	_, err := t.change(ctx, "switching the queue", `UPDATE run_queue SET running = $1 WHERE id = 1`, running)
 	return err
 }
 
 // SetMaxJobs implements queue.Tx.
 func (t *txn) SetMaxJobs(ctx context.Context, limit *int) error {
-	_, err := t.change(ctx, "setting max-jobs", `UPDATE run_queue SET max_jobs = $1`, limit)
+	_, err := t.change(ctx, "setting max-jobs", `UPDATE run_queue SET max_jobs = $1 WHERE id = 1`, limit)
 	return err
 }
 
@@ -104,7 +104,7 @@ func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, err
 		return nil, nil
 	}
 	var next core.JobID
-	if err := t.row(ctx, `UPDATE run_queue SET next_job = next_job + $1 RETURNING next_job`, len(jobs)).Scan(&next); err != nil {
+	if err := t.row(ctx, `UPDATE run_queue SET next_job = next_job + $1 WHERE id = 1 RETURNING next_job`, len(jobs)).Scan(&next); err != nil {
 		return nil, describe("numbering jobs", err)
 	}
 	ids := make([]core.JobID, len(jobs))

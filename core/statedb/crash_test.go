@@ -50,7 +50,7 @@ func TestAKilledCoreLosesNothingThatItAcknowledged(t *testing.T) {
 	for _, d := range databases {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			url := d.fresh(t)
+			url := d.url(t)
 			helper := exec.CommandContext(t.Context(), os.Args[0])
 			helper.Env = append(os.Environ(), crashHelper+"="+url)
 			out, err := helper.StdoutPipe()

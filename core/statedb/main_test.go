@@ -37,19 +37,19 @@ func TestMain(m *testing.M) {
 
 // databases are what every test of the store runs on.
 var databases = []struct {
-	name  string
-	fresh func(t *testing.T) string
+	name string
+	url  func(t testing.TB) string
 }{{"SQLite", sqliteFile}, {"PostgreSQL", postgres}}
 
 // sqliteFile is a new SQLite database; its name has everything that a URL would
 // take for its own.
-func sqliteFile(t *testing.T) string {
+func sqliteFile(t testing.TB) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "state #1?x=%41 é.db")
 }
 
 // postgres is a new PostgreSQL database with the schema in it.
-func postgres(t *testing.T) string {
+func postgres(t testing.TB) string {
 	t.Helper()
 	return servers.Prepared(t, func(url string) error {
 		db, err := statedb.Open(t.Context(), statedb.Options{URL: url})
@@ -65,7 +65,7 @@ func TestSuite(t *testing.T) {
 	for _, d := range databases {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			statedbtest.Run(t, d.fresh)
+			statedbtest.Run(t, d.url)
 		})
 	}
 }

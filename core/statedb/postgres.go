@@ -45,6 +45,13 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	set("lock_timeout", millis)
 	// A core that lost its network in a transaction must not keep its locks.
 	set("idle_in_transaction_session_timeout", millis)
+	// Every statement here finds few rows by an index. The planner, which takes
+	// a parameter's rows for a hundred and a young table for small, would read
+	// whole tables instead, and keep that plan while they grow.
+	for _, way := range []string{"seqscan", "bitmapscan", "hashjoin", "mergejoin"} {
+		set("enable_"+way, "off")
+	}
+	set("jit", "off") // it takes longer to compile a statement than to run it
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, classify("opening it", err)

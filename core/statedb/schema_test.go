@@ -106,7 +106,7 @@ func TestMigrationsAreNumberedWithoutAGap(t *testing.T) {
 
 func TestMigrationStatusSaysWhatWasApplied(t *testing.T) {
 	t.Parallel()
-	for _, d := range []func(*testing.T) string{sqliteFile, func(t *testing.T) string { return servers.URL(t) }} {
+	for _, d := range []func(testing.TB) string{sqliteFile, servers.URL} {
 		db, err := statedb.Connect(t.Context(), statedb.Options{URL: d(t)})
 		if err != nil {
 			t.Fatal(err)
@@ -152,7 +152,7 @@ func TestANewerOrChangedSchemaAndAForeignDatabaseAreRefused(t *testing.T) {
 		} {
 			t.Run(d.name+" "+sql, func(t *testing.T) {
 				t.Parallel()
-				url := d.fresh(t)
+				url := d.url(t)
 				db, err := statedb.Open(t.Context(), statedb.Options{URL: url})
 				if err != nil {
 					t.Fatal(err)

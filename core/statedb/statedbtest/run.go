@@ -10,7 +10,7 @@ type test struct {
 
 // Run runs the suite. fresh gives the URL of a new, empty database that lives
 // as long as its test.
-func Run(t *testing.T, fresh func(t *testing.T) string) {
+func Run(t *testing.T, fresh func(t testing.TB) string) {
 	t.Helper()
 	for _, tests := range [][]test{queueTests, storeTests, faultTests} {
 		for _, c := range tests {

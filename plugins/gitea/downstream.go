@@ -68,7 +68,7 @@ func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 		return told(err)
 	case after.DefaultBranch != branch:
 		return sdk.WithHint(&sdk.Error{
-			Kind: sdk.Conflict, Subject: want.Path,
+			Kind: sdk.NotFound, Subject: want.Path,
 			Fact: fmt.Sprintf("repository %q keeps the default branch %q and does not take %q", want.Path, after.DefaultBranch, branch),
 		}, "has the branch arrived, or does a refspec leave it out?")
 	}

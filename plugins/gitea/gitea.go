@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"strconv"
 	"strings"
 
@@ -30,12 +31,16 @@ var (
 	_ sdk.AfterPusher = (*Adapter)(nil)
 	_ sdk.Retirer     = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
+	_ io.Closer       = (*Adapter)(nil)
 )
 
 // Plugin defines the adapter. Four calls at a time are what small forges bear.
 func Plugin() *sdk.Plugin {
 	return sdk.Define("gitea", open, sdk.WithSummary("Gitea and Forgejo."), sdk.WithMaxConcurrency(4))
 }
+
+// Close implements io.Closer.
+func (a *Adapter) Close() error { return a.api.Close() }
 
 func open(_ context.Context, env sdk.Env, s Settings) (*Adapter, error) {
 	role := env.Role
@@ -164,8 +169,11 @@ func (a *Adapter) access(cloneURL string) sdk.Access {
 // repository asks for one repository. The forge follows the old names of a
 // renamed one; that is told, since a mirror goes by path.
 func (a *Adapter) repository(ctx context.Context, path string) (*repository, error) {
+	if err := httpforge.CheckPath(path); err != nil {
+		return nil, err
+	}
 	owner, name, ok := strings.Cut(path, "/")
-	if !ok || name == "" || strings.Contains(name, "/") {
+	if !ok || strings.Contains(name, "/") {
 		return nil, checkName(path)
 	}
 	var r repository

@@ -233,7 +233,7 @@ func (a *Adapter) setDefault(ctx context.Context, p *project, branch string) err
 		return nil
 	}
 	fact := fmt.Sprintf("project %q: GitLab keeps the default branch %q and does not take %q", p.Path, p.DefaultBranch, branch)
-	return sdk.WithHint(&sdk.Error{Kind: sdk.Conflict, Fact: fact, Subject: p.Path, Err: err}, "has the branch arrived, or does a refspec leave it out?")
+	return sdk.WithHint(&sdk.Error{Kind: sdk.NotFound, Fact: fact, Subject: p.Path, Err: err}, "has the branch arrived, or does a refspec leave it out?")
 }
 
 // unprotect removes every protection of branches.

@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"context"
+	"io"
 	"net/url"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ var (
 	_ sdk.AfterPusher = (*Adapter)(nil)
 	_ sdk.Retirer     = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
+	_ io.Closer       = (*Adapter)(nil)
 )
 
 // Plugin defines the adapter.
@@ -38,6 +40,9 @@ func Plugin() *sdk.Plugin {
 	return sdk.Define("gitlab", open,
 		sdk.WithSummary("GitLab, Community and Enterprise Edition, and GitLab.com."), sdk.WithMaxConcurrency(8))
 }
+
+// Close implements io.Closer.
+func (a *Adapter) Close() error { return a.api.Close() }
 
 func open(_ context.Context, env sdk.Env, s Settings) (*Adapter, error) {
 	role := env.Role
@@ -162,6 +167,9 @@ func (a *Adapter) access(cloneURL string) sdk.Access {
 // project asks for one project by its full path. GitLab follows the old paths
 // of a renamed project; that is told, since a mirror goes by path.
 func (a *Adapter) project(ctx context.Context, path string) (*project, error) {
+	if err := httpforge.CheckPath(path); err != nil {
+		return nil, err
+	}
 	var p project
 	req := httpforge.Request{Path: []string{"projects", path}, What: "project " + strconv.Quote(path)}
 	if _, err := a.api.Do(ctx, req, &p); err != nil {

@@ -1,16 +1,12 @@
 package gitlab
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
 )
-
-// offsetLimit is how many rows GitLab gives by offset unless its admin changed
-// that; above it, a group is listed subgroup by subgroup.
-const offsetLimit = 50_000
 
 // next follows the link to the next page. A proxy that drops the header Link
 // leaves X-Next-Page, which lists by offset have.
@@ -22,24 +18,8 @@ func next[P any](h http.Header, _ P, q url.Values) (url.Values, error) {
 	if page == "" || len(h.Values("Link")) > 0 {
 		return nil, nil
 	}
-	found := url.Values{}
-	for k, v := range q {
-		found[k] = v
-	}
+	found := maps.Clone(q)
 	found.Set("page", page)
-	return found, nil
-}
-
-// nextProjects also looks ahead: a list by offset that announces more rows than
-// GitLab gives is left at once, not after fifty thousand rows.
-func nextProjects(h http.Header, page []project, q url.Values) (url.Values, error) {
-	found, err := next(h, page, q)
-	if found == nil || err != nil || found.Has("id_after") || found.Has("cursor") {
-		return found, err
-	}
-	if total, err := strconv.Atoi(h.Get("X-Total")); err == nil && total > offsetLimit {
-		return nil, errTooMany
-	}
 	return found, nil
 }
 

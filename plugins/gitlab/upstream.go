@@ -189,7 +189,7 @@ func (l *listing) group(ref, name string, depth int) error {
 // more than can be paged through.
 func (l *listing) projects(path []string, q url.Values, what string) error {
 	req := httpforge.Request{Path: path, Query: q, What: what}
-	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, nextProjects) {
+	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, next[[]project]) {
 		switch {
 		case err == nil:
 		case keysetRefused(err) && q.Has("pagination"):

@@ -53,6 +53,12 @@ func New(opts Options) *Client {
 	return &Client{opts: opts, http: &sender, secret: forms(opts.Token)}
 }
 
+// Close lets go of connections that are not in use.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
 // Host names the forge in texts.
 func (c *Client) Host() string { return c.opts.Base.Host }
 

@@ -3,6 +3,8 @@ package httpforge
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
@@ -70,6 +72,21 @@ func Description(s string, limit int) string {
 		s = strings.TrimSpace(string(runes[:limit]))
 	}
 	return s
+}
+
+// CheckPath refuses a repository's path that no forge has and that would mean
+// something else in a URL.
+func CheckPath(path string) error {
+	fault := &sdk.Error{Kind: sdk.Invalid, Fact: "the path is not that of a repository", Subject: path}
+	if len(path) > 1024 || !utf8.ValidString(path) || strings.ContainsFunc(path, unicode.IsControl) || strings.Contains(path, "\\") {
+		return fault
+	}
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." || part == ".." {
+			return fault
+		}
+	}
+	return nil
 }
 
 // Branch gives the short name of a branch's full ref, or "" for another ref.

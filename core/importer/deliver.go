@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 	"github.com/lorry-controller/lorry-controller/core/importer/push"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 )
@@ -35,7 +37,8 @@ func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (i
 	}
 	p := &push.Push{
 		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
-		Out: j.Out, Progress: j.progress, Log: j.Log,
+		Pushed: j.area.Pushed(j.push.URL),
+		Out:    j.Out, Progress: j.progress, Log: j.Log,
 	}
 	res, err := p.Run(ctx, wanted)
 	if ctx.Err() == nil {
@@ -48,6 +51,9 @@ func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (i
 		return 0, err
 	}
 	j.report.Refs = res.Refs
+	if err := j.remember(p.Pushed, wanted, res); err != nil {
+		return res.Changed, gitfail.From(err, gitfail.Local)
+	}
 	printRefs(j.Out, res.Refs, len(wanted))
 	if res.Failure.Failed() {
 		return res.Changed, &gitfail.Error{Failure: res.Failure, Place: gitfail.Downstream}
@@ -114,4 +120,28 @@ func (j *job) undoPush(ctx context.Context) error {
 	}
 	j.Log.Info("removed what a dead run left downstream", "lorry", j.Spec.Name, "files", removed)
 	return nil
+}
+
+// remember writes down what this Lorry has brought downstream: what was there
+// before and was not deleted, with what is there now.
+func (j *job) remember(pushed map[string]string, wanted []policy.Wanted, res push.Result) error {
+	if res.Changed == 0 && pushed != nil {
+		return nil
+	}
+	now := make(map[string]string, len(wanted))
+	maps.Copy(now, pushed)
+	for _, w := range wanted {
+		now[w.Dst] = w.Object
+	}
+	for _, r := range res.Refs {
+		switch r.Status {
+		case core.RefDeleted:
+			delete(now, r.Ref)
+		case core.RefRejected, core.RefHeld:
+			if delete(now, r.Ref); pushed[r.Ref] != "" {
+				now[r.Ref] = pushed[r.Ref]
+			}
+		}
+	}
+	return j.area.SetPushed(j.push.URL, now)
 }

@@ -42,6 +42,9 @@ func printRefs(out io.Writer, refs []core.RefResult, wanted int) {
 }
 
 func span(r core.RefResult) string {
+	if r.New == "" {
+		return fmt.Sprintf("was %.12s", r.Old)
+	}
 	if r.Old == "" {
 		return fmt.Sprintf("%.12s", r.New)
 	}

@@ -27,6 +27,7 @@ const (
 	nameName    = "name"
 	journalName = "refs-before"
 	pushName    = "pushing"
+	pushedName  = "pushed"
 	tempPrefix  = "new-"
 	failPrefix  = "git-post-fail-"
 )

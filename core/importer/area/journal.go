@@ -22,6 +22,10 @@ const (
 
 // Begin writes the refs down before they are changed.
 func (a *Area) Begin(s State) error {
+	return writeSynced(a.Path(journalName), journalText(s))
+}
+
+func journalText(s State) string {
 	names := make([]string, 0, len(s.Refs))
 	for name := range s.Refs {
 		names = append(names, name)
@@ -33,7 +37,7 @@ func (a *Area) Begin(s State) error {
 		fmt.Fprintf(&b, "%s %s\n", s.Refs[name], name)
 	}
 	b.WriteString(journalEnd + "\n")
-	return writeSynced(a.Path(journalName), b.String())
+	return b.String()
 }
 
 // Unfinished gives what Begin wrote, when no Commit followed: the run died in
@@ -53,13 +57,13 @@ func (a *Area) Unfinished() (State, bool, error) {
 func parseJournal(text string) (State, error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) < 3 || lines[0] != journalHead || lines[len(lines)-1] != journalEnd || !strings.HasPrefix(lines[1], "HEAD ") {
-		return State{}, fmt.Errorf("the record %s of the refs is not readable", journalName)
+		return State{}, errors.New("the record of the refs is not readable")
 	}
 	s := State{Head: strings.TrimPrefix(lines[1], "HEAD "), Refs: make(map[string]string, len(lines))}
 	for _, line := range lines[2 : len(lines)-1] {
 		object, name, ok := strings.Cut(line, " ")
 		if !ok {
-			return State{}, fmt.Errorf("the record %s of the refs is not readable", journalName)
+			return State{}, errors.New("the record of the refs is not readable")
 		}
 		s.Refs[name] = object
 	}
@@ -105,4 +109,24 @@ func (a *Area) UnfinishedPush() (dir string, start time.Time) {
 		return "", time.Time{}
 	}
 	return strings.TrimSuffix(rest, "\n"), start
+}
+
+// SetPushed records which refs this Lorry has brought to the repository at the
+// address.
+func (a *Area) SetPushed(address string, refs map[string]string) error {
+	return writeSynced(a.Path(pushedName), journalText(State{Head: address, Refs: refs}))
+}
+
+// Pushed gives what SetPushed recorded for the address; nil when there is
+// nothing, or for another address.
+func (a *Area) Pushed(address string) map[string]string {
+	text, err := os.ReadFile(a.Path(pushedName))
+	if err != nil {
+		return nil
+	}
+	s, err := parseJournal(string(text))
+	if err != nil || s.Head != address {
+		return nil
+	}
+	return s.Refs
 }

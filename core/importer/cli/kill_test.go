@@ -150,7 +150,7 @@ func (l *lorry) mustBeClean(dirs ...string) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if diff := cmp.Diff([]string{"git", "lock", "name"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"git", "lock", "name", "pushed"}, names); diff != "" {
 		l.t.Error(diff)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -34,6 +35,9 @@ type Push struct {
 	Local string
 	// Policy decides whether a refused rewrite is held or final.
 	Policy policy.Policy
+	// Pushed are the refs that this Lorry brought here before, as they were.
+	// Pruning is limited to them.
+	Pushed map[string]string
 	// Options go to the server as push options.
 	Options []string
 	// Temp makes an empty directory on the same disk as the repository.
@@ -65,10 +69,11 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 			differ = append(differ, w)
 		}
 	}
-	if len(differ) == 0 {
+	gone := p.gone(wanted, have)
+	if len(differ) == 0 && len(gone) == 0 {
 		return Result{}, nil
 	}
-	outcome, failed := p.push(ctx, differ, have)
+	outcome, failed := p.send(ctx, differ, gone, have)
 	if ctx.Err() != nil {
 		return Result{}, gitfail.From(context.Cause(ctx), gitfail.Downstream)
 	}
@@ -79,7 +84,27 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 		}
 		return Result{}, err
 	}
+	for _, ref := range gone {
+		differ = append(differ, policy.Wanted{Dst: ref})
+	}
 	return p.judge(differ, have, after, outcome, failed)
+}
+
+// send pushes what is new, then deletes what is gone.
+func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, have map[string]string) (map[string]report, error) {
+	said := make(map[string]report)
+	var failed error
+	if len(differ) > 0 {
+		said, failed = p.push(ctx, differ, have)
+	}
+	if len(gone) > 0 && ctx.Err() == nil {
+		deleted, err := p.prune(ctx, gone, have)
+		maps.Copy(said, deleted)
+		if failed == nil {
+			failed = err
+		}
+	}
+	return said, failed
 }
 
 // list reads what downstream has.
@@ -213,6 +238,8 @@ func (p *Push) judge(refs []policy.Wanted, before, after map[string]string, said
 
 func status(r core.RefResult, said report) string {
 	switch {
+	case r.New == "":
+		return core.RefDeleted
 	case r.Old == "":
 		return core.RefNew
 	case said.flag == '+':

@@ -1,0 +1,72 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
+)
+
+const (
+	// pruneAtOnce is how many refs one call of git deletes.
+	pruneAtOnce = 200
+	// fewRefs is how many may vanish however few there are.
+	fewRefs = 10
+)
+
+// gone are the refs to delete: those that this Lorry pushed, that upstream has
+// no longer, and that downstream still has as they were pushed. When most of
+// them have vanished at once, none is: that is more likely a fault.
+func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
+	if !p.Policy.Prune() {
+		return nil
+	}
+	wants := make(map[string]bool, len(wanted))
+	for _, w := range wanted {
+		wants[w.Dst] = true
+	}
+	var list []string
+	for ref, object := range p.Pushed {
+		if !wants[ref] && have[ref] == object {
+			list = append(list, ref)
+		}
+	}
+	if len(list) > fewRefs && len(list) > len(p.Pushed)/2 {
+		fmt.Fprintf(p.Out, ".. warning: %d of %d refs have vanished upstream at once; none is pruned\n", len(list), len(p.Pushed))
+		return nil
+	}
+	slices.Sort(list)
+	return list
+}
+
+// prune deletes refs, each only if it still has the value that was seen.
+func (p *Push) prune(ctx context.Context, gone []string, have map[string]string) (map[string]report, error) {
+	said := make(map[string]report)
+	var failed error
+	for chunk := range slices.Chunk(gone, pruneAtOnce) {
+		args := []string{"push", "--porcelain", "--no-verify"}
+		for _, ref := range chunk {
+			args = append(args, "--force-with-lease="+ref+":"+have[ref])
+		}
+		args = append(args, "--", p.Access.URL)
+		for _, ref := range chunk {
+			args = append(args, ":"+ref)
+		}
+		var out strings.Builder
+		err := p.Repo.Git.Run(ctx, childproc.GitCall{
+			GitDir: p.Repo.Dir, Args: args, Protocols: lsrefs.Protocols(p.Access.URL), Access: &p.Access,
+			Stdout: &out, Stderr: p.Progress, ExtraFiles: p.Repo.Files,
+		})
+		for ref, r := range parsePorcelain(out.String()) {
+			said[ref] = r
+		}
+		if err != nil {
+			failed = err
+		}
+	}
+	return said, failed
+}

@@ -140,7 +140,8 @@ func debugByHand(ctx context.Context, p *Plugin, stdout, stderr io.Writer) error
 	defer stop()
 	reattach := make(chan *plugin.ReattachConfig, 1)
 	done := make(chan struct{})
-	config := serveConfig(p, hclog.New(&hclog.LoggerOptions{Output: stderr, Level: hclog.Debug}))
+	log := hclog.New(&hclog.LoggerOptions{Output: stderr, Level: hclog.Debug})
+	config := serveConfig(&served{plugin: p, log: log, debug: true})
 	config.Test = &plugin.ServeTestConfig{Context: ctx, ReattachConfigCh: reattach, CloseCh: done}
 	go plugin.Serve(config)
 	select {

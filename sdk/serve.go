@@ -17,7 +17,7 @@ import (
 // does not return.
 func Main(p *Plugin) {
 	if os.Getenv(wire.CookieKey) == wire.CookieValue {
-		plugin.Serve(serveConfig(p, newLogger()))
+		plugin.Serve(serveConfig(&served{plugin: p, log: newLogger()}))
 		os.Exit(0)
 	}
 	os.Exit(byHand(context.Background(), p, os.Args[1:], os.Stdout, os.Stderr))
@@ -32,15 +32,15 @@ func newLogger() hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Level: level, Output: os.Stderr, JSONFormat: true})
 }
 
-func serveConfig(p *Plugin, log hclog.Logger) *plugin.ServeConfig {
+func serveConfig(s *served) *plugin.ServeConfig {
 	return &plugin.ServeConfig{
 		HandshakeConfig: wire.Handshake(),
 		VersionedPlugins: map[int]plugin.PluginSet{
-			1: {wire.PluginName: &served{plugin: p, log: log}},
+			1: {wire.PluginName: s},
 		},
-		Logger: log,
+		Logger: s.log,
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(opts, interceptors(log)...)...)
+			return grpc.NewServer(append(opts, interceptors(s.log)...)...)
 		},
 	}
 }
@@ -49,13 +49,14 @@ func serveConfig(p *Plugin, log hclog.Logger) *plugin.ServeConfig {
 type served struct {
 	plugin *Plugin
 	log    hclog.Logger
+	debug  bool
 }
 
 var _ plugin.GRPCPlugin = (*served)(nil)
 
 // GRPCServer implements plugin.GRPCPlugin.
 func (s *served) GRPCServer(_ *plugin.GRPCBroker, server *grpc.Server) error {
-	s.plugin.register(server, s.log)
+	s.plugin.register(server, s.log).debug = s.debug
 	return nil
 }
 

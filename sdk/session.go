@@ -25,6 +25,7 @@ type session struct {
 
 	plugin *Plugin
 	log    hclog.Logger
+	debug  bool // the core comes and goes while the process stays
 
 	mu      sync.Mutex
 	adapter any // nil until configured and after Close
@@ -84,6 +85,10 @@ func (s *session) Configure(ctx context.Context, req *adapterv1.ConfigureRequest
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.debug {
+		_ = closeAdapter(s.adapter)
+		s.adapter, s.closed = nil, false
+	}
 	if s.closed || s.adapter != nil {
 		return nil, Errorf(Conflict, "the adapter was configured before")
 	}

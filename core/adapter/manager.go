@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"math/rand/v2"
@@ -59,6 +60,10 @@ type Options struct {
 	Log     hclog.Logger
 	Clock   core.Clock     // nil: time.Now
 	Rand    func() float64 // from [0, 1), for jitter; nil: math/rand/v2
+	// Reattach maps a host type to the address ("unix|PATH") of an adapter that
+	// its author runs with -debug; it is neither started nor stopped. See
+	// ParseReattach. For development only.
+	Reattach map[string]string
 	// ReadSecrets gives an instance's secrets afresh at each start; nil takes
 	// those of the Instance.
 	ReadSecrets func(context.Context, Instance) (map[string]core.Secret, error)
@@ -115,6 +120,19 @@ func (o Options) orDefault() Options {
 		o.Rand = rand.Float64
 	}
 	return o
+}
+
+// ParseReattach reads the value of LORRY_REATTACH_ADAPTERS, as adapters print
+// it with -debug: a JSON object from host types to addresses.
+func ParseReattach(value string) (map[string]string, error) {
+	if value == "" {
+		return nil, nil
+	}
+	var m map[string]string
+	if err := json.Unmarshal([]byte(value), &m); err != nil {
+		return nil, core.Errorf(core.KindInvalid, "LORRY_REATTACH_ADAPTERS is not a JSON object from host types to addresses: %w", err)
+	}
+	return m, nil
 }
 
 // Manager runs the adapters of all configured hosts. Its methods may be called
@@ -210,7 +228,7 @@ func (m *Manager) adopt(wanted map[string]Instance) (gone []*supervisor, err err
 // precheck finds what is wrong with an instance without starting it.
 func (m *Manager) precheck(inst Instance) error {
 	path, err := m.program(inst)
-	if err != nil || m.launcher == nil {
+	if err != nil || m.launcher == nil || m.opts.Reattach[inst.Type] != "" {
 		return err
 	}
 	return host.Verify(path, inst.SHA256)

@@ -57,6 +57,9 @@ func (m *Manager) startProcess(ctx context.Context, inst Instance, log hclog.Log
 	if err != nil {
 		return nil, err
 	}
+	if address := m.opts.Reattach[inst.Type]; address != "" {
+		return m.attach(ctx, inst, settings, address, log)
+	}
 	redact := &host.Redactor{}
 	for _, secret := range settings.Secrets {
 		redact.Add(secret.Reveal())
@@ -70,11 +73,26 @@ func (m *Manager) startProcess(ctx context.Context, inst Instance, log hclog.Log
 		return nil, err
 	}
 	r.process, r.checksum, r.protocol = p, p.Checksum(), p.Protocol()
-	if r.desc, err = configure(ctx, p, inst, settings, log); err != nil {
+	if r.desc, err = configure(ctx, p.Client, inst, settings, log); err != nil {
 		p.Kill(m.opts.KillGrace)
 		return nil, err
 	}
 	return r, nil
+}
+
+// attach uses an adapter that its author has started in a debugger.
+func (m *Manager) attach(ctx context.Context, inst Instance, settings host.Settings, address string, log hclog.Logger) (*running, error) {
+	p, err := host.Attach(address)
+	if err != nil {
+		return nil, err
+	}
+	log.Warn("uses an adapter that somebody else has started", "address", address)
+	desc, err := configure(ctx, p.Client, inst, settings, log)
+	if err != nil {
+		p.Kill(0)
+		return nil, err
+	}
+	return &running{process: p, desc: desc, path: address, protocol: 1}, nil
 }
 
 // settings gives what the adapter is configured with, secrets read afresh.
@@ -98,7 +116,7 @@ func (m *Manager) settings(ctx context.Context, inst Instance) (host.Settings, e
 
 // configure asks a new process what it is, refuses one that is not what was
 // asked for, and hands over the settings.
-func configure(ctx context.Context, p *host.Process, inst Instance, settings host.Settings, log hclog.Logger) (host.Description, error) {
+func configure(ctx context.Context, p *host.Client, inst Instance, settings host.Settings, log hclog.Logger) (host.Description, error) {
 	desc, err := p.Describe(ctx)
 	if err != nil {
 		return desc, err

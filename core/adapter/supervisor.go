@@ -398,7 +398,7 @@ func (s *supervisor) acquire(ctx context.Context) (*session, error) {
 }
 
 func (s *supervisor) brokenError() error {
-	err := &core.Error{Kind: core.KindUnavailable, Fact: "the " + s.inst.Type + " adapter of " + quote(s.name) + " is broken: " + s.st.Reason, Hint: s.st.Hint}
+	err := &core.Error{Kind: core.KindInternal, Fact: "the " + s.inst.Type + " adapter of " + quote(s.name) + " is broken: " + s.st.Reason, Hint: s.st.Hint}
 	if err.Hint == "" {
 		err.Hint = "restart the adapter once the cause is removed"
 	}

@@ -27,6 +27,7 @@ func (q *Queue) updateAll(ctx context.Context, ps []UpdateParams) ([]UpdateResul
 
 	var results []UpdateResult
 	var wake bool
+	var ends []time.Time
 	err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
 		live, err := tx.Live(ctx, ids)
 		if err != nil {
@@ -37,11 +38,14 @@ func (q *Queue) updateAll(ctx context.Context, ps []UpdateParams) ([]UpdateResul
 		for i, p := range ps {
 			results[i] = u.apply(p)
 		}
-		wake = u.wake
+		wake, ends = u.wake, u.due
 		return u.write(ctx, tx)
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, due := range ends {
+		q.waiters.dueAt(due)
 	}
 	if wake {
 		q.Wake()
@@ -56,8 +60,9 @@ type updating struct {
 	jobs map[core.JobID]*running
 	// touched keeps the order of the first report on each job.
 	touched []*running
-	// wake is set when a Lorry may have become claimable.
+	// wake is set when a Lorry may have become claimable; due is when others do.
 	wake bool
+	due  []time.Time
 }
 
 // running is one job and what is to be written about it.
@@ -129,6 +134,7 @@ func (u *updating) end(r *running, p UpdateParams) {
 	}, l.Interval, l.Failures, u.q.roll())
 	r.limited = failure.Kind == core.FailRateLimited && l.UpstreamHost != "" && u.q.o.RateLimitHold > 0
 	u.wake = u.wake || u.q.o.MaxJobsPerHost > 0 || !l.Due.After(u.now)
+	u.due = append(u.due, l.Due)
 	if exit != exitOK {
 		// Downstream may have got a part of the push.
 		l.Digest = ""

@@ -31,7 +31,7 @@ func (q *Queue) Wake() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gen++
-	w.seen = false
+	w.seen, w.next = false, time.Time{}
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
@@ -53,6 +53,16 @@ func (w *waiters) foundNothing(gen uint64, at time.Time) {
 	w.seen, w.seenAt = true, at
 	if !w.next.After(at) {
 		w.next = time.Time{}
+	}
+}
+
+// dueAt records that a Lorry becomes due then. Minions that wait already learn
+// it when they look again.
+func (w *waiters) dueAt(t time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t.Before(w.next) {
+		w.next = t
 	}
 }
 

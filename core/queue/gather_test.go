@@ -1,0 +1,168 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRequestsThatComeMeanwhileShareTheNextTransaction(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var batches []int
+		goOn := make(chan struct{})
+		g := gatherer[int, string]{workers: 1, run: func(_ context.Context, ps []int) ([]string, error) {
+			batches = append(batches, len(ps))
+			<-goOn
+			var rs []string
+			for _, p := range ps {
+				rs = append(rs, fmt.Sprint(p))
+			}
+			return rs, nil
+		}}
+		var wg sync.WaitGroup
+		ask := func(ps ...int) {
+			wg.Go(func() {
+				rs, err := g.do(t.Context(), ps)
+				var want []string
+				for _, p := range ps {
+					want = append(want, fmt.Sprint(p))
+				}
+				if diff := cmp.Diff(want, rs); diff != "" || err != nil {
+					t.Errorf("%v: %v %s", ps, err, diff)
+				}
+			})
+			synctest.Wait()
+		}
+		ask(1)
+		for i := range 70 {
+			ask(10+i, 100+i)
+		}
+		close(goOn)
+		wg.Wait()
+		if diff := cmp.Diff([]int{1, 2 * gatherMax, 2 * (70 - gatherMax)}, batches); diff != "" {
+			t.Errorf("batches (-want +got):\n%s", diff)
+		}
+		if g.working != 0 || len(g.waiting) != 0 {
+			t.Errorf("%d at work and %d waiting afterwards", g.working, len(g.waiting))
+		}
+	})
+}
+
+func TestAFailedTransactionFailsThoseInItAndNoOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		goOn := make(chan struct{})
+		g := gatherer[int, int]{workers: 1, run: func(_ context.Context, ps []int) ([]int, error) {
+			<-goOn
+			if slices.Contains(ps, 2) {
+				return nil, broken
+			}
+			return ps, nil
+		}}
+		errs := make([]error, 4)
+		gone, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				ctx := t.Context()
+				if i == 1 {
+					ctx = gone
+				}
+				_, errs[i] = g.do(ctx, []int{i})
+			})
+			synctest.Wait()
+		}
+		leave()
+		close(goOn)
+		wg.Wait()
+		for i, want := range []error{nil, context.Canceled, broken, broken} {
+			if !errors.Is(errs[i], want) {
+				t.Errorf("request %d: want %v, got %v", i, want, errs[i])
+			}
+		}
+	})
+}
+
+func TestRequestsAreNeitherLostNorMixedUp(t *testing.T) {
+	t.Parallel()
+	g := gatherer[int, int]{workers: 2, run: func(_ context.Context, ps []int) ([]int, error) {
+		rs := make([]int, len(ps))
+		for i, p := range ps {
+			rs[i] = 2 * p
+		}
+		return rs, nil
+	}}
+	var wg sync.WaitGroup
+	for c := range 50 {
+		wg.Go(func() {
+			for i := range 200 {
+				rs, err := g.do(t.Context(), []int{c*1000 + i})
+				if err != nil || len(rs) != 1 || rs[0] != 2*(c*1000+i) {
+					t.Errorf("got %v: %v", rs, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// nextTurns is a Store that only knows the next due time.
+type nextTurns struct {
+	Store
+	next  time.Time
+	asked int
+}
+
+func (n *nextTurns) NextTurn(context.Context, time.Time) (time.Time, error) {
+	n.asked++
+	return n.next, nil
+}
+
+func TestWaitingMinionsAskOnceAndWakeWhenALorryIsDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		store := &nextTurns{next: begin.Add(3 * time.Second)}
+		q := New(Options{Store: store})
+		q.waiters.foundNothing(q.waiters.generation(), begin)
+		q.WaitDue(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { q.WaitDue(t.Context()) })
+		wg.Wait()
+		if diff := cmp.Diff(3*time.Second, time.Since(begin)); diff != "" {
+			t.Errorf("woke (-want +got):\n%s", diff)
+		}
+		if store.asked != 1 {
+			t.Errorf("the store was asked %d times", store.asked)
+		}
+		// Nothing is due for long: another core may know better.
+		store.next = begin.Add(time.Hour)
+		now := time.Now()
+		q.waiters.foundNothing(q.waiters.generation(), now)
+		q.WaitDue(t.Context())
+		if diff := cmp.Diff(pollEvery, time.Since(now)); diff != "" {
+			t.Errorf("polled (-want +got):\n%s", diff)
+		}
+		// A change between the claim and the waiting is not missed.
+		gen := q.waiters.generation()
+		q.Wake()
+		q.waiters.foundNothing(gen, time.Now())
+		now = time.Now()
+		q.WaitDue(t.Context())
+		if time.Since(now) != 0 {
+			t.Errorf("waited %s although something had changed", time.Since(now))
+		}
+	})
+}

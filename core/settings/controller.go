@@ -224,7 +224,7 @@ func confgit(v *Values, data string, embedded bool) (Confgit, error) {
 		Mirror: filepath.Join(data, "confgit"), Directory: v.String("configuration-directory"),
 		ProxyFile: v.String("proxy-config"), Mirrors: v.List("mirror"), UpstreamDirs: v.List("upstream-dir"),
 	}
-	if c.Directory != "" && filepath.Clean(c.Directory) == c.Mirror {
+	if c.Directory != "" && absolutePath(c.Directory) == c.Mirror {
 		c.Mirror += "-mirror" // the original's clone is there
 	}
 	c.Starter = embedded && c.URL == "" && c.Directory == ""

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -158,4 +159,13 @@ func listError(t *testing.T, c *host.Client) error {
 	}
 	t.Fatal("the listing ends without an error")
 	return nil
+}
+
+func site(t *testing.T, raw string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

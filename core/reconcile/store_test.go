@@ -3,7 +3,9 @@ package reconcile_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -15,9 +17,23 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/reconcile"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
+	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var servers pgtest.Servers
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := servers.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+		code = 1
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // store is what the tests need of a STATEDB.
 type store interface {
@@ -25,24 +41,29 @@ type store interface {
 	Problems(ctx context.Context) ([]core.Problem, error)
 }
 
-// onEveryStore runs a test on the fake and on the real STATEDB.
+// onEveryStore runs a test on the fake and on both kinds of STATEDB.
 func onEveryStore(t *testing.T, test func(t *testing.T, open func(core.Clock) store)) {
 	t.Helper()
-	t.Run("memory", func(t *testing.T) {
+	t.Run("in memory", func(t *testing.T) {
 		t.Parallel()
 		test(t, func(clock core.Clock) store { return newMemory(clock) })
 	})
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		test(t, func(clock core.Clock) store {
-			db, err := statedb.Open(t.Context(), statedb.Options{URL: filepath.Join(t.TempDir(), "state.db"), Clock: clock})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { db.Close() })
-			return db
+	for name, url := range map[string]func(t *testing.T) string{
+		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "state.db") },
+		"PostgreSQL": func(t *testing.T) string { return servers.URL(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, func(clock core.Clock) store {
+				db, err := statedb.Open(t.Context(), statedb.Options{URL: url(t), Clock: clock})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { db.Close() })
+				return db
+			})
 		})
-	})
+	}
 }
 
 // memoryStore is a STATEDB in memory that knows nothing of jobs.

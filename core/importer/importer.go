@@ -69,6 +69,36 @@ const (
 // Run imports one Lorry. It never returns without a report; whatever it
 // started has ended by then.
 func Run(ctx context.Context, o Options) protocol.ImportReport {
+	j := newJob(o)
+	err := j.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		if stopped := gitfail.Stopped(context.Cause(ctx)); stopped != nil {
+			err = stopped
+		}
+	}
+	j.finish(err)
+	return j.report
+}
+
+// Look only reads upstream's refs: in this process over HTTP, otherwise by a
+// single child. It reports whether they are those of the request's digest, and
+// then gives the report of a job with nothing to do. Whatever else it finds, a
+// failure too, is for Run to find again and to tell.
+func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
+	j := newJob(o)
+	if o.Request == nil || o.Request.Digest == "" || o.Spec.Type != spec.Git || j.prepare() != nil {
+		return j.report, false
+	}
+	upstream, err := j.source().List(ctx)
+	if err != nil || j.digest(upstream) != o.Request.Digest {
+		return j.report, false
+	}
+	j.unchanged(upstream)
+	return j.report, true
+}
+
+// newJob fills the defaults in.
+func newJob(o Options) *job {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
@@ -81,15 +111,7 @@ func Run(ctx context.Context, o Options) protocol.ImportReport {
 	if o.LockWait <= 0 {
 		o.LockWait = 30 * time.Second
 	}
-	j := &job{Options: o, report: protocol.ImportReport{Path: o.Spec.Name}}
-	err := j.run(ctx)
-	if err != nil && ctx.Err() != nil {
-		if stopped := gitfail.Stopped(context.Cause(ctx)); stopped != nil {
-			err = stopped
-		}
-	}
-	j.finish(err)
-	return j.report
+	return &job{Options: o, report: protocol.ImportReport{Path: o.Spec.Name}}
 }
 
 // job is one run in progress.
@@ -116,22 +138,31 @@ func (j *job) run(ctx context.Context) error {
 	fmt.Fprintf(j.Out, "Getting: %s\n", j.Spec.Name)
 
 	fmt.Fprintf(j.Out, ".. reading the refs of %s\n", j.fetch.URL)
-	source := &gitsource.Source{
-		Policy: j.policy, Access: j.fetch, Reader: j.Reader, Clock: j.Clock, Log: j.Log,
-		Repo: &repo.Repo{Git: j.Git}, Out: j.Out, Progress: j.progress, KeepOld: j.KeepOld,
-	}
+	source := j.source()
 	upstream, err := source.List(ctx)
 	if err != nil {
 		return err
 	}
 	if j.Request != nil && j.Request.Digest != "" && j.Request.Digest == j.digest(upstream) {
 		fmt.Fprintln(j.Out, ".. nothing to do: upstream is as it was at the last verified push")
-		j.report.Unchanged, j.report.Digest = true, j.Request.Digest
-		j.report.Head = j.head(upstream)
-		j.report.DiskUsage = repo.DiskUsage(j.areaDir())
+		j.unchanged(upstream)
 		return nil
 	}
 	return j.locked(ctx, source, upstream)
+}
+
+func (j *job) source() *gitsource.Source {
+	return &gitsource.Source{
+		Policy: j.policy, Access: j.fetch, Reader: j.Reader, Clock: j.Clock, Log: j.Log,
+		Repo: &repo.Repo{Git: j.Git}, Out: j.Out, Progress: j.progress, KeepOld: j.KeepOld,
+	}
+}
+
+// unchanged fills the report of a job with nothing to do in.
+func (j *job) unchanged(upstream lsrefs.Listing) {
+	j.report.Unchanged, j.report.Digest = true, j.Request.Digest
+	j.report.Head = j.head(upstream)
+	j.report.DiskUsage = repo.DiskUsage(j.areaDir())
 }
 
 // locked does the part of the work that owns the Lorry's directory.

@@ -168,7 +168,13 @@ func TestSameDigestMeansNoWork(t *testing.T) {
 	if w.down.Refs()["refs/heads/next"] != "" {
 		t.Error("downstream was touched")
 	}
+	if looked, same := Look(t.Context(), w.opts); !same || !cmp.Equal(second, looked) {
+		t.Errorf("want %+v, got %+v", second, looked)
+	}
 	w.opts.Spec.Refspecs = []string{"+refs/heads/*"}
+	if _, same := Look(t.Context(), w.opts); same {
+		t.Error("another policy looks the same")
+	}
 	if third := w.mustRun(); third.Digest == first.Digest {
 		t.Error("another policy has the same digest")
 	}

@@ -920,12 +920,12 @@ const file_lorry_adapter_v1_adapter_proto_rawDesc = "" +
 	"\x05roles\x18\x05 \x03(\x0e2\x16.lorry.adapter.v1.RoleR\x05roles\x12@\n" +
 	"\fcapabilities\x18\x06 \x03(\x0e2\x1c.lorry.adapter.v1.CapabilityR\fcapabilities\x12;\n" +
 	"\bsettings\x18\a \x03(\v2\x1f.lorry.adapter.v1.SettingsFieldR\bsettings\x12'\n" +
-	"\x0fmax_concurrency\x18\b \x01(\x05R\x0emaxConcurrency\"\x9c\x03\n" +
+	"\x0fmax_concurrency\x18\b \x01(\x05R\x0emaxConcurrency\"\x97\x03\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12*\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x16.lorry.adapter.v1.RoleR\x04role\x12/\n" +
-	"\x06values\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x06values\x12N\n" +
-	"\asecrets\x18\x04 \x03(\v2/.lorry.adapter.v1.ConfigureRequest.SecretsEntryB\x03\x80\x01\x01R\asecrets\x12#\n" +
+	"\x06values\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x06values\x12I\n" +
+	"\asecrets\x18\x04 \x03(\v2/.lorry.adapter.v1.ConfigureRequest.SecretsEntryR\asecrets\x12#\n" +
 	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12+\n" +
 	"\x11skip_certificates\x18\x06 \x01(\bR\x10skipCertificates\x121\n" +
 	"\x14insecure_credentials\x18\a \x01(\bR\x13insecureCredentials\x1a:\n" +

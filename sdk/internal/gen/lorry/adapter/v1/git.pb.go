@@ -167,11 +167,11 @@ var File_lorry_adapter_v1_git_proto protoreflect.FileDescriptor
 
 const file_lorry_adapter_v1_git_proto_rawDesc = "" +
 	"\n" +
-	"\x1alorry/adapter/v1/git.proto\x12\x10lorry.adapter.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x01\n" +
+	"\x1alorry/adapter/v1/git.proto\x12\x10lorry.adapter.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x01\n" +
 	"\tGitAccess\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x1a\n" +
-	"\busername\x18\x02 \x01(\tR\busername\x12\x1b\n" +
-	"\x06secret\x18\x03 \x01(\fB\x03\x80\x01\x01R\x06secret\x129\n" +
+	"\busername\x18\x02 \x01(\tR\busername\x12\x16\n" +
+	"\x06secret\x18\x03 \x01(\fR\x06secret\x129\n" +
 	"\n" +
 	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1f\n" +
 	"\vknown_hosts\x18\x05 \x01(\tR\n" +

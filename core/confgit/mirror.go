@@ -196,29 +196,48 @@ func (t gitTree) there(ctx context.Context) bool {
 	return err == nil
 }
 
-// List implements Tree.
-func (t gitTree) List(ctx context.Context) ([]string, error) {
+// entries gives all files and links, and which of them are ordinary files.
+func (t gitTree) entries(ctx context.Context) (paths []string, ordinary map[string]bool, err error) {
 	text, err := t.run(ctx, nil, "ls-tree", "-r", "-z", "--full-tree", t.commit)
 	if err != nil {
-		return nil, core.Errorf(core.KindInternal, "the mirror of CONFGIT can't be read: %w", err)
+		return nil, nil, unreadable(err)
 	}
-	var paths []string
+	ordinary = map[string]bool{}
 	for entry := range strings.SplitSeq(text, "\x00") {
 		facts, path, found := strings.Cut(entry, "\t")
-		if found && (strings.HasPrefix(facts, "100") || strings.HasPrefix(facts, "120")) { // files and links, no submodules
+		file, link := strings.HasPrefix(facts, "100"), strings.HasPrefix(facts, "120")
+		if found && (file || link) {
 			paths = append(paths, path)
+			ordinary[path] = file
 		}
 	}
-	return paths, nil
+	return paths, ordinary, nil
+}
+
+// errUnreadable is found in the error of a mirror that is broken.
+var errUnreadable = errors.New("the mirror of CONFGIT can't be read")
+
+func unreadable(err error) error {
+	return core.Errorf(core.KindInternal, "%w: %s", errUnreadable, reason(err))
+}
+
+// List implements Tree.
+func (t gitTree) List(ctx context.Context) ([]string, error) {
+	paths, _, err := t.entries(ctx)
+	return paths, err
 }
 
 // Read implements Tree.
 func (t gitTree) Read(ctx context.Context, paths []string) (map[string][]byte, error) {
+	_, ordinary, err := t.entries(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var asked []string
 	var stdin strings.Builder
 	for _, path := range paths {
-		if strings.ContainsAny(path, "\n\x00") {
-			continue // git could not be asked for it by line
+		if _, there := ordinary[path]; !there || strings.Contains(path, "\n") {
+			continue // git could not be asked for the latter by line
 		}
 		asked = append(asked, path)
 		fmt.Fprintf(&stdin, "%s:%s\n", t.commit, path)
@@ -227,13 +246,20 @@ func (t gitTree) Read(ctx context.Context, paths []string) (map[string][]byte, e
 		return nil, nil
 	}
 	text, err := t.run(ctx, strings.NewReader(stdin.String()), "cat-file", "--batch", "--follow-symlinks")
-	if err == nil {
-		var contents map[string][]byte
-		if contents, err = readBatch(text, asked); err == nil {
-			return contents, nil
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	contents, err := readBatch(text, asked)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	for _, path := range asked {
+		// An object that got lost must not look like a file that was removed.
+		if _, there := contents[path]; !there && ordinary[path] {
+			return nil, unreadable(fmt.Errorf("the content of %q is lost", path))
 		}
 	}
-	return nil, core.Errorf(core.KindInternal, "the mirror of CONFGIT can't be read: %w", err)
+	return contents, nil
 }
 
 // readBatch takes the answer of git cat-file --batch apart.

@@ -2,7 +2,7 @@ package confgit
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"path/filepath"
 	"strings"
 
@@ -69,13 +69,33 @@ func (s *Source) Read(ctx context.Context, commit string) (*Config, error) {
 		return Parse(ctx, directory(s.opts.Directory), commit, s.opts.Rules)
 	}
 	tree := gitTree{git: s.opts.Git, dir: s.opts.Mirror, commit: commit}
-	if !tree.there(ctx) {
-		if _, err := s.fetch(ctx); err != nil {
-			return nil, err
-		}
-		if !tree.there(ctx) {
-			return nil, fmt.Errorf("CONFGIT at %q has no commit %s any more", s.opts.URL, commit)
-		}
+	if err := s.need(ctx, tree); err != nil {
+		return nil, err
+	}
+	c, err := Parse(ctx, tree, commit, s.opts.Rules)
+	if !errors.Is(err, errUnreadable) || ctx.Err() != nil {
+		return c, err
+	}
+	s.log.Warn("making the mirror of CONFGIT anew", "mirror", s.opts.Mirror, "err", err)
+	if err := removeMirror(s.opts.Mirror); err != nil {
+		return nil, err
+	}
+	if err := s.need(ctx, tree); err != nil {
+		return nil, err
 	}
 	return Parse(ctx, tree, commit, s.opts.Rules)
+}
+
+// need fetches a commit that is not in the mirror.
+func (s *Source) need(ctx context.Context, tree gitTree) error {
+	if tree.there(ctx) {
+		return nil
+	}
+	if _, err := s.fetch(ctx); err != nil {
+		return err
+	}
+	if !tree.there(ctx) {
+		return core.Errorf(core.KindNotFound, "CONFGIT at %q has no commit %s any more", s.opts.URL, tree.commit)
+	}
+	return nil
 }

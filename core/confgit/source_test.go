@@ -2,6 +2,7 @@ package confgit
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -144,6 +145,64 @@ func TestSourceSurvivesAnOutage(t *testing.T) {
 	}
 	if c, err := s.Read(t.Context(), commit); err != nil || len(c.Lorries) != 1 {
 		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+// An object that is lost is not a file that was removed: that would remove
+// every Lorry.
+func TestSourceHealsABrokenMirror(t *testing.T) {
+	t.Parallel()
+	git, work := needGit(t), filepath.Join(t.TempDir(), "work")
+	mirror := filepath.Join(t.TempDir(), "m")
+	commitFiles(t, work, "main", map[string]string{ConfFile: oneSection, "foo.lorry": fooLorry})
+	s := NewSource(Options{Git: git, URL: work, Mirror: mirror})
+	commit, err := s.Update(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{ConfFile, "foo.lorry"} {
+		loseObject(t, mirror, commit+":"+name)
+		if err := os.Rename(work, work+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := s.Read(t.Context(), commit); err == nil {
+			t.Errorf("%s is lost, and nobody noticed: %+v", name, c)
+		}
+		if err := os.Rename(work+".away", work); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := s.Read(t.Context(), commit); err != nil || len(c.Lorries) != 1 {
+			t.Errorf("%s: got %+v, %v", name, c, err)
+		}
+	}
+}
+
+// loseObject removes one object of a bare repository.
+func loseObject(t *testing.T, repo, name string) {
+	t.Helper()
+	id := runGit(t, repo, "rev-parse", name)
+	packs, err := filepath.Glob(filepath.Join(repo, "objects", "pack", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pack := range packs {
+		away := filepath.Join(t.TempDir(), filepath.Base(pack))
+		if err := os.Rename(pack, away); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(away, ".pack") {
+			unpack := exec.CommandContext(t.Context(), "git", "unpack-objects", "-q")
+			unpack.Dir = repo
+			if unpack.Stdin, err = os.Open(away); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := unpack.CombinedOutput(); err != nil {
+				t.Fatal(err, string(out))
+			}
+		}
+	}
+	if err := os.Remove(filepath.Join(repo, "objects", id[:2], id[2:])); err != nil {
+		t.Fatal(err)
 	}
 }
 

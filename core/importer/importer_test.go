@@ -1,127 +1,18 @@
 package importer
 
 import (
-	"bytes"
-	"context"
 	"maps"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lorry-controller/lorry-controller/core"
-	"github.com/lorry-controller/lorry-controller/core/childproc"
-	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
-	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
-
-// world is an upstream, a downstream and a working area.
-type world struct {
-	t        *testing.T
-	dir      string
-	up, down *gittest.Repo
-	opts     Options
-	out      *syncBuffer
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	gittest.Require(t, "git")
-	dir := t.TempDir()
-	git, err := childproc.NewGit(childproc.GitOptions{Home: filepath.Join(dir, "home"), Grace: time.Second, LowSpeedTime: 2 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	reader := lsrefs.NewReader(git)
-	t.Cleanup(reader.Close)
-	w := &world{t: t, dir: dir, out: &syncBuffer{}}
-	w.up = gittest.Seed(t, filepath.Join(dir, "up", "thing.git"))
-	w.down = gittest.NewRepo(t, filepath.Join(dir, "down", "group", "thing.git"))
-	w.opts = Options{
-		WorkingArea: filepath.Join(dir, "work"), Git: git, Reader: reader, Out: w.out, LockWait: 5 * time.Second,
-		Spec: spec.Spec{Name: "group/thing", Type: spec.Git, Access: core.Access{URL: w.up.Dir}},
-		Request: &protocol.ImportRequest{
-			Path: "group/thing", Push: &protocol.Access{URL: w.down.Dir}, FileRoots: []string{dir},
-		},
-	}
-	return w
-}
-
-func (w *world) run() protocol.ImportReport {
-	w.t.Helper()
-	return w.runIn(w.t.Context())
-}
-
-func (w *world) runIn(ctx context.Context) protocol.ImportReport { return Run(ctx, w.opts) }
-
-// mustRun imports and expects success.
-func (w *world) mustRun() protocol.ImportReport {
-	w.t.Helper()
-	report := w.run()
-	if report.Exit != ExitDone {
-		w.t.Fatalf("exit %d: %+v\n%s", report.Exit, report.Failure, w.out)
-	}
-	return report
-}
-
-// mustFail imports and expects a failure of the given kind.
-func (w *world) mustFail(kind core.FailureKind) protocol.ImportReport {
-	w.t.Helper()
-	report := w.run()
-	if report.Exit == ExitDone || report.Failure.Kind != kind {
-		w.t.Fatalf("want failure %q, got exit %d: %+v\n%s", kind, report.Exit, report.Failure, w.out)
-	}
-	if report.Failure.Cause == "" {
-		w.t.Errorf("the failure %q has no cause", kind)
-	}
-	if report.Digest != "" {
-		w.t.Errorf("a failure came with the digest %q", report.Digest)
-	}
-	return report
-}
-
-// mustEqual compares branches and tags on both sides and checks them.
-func (w *world) mustEqual() {
-	w.t.Helper()
-	if diff := cmp.Diff(w.up.Mirrored(), w.down.Mirrored()); diff != "" {
-		w.t.Errorf("upstream and downstream differ (-up +down):\n%s\n%s", diff, w.out)
-	}
-	w.down.Fsck()
-}
-
-func (w *world) area() *gittest.Repo {
-	return gittest.OpenRepo(w.t, filepath.Join(w.opts.WorkingArea, "group_thing", "git"))
-}
-
-func refStatus(report protocol.ImportReport) map[string]string {
-	m := make(map[string]string)
-	for _, r := range report.Refs {
-		m[r.Ref] = r.Status
-	}
-	return m
-}
 
 func TestFirstImportAndUpdates(t *testing.T) {
 	t.Parallel()
@@ -329,7 +220,7 @@ func TestRefspecs(t *testing.T) {
 				got = append(got, ref)
 			}
 			less := func(a, b string) bool { return a < b }
-			if diff := cmp.Diff(test.want, got, sortStrings(less)); diff != "" {
+			if diff := cmp.Diff(test.want, got, cmpopts.SortSlices(less)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -381,63 +272,4 @@ func TestTwoNamesOneDirectoryIsRefused(t *testing.T) {
 	if cause := w.mustFail(core.FailSpec).Failure.Cause; !strings.Contains(cause, `"group/thing"`) {
 		t.Errorf("got %q", cause)
 	}
-}
-
-func TestPruneDeletesOnlyItsOwn(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.up.Commit("refs/heads/old", "will go")
-	w.up.Commit("refs/heads/changed", "will go, but was changed downstream")
-	w.mustRun()
-	own := w.down.Commit("refs/heads/ours", "local work")
-	changed := w.down.Commit("refs/heads/changed", "local work as well")
-	w.up.Git("update-ref", "-d", "refs/heads/old")
-	w.up.Git("update-ref", "-d", "refs/heads/changed")
-	if w.mustRun(); w.down.Refs()["refs/heads/old"] == "" {
-		t.Fatal("a ref was deleted though prune is off")
-	}
-	w.opts.Spec.Prune = true
-	w.up.Commit("refs/heads/main", "more")
-	report := w.mustRun()
-	want := map[string]string{"refs/heads/main": "updated", "refs/heads/old": "deleted"}
-	if diff := cmp.Diff(want, refStatus(report)); diff != "" {
-		t.Error(diff)
-	}
-	expected := w.up.Mirrored()
-	expected["refs/heads/ours"], expected["refs/heads/changed"] = own, changed
-	if diff := cmp.Diff(expected, w.down.Mirrored()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestPruneDoesNotFollowAShortListing(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.opts.Spec.Prune = true
-	w.up.Branches(30, "many")
-	w.mustRun()
-	before := w.down.Refs()
-	for ref := range w.up.Refs("refs/heads/b/") {
-		w.up.Git("update-ref", "-d", ref)
-	}
-	w.mustRun()
-	if diff := cmp.Diff(before, w.down.Refs()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestPruneOfTheDownstreamHeadIsTold(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.opts.Spec.Prune = true
-	w.mustRun()
-	w.up.Git("symbolic-ref", "HEAD", "refs/heads/next")
-	w.up.Git("update-ref", "-d", "refs/heads/main")
-	report := w.mustFail(core.FailRefused)
-	if report.Head != "refs/heads/next" || refStatus(report)["refs/heads/main"] != core.RefRejected {
-		t.Errorf("got %+v", report)
-	}
-	w.down.Git("symbolic-ref", "HEAD", "refs/heads/next") // what the core does with the report
-	w.mustRun()
-	w.mustEqual()
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,7 +53,7 @@ func Main(args, env []string, version string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
-	r := &run{values: values, stdout: stdout, stderr: stderr}
+	r := &run{values: values, env: env, stdout: stdout, stderr: stderr}
 	return r.main(ctx, values.Args)
 }
 
@@ -82,6 +83,7 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 // run is one run of the program.
 type run struct {
 	values         *settings.Values
+	env            []string
 	stdout, stderr io.Writer
 	report         io.WriteCloser
 	request        *protocol.ImportRequest
@@ -176,9 +178,18 @@ func (r *run) prepare() (cleanup func(), err error) {
 
 func (r *run) git(home string, log *telemetry.Log) (*childproc.Git, error) {
 	return childproc.NewGit(childproc.GitOptions{
-		Home: home, SSHDir: r.values.String("ssh-dir"), SSHAgent: os.Getenv("SSH_AUTH_SOCK"),
+		Home: home, SSHDir: r.values.String("ssh-dir"), SSHAgent: r.getenv("SSH_AUTH_SOCK"), Path: r.getenv("PATH"),
 		LowSpeedTime: r.values.Duration("low-speed-time"), Grace: time.Second, Log: log,
 	})
+}
+
+func (r *run) getenv(name string) string {
+	for _, line := range r.env {
+		if value, ok := strings.CutPrefix(line, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // file imports what one file names.

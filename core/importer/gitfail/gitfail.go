@@ -92,6 +92,9 @@ func From(err error, place Place) *Error {
 		return finish(kind, place, string(place)+": "+err.Error(), err)
 	}
 	if r, line := match(exit.Stderr, place); r != nil {
+		if r.kind == core.FailDisk && place == Upstream && !strings.HasPrefix(line, "remote:") {
+			place = Local // the disk that filled up is ours
+		}
 		e := finish(r.kind, place, string(place)+": "+clean(line), err)
 		if r.hint != "" {
 			e.Hint = r.hint

@@ -54,7 +54,7 @@ func TestFrom(t *testing.T) {
 			if got.Kind != test.want {
 				t.Errorf("want %q, got %+v", test.want, got.Failure)
 			}
-			if strings.Contains(got.Cause, "\n") || !strings.HasPrefix(got.Cause, string(test.place)+": ") || strings.Contains(got.Cause, "fatal:") {
+			if strings.Contains(got.Cause, "\n") || !strings.HasPrefix(got.Cause, string(got.Place)+": ") || strings.Contains(got.Cause, "fatal:") {
 				t.Errorf("cause %q", got.Cause)
 			}
 		})

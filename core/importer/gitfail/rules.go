@@ -14,7 +14,10 @@ type rule struct {
 // rules are in order: the first that fits any line decides. What is certain
 // (a full disk, a host key) stands before what often merely follows from it
 // (the other end hung up).
-func rules() []rule {
+func rules() []rule { return append(certain(), likely()...) }
+
+// certain are the rules whose lines leave no doubt.
+func certain() []rule {
 	return []rule{
 		{kind: core.FailDisk, patterns: []string{
 			"no space left on device", "disk quota exceeded", "input/output error", "read-only file system", "file too large", "failed to fsync", "fsync error",
@@ -50,6 +53,12 @@ func rules() []rule {
 			"repository not exported", "' not found", "did you run git update-server-info", "project you were looking for could not be found",
 			"' does not exist", "repository does not exist", "not a git repository",
 		}},
+	}
+}
+
+// likely are the rules whose lines may have more than one reason.
+func likely() []rule {
+	return []rule{
 		{kind: core.FailEmpty, place: Upstream, patterns: []string{"couldn't find remote ref", "no such remote ref"}},
 		{
 			kind: core.FailNetwork, hint: "upstream changed while it was being read; the next job tries again",

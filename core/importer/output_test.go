@@ -1,0 +1,67 @@
+package importer
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+)
+
+func TestProgressShowsOneLineNowAndThen(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	now := time.Unix(1700000000, 0)
+	p := newProgress(&out, false, func() time.Time { return now })
+	r := childproc.NewRedactor(p)
+	for i := range 20 {
+		fmt.Fprintf(r, "Receiving objects: %3d%%\r", i*5)
+		now = now.Add(time.Second)
+	}
+	fmt.Fprint(r, "Receiving objects: 100%, done.\nResolving deltas: 100%, done.\nwarning: something odd\n   abc..def  main -> main\n")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "   Receiving objects:  25%\n   Receiving objects:  50%\n   Receiving objects:  75%\n   Receiving objects: 100%, done.\n   warning: something odd\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPrintRefs(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	printRefs(&out, []core.RefResult{
+		{Ref: "refs/heads/main", Old: strings.Repeat("a", 40), New: strings.Repeat("b", 40), Status: core.RefUpdated},
+		{Ref: "refs/heads/gone", Old: strings.Repeat("c", 40), Status: core.RefDeleted},
+		{Ref: "refs/heads/x", Old: strings.Repeat("d", 40), New: strings.Repeat("e", 40), Status: core.RefHeld, Reason: "non-fast-forward"},
+	}, 3)
+	want := "   held     refs/heads/x dddddddddddd..eeeeeeeeeeee (non-fast-forward)\n" +
+		"   updated  refs/heads/main aaaaaaaaaaaa..bbbbbbbbbbbb\n" +
+		"   deleted  refs/heads/gone was cccccccccccc\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+	out.Reset()
+	many := make([]core.RefResult, maxRefLines+7)
+	for i := range many {
+		many[i] = core.RefResult{Ref: fmt.Sprintf("refs/heads/%d", i), New: "f", Status: core.RefNew}
+	}
+	printRefs(&out, many, len(many))
+	if got := out.String(); strings.Count(got, "\n") != maxRefLines+1 || !strings.HasSuffix(got, "… and 7 more refs\n") {
+		t.Errorf("got %d lines", strings.Count(got, "\n"))
+	}
+}
+
+func TestExportNames(t *testing.T) {
+	t.Parallel()
+	e := Export{FetchBase: "git://git.example.org/"}
+	if want, got := "git___git_example_org_delta_gcc_tarball", e.quoted("delta/gcc-tarball"); want != got {
+		t.Errorf("want %q, got %q", want, got)
+	}
+}

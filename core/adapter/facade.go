@@ -85,6 +85,9 @@ func errorOf(inst Instance, err error) error {
 		Fact: fmt.Sprintf("%s adapter of %q: %v", inst.Type, inst.Name, err),
 		Err:  err,
 	}
+	if errors.Is(err, host.ErrExited) {
+		out.Err = errors.Join(ErrProcess, err)
+	}
 	var e *sdk.Error
 	if errors.As(err, &e) {
 		out.Hint, out.RetryAfter = e.Hint, e.RetryAfter

@@ -81,8 +81,8 @@ func TestFaultAtStart(t *testing.T) {
 			opts.Dir = hostileDir(t, "hostile", mode)
 			m := newManager(t, opts, adapter.Instance{Name: "h", Type: "hostile"})
 			_, _, err := upstreamOf(t, m, "h").Repo(t.Context(), "a")
-			if err == nil || core.KindOf(err) != core.KindUnavailable || !strings.Contains(err.Error(), `"h"`) {
-				t.Fatalf("want an error of kind %q that names the host, got %v", core.KindUnavailable, err)
+			if err == nil || core.KindOf(err) != core.KindInternal || !strings.Contains(err.Error(), `"h"`) {
+				t.Fatalf("want an error of kind %q that names the host, got %v", core.KindInternal, err)
 			}
 			st := stateOf(t, m, "h")
 			if st.Phase != adapter.PhaseBroken || !strings.Contains(st.Reason, reason) {

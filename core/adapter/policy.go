@@ -1,6 +1,10 @@
 package adapter
 
-import "github.com/lorry-controller/lorry-controller/core"
+import (
+	"errors"
+
+	"github.com/lorry-controller/lorry-controller/core"
+)
 
 // Action is what the run queue does after an error of an adapter.
 type Action string
@@ -48,12 +52,19 @@ func Policy() []Rule {
 	}
 }
 
+// ErrProcess marks an error of an adapter's process, which the run queue treats
+// like a host that can't be reached, but which a person mends elsewhere.
+var ErrProcess = errors.New("the adapter's process failed")
+
 // RuleOf gives the row for an error, or the one of core.KindInternal when its
 // kind has none.
 func RuleOf(err error) Rule {
 	kind := core.KindOf(err)
 	var internal Rule
 	for _, r := range Policy() {
+		if r.Kind == kind && errors.Is(err, ErrProcess) {
+			r.Failure = core.FailAdapter
+		}
 		if r.Kind == kind {
 			return r
 		}

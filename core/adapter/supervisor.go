@@ -408,6 +408,6 @@ func (s *supervisor) brokenError() error {
 func (s *supervisor) backoffError(wait time.Duration) error {
 	return &core.Error{
 		Kind: core.KindUnavailable, Fact: "the " + s.inst.Type + " adapter of " + quote(s.name) + " is being restarted: " + s.st.Reason,
-		Hint: s.st.Hint, RetryAfter: wait,
+		Hint: s.st.Hint, RetryAfter: wait, Err: ErrProcess,
 	}
 }

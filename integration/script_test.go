@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -111,15 +112,15 @@ func freeport(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// signal makes a command "NAME PATTERN" that sends a signal to the processes of
-// the script whose command line holds PATTERN. The script's own kill command
+// signal makes a command "NAME PATTERN" that waits for processes of the script
+// whose command line holds PATTERN and sends them a signal. The script's own kill command
 // knows neither SIGTERM nor the children of what it started.
 func signal(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) != 1 {
 			ts.Fatalf("usage: kill9 PATTERN, terminate PATTERN")
 		}
-		found := processes(ts.Getenv("WORK"), args[0])
+		found := await(ts.Getenv("WORK"), args[0])
 		if len(found) == 0 {
 			ts.Fatalf("no process of this script matches %q", args[0])
 		}
@@ -130,6 +131,18 @@ func signal(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 			ts.Logf("%s to %d: %s", sig, p.pid, p.command)
 		}
 	}
+}
+
+// await looks for processes until there are some.
+func await(dir, pattern string) []process {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
+		if found := processes(dir, pattern); len(found) > 0 {
+			return found
+		}
+	}
+	return nil
 }
 
 // tmpfs DIR SIZE mounts a small file system on DIR until the script ends.

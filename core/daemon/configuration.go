@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -37,16 +38,40 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 	source := confgit.NewSource(confgit.Options{
 		Git: d.git, URL: c.URL, Username: c.Username, Password: c.Password, SkipCertificates: !d.config.CheckCertificates,
 		Branch: c.Branch, Mirror: c.Mirror, Directory: c.Directory, Log: d.log.Named("confgit"),
-		Rules: confgit.Rules{ProxyFile: c.ProxyFile},
+		Rules: confgit.Rules{
+			ProxyFile: c.ProxyFile, SkipCertificates: !d.config.CheckCertificates,
+			FileRoots: append([]string{}, d.roots...), Types: d.hostTypes(),
+		},
 	})
+	var hosts reconcile.Upstreams = d.adapters
+	if len(d.config.FakeHosts) > 0 {
+		hosts = reconcile.Faked{Files: d.config.FakeHosts, Next: d.adapters}
+	}
 	d.confgit = reconcile.New(reconcile.Options{
-		Source: source, Store: d.db, Upstreams: d.adapters, PurgeProtect: d.config.PurgeProtect,
+		Source: source, Store: d.db, Upstreams: hosts, PurgeProtect: d.config.PurgeProtect,
 		Clock: time.Now, Log: d.log.Named("reconcile"),
 		Applied: d.configApplied, Changed: d.queue.Wake,
 	})
 	d.follow(ctx)
 	return nil
 }
+
+// hostTypes are the types of host that adapters are there for, so that any
+// other is reported where CONFGIT names it; nil, which allows any, when there
+// are none or the host's listing is faked.
+func (d *Daemon) hostTypes() []string {
+	if len(d.config.FakeHosts) > 0 {
+		return nil
+	}
+	var types []string
+	programs, _ := filepath.Glob(filepath.Join(d.adapterDir(), adapterPrefix+"*")) // fails on a bad pattern alone
+	for _, program := range programs {
+		types = append(types, strings.TrimPrefix(filepath.Base(program), adapterPrefix))
+	}
+	return types
+}
+
+const adapterPrefix = "lorry-adapter-"
 
 // followFor bounds the reading of the CONFGIT that was applied last.
 const followFor = 10 * time.Second

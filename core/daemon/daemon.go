@@ -109,7 +109,7 @@ func (d *Daemon) openPlace(context.Context) error {
 // file unless they were sent elsewhere on purpose.
 func (d *Daemon) openLog(context.Context) error {
 	l := d.config.Log
-	if d.config.Embedded && (l.To == "" || l.To == "none") {
+	if d.config.Embedded && l.To == "" {
 		l.To = "stderr"
 		if d.opts.Terminal {
 			l.To = filepath.Join(d.config.Data, "lorry-controller.log")
@@ -219,11 +219,7 @@ func (d *Daemon) adminQueue() adminQueue {
 }
 
 func (d *Daemon) openAdapters(ctx context.Context) error {
-	dir := d.config.AdapterDir
-	if dir == "" {
-		dir = d.opts.Programs
-	}
-	d.adapters = adapter.NewManager(adapter.Options{Dir: dir, Log: d.log.Named("adapter"), Clock: time.Now})
+	d.adapters = adapter.NewManager(adapter.Options{Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now})
 	d.onClose(func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), adapterGrace)
 		defer cancel()
@@ -237,6 +233,14 @@ func (d *Daemon) openAdapters(ctx context.Context) error {
 		d.logAdapters(err)
 	}
 	return nil
+}
+
+// adapterDir is where the adapters are looked for.
+func (d *Daemon) adapterDir() string {
+	if d.config.AdapterDir != "" {
+		return d.config.AdapterDir
+	}
+	return d.opts.Programs
 }
 
 // applyAdapters makes the hosts of CONFGIT and the Downstream Host the adapters

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/adapter"
 	"github.com/lorry-controller/lorry-controller/core/queue"
 )
 
@@ -78,36 +79,24 @@ func (m *Minions) fail(ctx context.Context, c queue.Claimed, err error) {
 	}
 }
 
-// PrepareFailure says why a job failed whose hosts could not be made ready.
+// PrepareFailure says why a job failed whose hosts could not be made ready. The
+// adapters' table of error kinds decides what kind of failure it is.
 func PrepareFailure(err error) core.Failure {
-	failure := core.Failure{Kind: core.FailAdapter, Cause: err.Error()}
+	failure := core.Failure{Kind: adapter.RuleOf(err).Failure, Cause: err.Error()}
 	var known *core.Error
 	if errors.As(err, &known) {
 		failure.Hint = known.Hint
 	}
-	switch core.KindOf(err) {
-	case core.KindInvalid:
-		failure.Kind = core.FailSpec
-	case core.KindUnauthenticated, core.KindDenied:
-		failure.Kind = core.FailAuth
-		failure.Hint = orElse(failure.Hint, "check the credentials that the controller has for this host, and what they may do")
-	case core.KindNotFound:
-		failure.Kind = core.FailGone
-	case core.KindRateLimited:
-		failure.Kind = core.FailRateLimited
-		failure.Hint = orElse(failure.Hint, "the host asked for a pause; the job is tried again later")
-	case core.KindUnavailable:
-		failure.Kind = core.FailNetwork
-		failure.Hint = orElse(failure.Hint, "check that the host is up and can be reached from the controller")
-	case core.KindReadOnly:
-		failure.Kind = core.FailRefused
+	if failure.Hint != "" {
+		return failure
+	}
+	switch failure.Kind {
+	case core.FailAuth:
+		failure.Hint = "check the credentials that the controller has for this host, and what they may do"
+	case core.FailRateLimited:
+		failure.Hint = "the host asked for a pause; the job is tried again later"
+	case core.FailNetwork:
+		failure.Hint = "check that the host is up and can be reached from the controller"
 	}
 	return failure
-}
-
-func orElse(text, otherwise string) string {
-	if text != "" {
-		return text
-	}
-	return otherwise
 }

@@ -27,6 +27,9 @@ func TestFirstImportAndUpdates(t *testing.T) {
 		t.Errorf("got %+v", report)
 	}
 
+	if got := w.area().Git("config", "--local", "--list"); strings.Contains(got, "remote") || !strings.Contains(got, "core.bare=true") {
+		t.Errorf("the working area's configuration is\n%s", got)
+	}
 	again := w.mustRun()
 	if !again.Unchanged || again.Digest != report.Digest || len(again.Refs) > 0 {
 		t.Errorf("second run: got %+v", again)

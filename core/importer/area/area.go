@@ -104,7 +104,7 @@ func (a *Area) checkName() error {
 	path := filepath.Join(a.Dir, nameName)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		err = writeSynced(path, a.Name+"\n")
+		err = write(path, a.Name+"\n", false)
 	}
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
@@ -192,15 +192,15 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// writeSynced writes a file so that after a crash it is either whole or as it
-// was before.
-func writeSynced(path, text string) error {
+// write writes a file so that a reader finds it whole or as it was before;
+// with sync even after a loss of power.
+func write(path, text string, sync bool) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(text)
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {
@@ -211,6 +211,8 @@ func writeSynced(path, text string) error {
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
+	}
+	if err != nil || !sync {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

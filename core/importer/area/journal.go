@@ -22,7 +22,7 @@ const (
 
 // Begin writes the refs down before they are changed.
 func (a *Area) Begin(s State) error {
-	return writeSynced(a.Path(journalName), journalText(s))
+	return write(a.Path(journalName), journalText(s), true)
 }
 
 func journalText(s State) string {
@@ -84,7 +84,7 @@ func (a *Area) Commit() error {
 
 // BeginPush notes that a repository on this machine is being pushed to.
 func (a *Area) BeginPush(dir string) error {
-	return writeSynced(a.Path(pushName), a.now().UTC().Format(time.RFC3339Nano)+"\n"+dir+"\n")
+	return write(a.Path(pushName), a.now().UTC().Format(time.RFC3339Nano)+"\n"+dir+"\n", true)
 }
 
 // EndPush says that the push has ended, well or not, and its programs with it.
@@ -112,9 +112,10 @@ func (a *Area) UnfinishedPush() (dir string, start time.Time) {
 }
 
 // SetPushed records which refs this Lorry has brought to the repository at the
-// address.
+// address. A loss of power may lose the record, which only means that less is
+// pruned.
 func (a *Area) SetPushed(address string, refs map[string]string) error {
-	return writeSynced(a.Path(pushedName), journalText(State{Head: address, Refs: refs}))
+	return write(a.Path(pushedName), journalText(State{Head: address, Refs: refs}), false)
 }
 
 // Pushed gives what SetPushed recorded for the address; nil when there is

@@ -182,7 +182,7 @@ func (s *Source) initial(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, gitfail.From(err, gitfail.Upstream)
 	}
-	if err := fresh.Git.Run(ctx, fresh.Call("config", "--remove-section", "remote.origin")); err != nil {
+	if err := fresh.ForgetRemote(); err != nil {
 		return Result{}, gitfail.From(err, gitfail.Local)
 	}
 	source := *s

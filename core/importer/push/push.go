@@ -109,6 +109,16 @@ func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, 
 
 // list reads what downstream has.
 func (p *Push) list(ctx context.Context) (map[string]string, error) {
+	if p.Local != "" {
+		if _, err := os.Stat(filepath.Join(p.Local, "HEAD")); err == nil {
+			target := &repo.Repo{Dir: p.Local, Git: p.Repo.Git, Files: p.Repo.Files}
+			refs, err := target.Refs(ctx)
+			if err != nil {
+				return nil, gitfail.From(err, gitfail.Downstream)
+			}
+			return refs, nil
+		}
+	}
 	call := p.Repo.Call("ls-remote", "--refs", "--", p.Access.URL)
 	call.Protocols, call.Access = lsrefs.Protocols(p.Access.URL), &p.Access
 	out, err := p.Repo.Git.Output(ctx, call)

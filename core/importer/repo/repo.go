@@ -46,6 +46,27 @@ func (r *Repo) Create(ctx context.Context) error {
 	})
 }
 
+// ForgetRemote removes what a clone wrote down of where it came from: the
+// address is the specification's, which may change.
+func (r *Repo) ForgetRemote() error {
+	path := filepath.Join(r.Dir, "config")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var kept strings.Builder
+	remote := false
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "[") {
+			remote = strings.HasPrefix(line, "[remote ")
+		}
+		if !remote {
+			kept.WriteString(line)
+		}
+	}
+	return os.WriteFile(path, []byte(kept.String()), 0o644)
+}
+
 // Refs gives the refs below the given prefixes ("refs/heads/"), or all.
 func (r *Repo) Refs(ctx context.Context, prefixes ...string) (map[string]string, error) {
 	out, err := r.Git.Output(ctx, r.Call(append([]string{"for-each-ref", "--format=%(objectname) %(refname)"}, prefixes...)...))

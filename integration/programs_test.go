@@ -179,16 +179,23 @@ func gitdMain(args []string) error {
 	return server.ListenAndServe()
 }
 
-// pidsMain is "pids DIR PATTERN": the processes that work below DIR and whose
-// command line holds PATTERN, one a line.
-func pidsMain(args []string) error {
+// goneMain is "gone DIR PATTERN": waits until no process that works below DIR
+// has PATTERN in its command line, and shows those that stay.
+func goneMain(args []string) error {
 	if len(args) != 2 {
-		return errors.New("usage: pids DIR PATTERN")
+		return errors.New("usage: gone DIR PATTERN")
 	}
-	for _, p := range processes(args[0], args[1]) {
-		fmt.Println(p.pid, p.command)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
+		left := processes(args[0], args[1])
+		if len(left) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("still there: %v", left)
+		}
 	}
-	return nil
 }
 
 // sameMain is "same REPO REPO": fails unless both have the same heads and
@@ -242,7 +249,7 @@ func processes(dir, pattern string) []process {
 			continue // gone, or a zombie
 		}
 		command := strings.ReplaceAll(strings.TrimRight(string(raw), "\x00"), "\x00", " ")
-		if strings.HasPrefix(command, "pids ") || !strings.Contains(command, pattern) {
+		if strings.HasPrefix(filepath.Base(command), "gone ") || !strings.Contains(command, pattern) {
 			continue
 		}
 		cwd, _ := os.Readlink(filepath.Join(e, "cwd"))

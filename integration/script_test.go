@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		"waitfor": exitWith(waitforMain),
 		"seed":    exitWith(seedMain),
 		"gitd":    exitWith(gitdMain),
-		"pids":    exitWith(pidsMain),
+		"gone":    exitWith(goneMain),
 		"same":    exitWith(sameMain),
 	})
 }
@@ -79,6 +79,7 @@ func TestScripts(t *testing.T) {
 					"freeport":  freeport,
 					"kill9":     signal(syscall.SIGKILL),
 					"terminate": signal(syscall.SIGTERM),
+					"running":   running,
 					"tmpfs":     tmpfs,
 				},
 				Condition: condition,
@@ -130,6 +131,16 @@ func signal(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 			}
 			ts.Logf("%s to %d: %s", sig, p.pid, p.command)
 		}
+	}
+}
+
+// running PATTERN waits until a process of the script matches.
+func running(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: running PATTERN")
+	}
+	if len(await(ts.Getenv("WORK"), args[0])) == 0 {
+		ts.Fatalf("no process of this script matches %q", args[0])
 	}
 }
 

@@ -8,10 +8,8 @@
 package sdktest
 
 import (
-	"bytes"
 	"context"
 	"net"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -58,8 +56,7 @@ func ConformBinary(t *testing.T, path string, fx Fixture) {
 	t.Helper()
 	launcher := host.NewLauncher()
 	defer launcher.Close()
-	open := func(ctx context.Context) (*suite.Conn, error) { return launch(ctx, launcher, path) }
-	conform(t, open, fx)
+	conform(t, suite.OpenProgram(launcher, path), fx)
 	t.Run("ends with SIGTERM", func(t *testing.T) { endsWithSIGTERM(t, launcher, path) })
 }
 
@@ -83,7 +80,7 @@ func conform(t *testing.T, open suite.Open, fx Fixture) {
 
 // inProcess serves one session over a connection in memory.
 func inProcess(p *sdk.Plugin) (*suite.Conn, error) {
-	logs := &buffer{}
+	logs := &suite.Log{}
 	log := hclog.New(&hclog.LoggerOptions{Output: logs, Level: hclog.Trace, JSONFormat: true})
 	listener := bufconn.Listen(1 << 20)
 	server := grpc.NewServer(sdk.ServerOptions(log)...)
@@ -109,38 +106,8 @@ func inProcess(p *sdk.Plugin) (*suite.Conn, error) {
 	}, nil
 }
 
-// launch starts a built adapter.
-func launch(ctx context.Context, launcher *host.Launcher, path string) (*suite.Conn, error) {
-	p, logs, err := start(ctx, launcher, path)
-	if err != nil {
-		return nil, err
-	}
-	return &suite.Conn{
-		Client: p.Client,
-		Logs:   logs.String,
-		Stop: func() error {
-			p.Kill(3 * time.Second)
-			return nil
-		},
-	}, nil
-}
-
-func start(ctx context.Context, launcher *host.Launcher, path string) (*host.Process, *buffer, error) {
-	logs := &buffer{}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := host.Launch(ctx, host.Config{
-		Instance: "conform", Path: abs, Launcher: launcher,
-		Log:      hclog.New(&hclog.LoggerOptions{Output: logs, Level: hclog.Debug}),
-		Redactor: host.NoRedactor(),
-	})
-	return p, logs, err
-}
-
 func endsWithSIGTERM(t *testing.T, launcher *host.Launcher, path string) {
-	p, _, err := start(t.Context(), launcher, path)
+	p, _, err := suite.StartProgram(t.Context(), launcher, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,24 +120,4 @@ func endsWithSIGTERM(t *testing.T, launcher *host.Launcher, path string) {
 	case <-time.After(10 * time.Second):
 		t.Error("the adapter still runs 10 s after SIGTERM")
 	}
-}
-
-// buffer is a log that several goroutines write.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-// String gives what was written so far.
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -32,17 +32,20 @@ type Gerrit struct {
 	// queryLimit does for some queries; 0 means no cap.
 	MaxPage int
 
-	mu       sync.Mutex
+	mu       *sync.Mutex
 	projects map[string]Project
 	requests []string
 }
+
+// Share makes g another account's view of the server that other is.
+func (g *Gerrit) Share(other *Gerrit) { g.mu, g.projects = other.mu, other.projects }
 
 // New makes a Gerrit with its own two projects and an account that may do
 // everything.
 func New() *Gerrit {
 	own := Project{PermissionsOnly: true, Head: "refs/meta/config", Branches: map[string]string{"refs/meta/config": strings.Repeat("c", 40)}}
 	return &Gerrit{
-		User: "lorry", Password: "http-password", MayCreate: true, MayOwn: true,
+		User: "lorry", Password: "http-password", MayCreate: true, MayOwn: true, mu: &sync.Mutex{},
 		projects: map[string]Project{"All-Projects": own, "All-Users": own},
 	}
 }

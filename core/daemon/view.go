@@ -15,7 +15,8 @@ import (
 const (
 	viewEvery    = 500 * time.Millisecond
 	viewJobs     = 8 // running jobs shown
-	viewFailures = 5 // failed Lorries shown
+	viewEnded    = 6 // jobs shown that ended last
+	viewFailures = 5 // failing Lorries shown
 )
 
 // viewSource is what the live view reads. *queue.Queue has it.
@@ -23,6 +24,7 @@ type viewSource interface {
 	Status(ctx context.Context) (queue.Status, error)
 	Jobs(ctx context.Context, filter queue.JobFilter) ([]core.Job, error)
 	Output(ctx context.Context, id core.JobID, offset, limit int64) (string, error)
+	Lorry(ctx context.Context, path string) (core.LorryState, error)
 }
 
 // view draws what the daemon does on a terminal, over its own last picture.
@@ -76,7 +78,11 @@ func (v *view) picture(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	failed, err := v.source.Jobs(ctx, queue.JobFilter{Failed: true, Limit: viewFailures})
+	last, err := v.source.Jobs(ctx, queue.JobFilter{Limit: viewEnded + len(running)})
+	if err != nil {
+		return nil, err
+	}
+	failures, err := v.failures(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +93,7 @@ func (v *view) picture(ctx context.Context) ([]string, error) {
 	}
 	lines := []string{
 		fmt.Sprintf("Lorry Controller at %s   (log: %s, stop: Ctrl-C)", v.address, v.logFile),
-		fmt.Sprintf("queue %s · %d Lorries · %d due · %d running · %d failing",
+		fmt.Sprintf("the queue is %s · Lorries: %d · due: %d · running: %d · failing: %d",
 			state, status.Counts.Lorries, status.Counts.Due, status.Counts.Running, status.Counts.Failing),
 	}
 	now := v.clock()
@@ -98,13 +104,47 @@ func (v *view) picture(ctx context.Context) ([]string, error) {
 		}
 		lines = append(lines, fmt.Sprintf("  ▶ %s  %s  %s", job.Path, now.Sub(job.Started).Round(time.Second), v.lastLine(ctx, job)))
 	}
-	for _, job := range failed {
-		lines = append(lines, fmt.Sprintf("  ✗ %s  %s: %s", job.Path, job.Failure.Kind, job.Failure.Cause))
+	for _, job := range last {
+		if !job.Running() && !job.Failure.Failed() {
+			lines = append(lines, fmt.Sprintf("  ✓ %s  %s ago: %s", job.Path, now.Sub(job.Ended).Round(time.Second), outcome(job)))
+		}
 	}
+	lines = append(lines, failures...)
 	for i := range lines {
 		lines[i] = fit(lines[i], width)
 	}
 	return lines, nil
+}
+
+// failures describes the Lorries that failed last and have not succeeded since.
+func (v *view) failures(ctx context.Context) ([]string, error) {
+	failed, err := v.source.Jobs(ctx, queue.JobFilter{Failed: true, Limit: 4 * viewFailures})
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	seen := map[string]bool{}
+	for _, job := range failed {
+		if seen[job.Path] || len(lines) == viewFailures {
+			continue
+		}
+		seen[job.Path] = true
+		if l, err := v.source.Lorry(ctx, job.Path); err == nil && l.LastFailure.Failed() {
+			lines = append(lines, fmt.Sprintf("  ✗ %s  %s: %s", l.Path, l.LastFailure.Kind, l.LastFailure.Cause))
+		}
+	}
+	return lines, nil
+}
+
+// outcome puts a job that ended well into words.
+func outcome(job core.Job) string {
+	switch {
+	case job.Exit == "returned":
+		return "handed back"
+	case job.Unchanged:
+		return "nothing new"
+	}
+	return fmt.Sprintf("mirrored, refs changed: %d", len(job.Refs))
 }
 
 // lastLine gives the last line of a job's output so far, or "".

@@ -86,7 +86,7 @@ func Run(ctx context.Context, o Options) protocol.ImportReport {
 // failure too, is for Run to find again and to tell.
 func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
 	j := newJob(o)
-	if o.Request == nil || o.Request.Digest == "" || o.Spec.Type != spec.Git || j.prepare() != nil {
+	if o.Request == nil || o.Request.Digest == "" || o.Spec.Type != spec.Git || o.Spec.LFS == spec.LFSYes || j.prepare() != nil {
 		return j.report, false
 	}
 	upstream, err := j.source().List(ctx)
@@ -128,6 +128,10 @@ type job struct {
 func (j *job) run(ctx context.Context) error {
 	if j.Spec.Type != spec.Git {
 		return gitfail.New(core.FailSpec, gitfail.Upstream, "", "type %q is not supported by this version", j.Spec.Type)
+	}
+	if j.Spec.LFS == spec.LFSYes {
+		// A mirror whose large files are missing would be no success.
+		return gitfail.New(core.FailLFS, gitfail.Upstream, "remove lfs: true to mirror the pointers alone", "lfs is not supported by this version")
 	}
 	if err := j.prepare(); err != nil {
 		return err

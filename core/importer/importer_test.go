@@ -256,6 +256,39 @@ func TestOtherTypesAreToldApart(t *testing.T) {
 	}
 }
 
+func TestLargeFilesAreNoSilentSuccess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Spec.LFS = spec.LFSYes
+	w.mustFail(core.FailLFS)
+}
+
+func TestManyRewrittenRefs(t *testing.T) {
+	t.Parallel()
+	const n = 1200
+	w := newWorld(t)
+	w.opts.Spec.Refspecs = []string{"+refs/heads/*", "+refs/tags/*"}
+	w.up.Branches(n, "first")
+	w.mustRun()
+	var in strings.Builder
+	fresh := w.up.Commit("refs/heads/fresh", "another root")
+	for ref := range w.up.Refs("refs/heads/b/") {
+		in.WriteString("update " + ref + " " + fresh + "\n")
+	}
+	w.up.Stdin(in.String(), "update-ref", "--stdin")
+	report := w.mustRun()
+	w.mustEqual()
+	forced := 0
+	for _, r := range report.Refs {
+		if r.Status == core.RefForced {
+			forced++
+		}
+	}
+	if kept := len(w.area().Refs("refs/lorry/kept/")); forced != n || kept != n {
+		t.Errorf("%d refs were forced and %d old tips kept, of %d", forced, kept, n)
+	}
+}
+
 func TestPathsOutsideTheRootsAreRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -62,6 +62,12 @@ func (r *Repo) Git(args ...string) string {
 	return r.run(nil, append([]string{"--git-dir=" + r.Dir}, args...)...)
 }
 
+// Stdin is Git with a text on standard input.
+func (r *Repo) Stdin(text string, args ...string) string {
+	r.t.Helper()
+	return r.run([]byte(text), append([]string{"--git-dir=" + r.Dir}, args...)...)
+}
+
 func (r *Repo) run(stdin []byte, args ...string) string {
 	r.t.Helper()
 	out, err := r.try(stdin, args...)

@@ -94,8 +94,15 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, have map[string]string) (map[string]report, error) {
 	said := make(map[string]report)
 	var failed error
-	if len(differ) > 0 {
-		said, failed = p.push(ctx, differ, have)
+	for _, part := range parts(differ, have) {
+		told, err := p.push(ctx, part, have)
+		maps.Copy(said, told)
+		if failed == nil {
+			failed = err
+		}
+		if ctx.Err() != nil {
+			return said, failed
+		}
 	}
 	if len(gone) > 0 && ctx.Err() == nil {
 		deleted, err := p.prune(ctx, gone, have)
@@ -105,6 +112,28 @@ func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, 
 		}
 	}
 	return said, failed
+}
+
+// maxLeases is how many refs one call of git may force: each takes an argument.
+const maxLeases = 2000
+
+// parts splits the refs into what one call of git can push, which is usually
+// all of them.
+func parts(refs []policy.Wanted, have map[string]string) [][]policy.Wanted {
+	if len(refs) == 0 {
+		return nil
+	}
+	var all [][]policy.Wanted
+	start, leases := 0, 0
+	for i, w := range refs {
+		if w.Force && have[w.Dst] != "" {
+			leases++
+		}
+		if leases > maxLeases {
+			all, start, leases = append(all, refs[start:i]), i, 1
+		}
+	}
+	return append(all, refs[start:])
 }
 
 // list reads what downstream has.

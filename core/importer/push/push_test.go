@@ -1,9 +1,12 @@
 package push
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 )
 
 func TestParsePorcelain(t *testing.T) {
@@ -34,6 +37,36 @@ func TestParsePorcelain(t *testing.T) {
 		if got[ref].diverged() != diverged {
 			t.Errorf("%s: want diverged %v", ref, diverged)
 		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	t.Parallel()
+	have := make(map[string]string)
+	var refs []policy.Wanted
+	for i := range 2*maxLeases + 10 {
+		w := policy.Wanted{Dst: fmt.Sprintf("refs/heads/%05d", i), Object: "b", Force: i%10 != 0}
+		have[w.Dst] = "a"
+		refs = append(refs, w)
+	}
+	var again []policy.Wanted
+	for _, part := range parts(refs, have) {
+		forced := 0
+		for _, w := range part {
+			if w.Force {
+				forced++
+			}
+		}
+		if forced > maxLeases || len(part) == 0 {
+			t.Errorf("a part has %d refs, %d of them forced", len(part), forced)
+		}
+		again = append(again, part...)
+	}
+	if diff := cmp.Diff(refs, again); diff != "" {
+		t.Error(diff)
+	}
+	if got := parts(nil, nil); got != nil {
+		t.Errorf("got %v", got)
 	}
 }
 

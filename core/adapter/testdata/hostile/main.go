@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -120,7 +121,11 @@ func (a *adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, er
 			yield(sdk.Repo{Path: "a\xff", CloneURL: "https://git.example.com/x.git"}, nil)
 			return
 		}
-		for i := range 3 {
+		count := 3
+		if n, ok := strings.CutPrefix(a.Mode, "many:"); ok {
+			count, _ = strconv.Atoi(n)
+		}
+		for i := range count {
 			if !yield(repo(i), nil) {
 				return
 			}

@@ -59,6 +59,10 @@ type Queue struct {
 	waiters waiters
 
 	randMu sync.Mutex
+
+	countsMu  sync.Mutex
+	counted   Counts
+	countedAt time.Time
 }
 
 // New makes a Queue. It starts nothing.
@@ -106,8 +110,31 @@ func (q *Queue) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	c, err := q.store.Counts(ctx, q.clock())
+	c, err := q.counts(ctx)
 	return Status{Running: g.Running, MaxJobs: g.MaxJobs, Counts: c}, err
+}
+
+const (
+	// manyLorries is from when on counting takes long enough to be spared.
+	manyLorries = 20000
+	// countsKept is how long counts of so many serve.
+	countsKept = 2 * time.Second
+)
+
+// counts gives the sizes of the queue; those of a very large one may be as old
+// as countsKept.
+func (q *Queue) counts(ctx context.Context) (Counts, error) {
+	q.countsMu.Lock()
+	defer q.countsMu.Unlock()
+	now := q.clock()
+	if age := now.Sub(q.countedAt); q.counted.Lorries >= manyLorries && age >= 0 && age < countsKept {
+		return q.counted, nil
+	}
+	c, err := q.store.Counts(ctx, now)
+	if err == nil {
+		q.counted, q.countedAt = c, now
+	}
+	return c, err
 }
 
 // Queue lists Lorries in queue order, running ones included, without their

@@ -22,10 +22,13 @@ func sqliteDSN(path string, readOnly bool) string {
 	q := url.Values{
 		"_busy_timeout": {"5000"},
 		"_txlock":       {"immediate"},
-		"_pragma":       {"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-16000)", "temp_store(2)"},
+		"_pragma":       {"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(2)"},
 	}
 	if readOnly {
-		q.Add("_pragma", "query_only(1)")
+		q["_pragma"] = append(q["_pragma"], "query_only(1)", "cache_size(-4000)") // KiB, each
+	} else {
+		// A checkpoint writes pages all over the file: rather few of them.
+		q["_pragma"] = append(q["_pragma"], "cache_size(-32000)", "wal_autocheckpoint(8000)")
 	}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }

@@ -3,6 +3,7 @@ package gitanossh
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/lorry-controller/lorry-controller/plugins/internal/sshforge"
 	"github.com/lorry-controller/lorry-controller/sdk"
@@ -70,7 +71,14 @@ func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 	if s.shown && !s.there {
 		return &sdk.Error{Kind: sdk.NotFound, Fact: "there is no such repository on " + a.host, Subject: want.Path}
 	}
-	_, err = a.configure(ctx, want, s.config)
+	refused, err := a.configure(ctx, want, s.config)
+	if err == nil && len(refused) > 0 {
+		// The job is none the worse for it, but says so.
+		err = &sdk.Error{
+			Kind: sdk.Denied, Fact: a.host + " does not let us set the " + strings.Join(refused, " and the "), Subject: want.Path,
+			Hint: "the host's rules decide this; ask its admin",
+		}
+	}
 	return err
 }
 

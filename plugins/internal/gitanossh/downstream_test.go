@@ -96,9 +96,8 @@ func TestRefusalsByRulesAreToldAndNotFatal(t *testing.T) {
 	if diff := cmp.Diff([]string{"visibility", "lfs", "description"}, have.Unsupported); diff != "" {
 		t.Errorf("unsupported (-want +got):\n%s", diff)
 	}
-	if err := c.AfterPush(t.Context(), sdk.Want{Path: "site/there", Head: "refs/heads/x"}); err != nil {
-		t.Errorf("after the push: %v", err)
-	}
+	err = c.AfterPush(t.Context(), sdk.Want{Path: "site/there", Head: "refs/heads/x"})
+	wantError(t, err, sdk.Denied, "does not let us set the head")
 
 	// It is there, but not shown, and may not be created: only a push can tell.
 	if have, err = c.Ensure(t.Context(), sdk.Want{Path: "site/hidden"}); err != nil || have.Created || have.URL == "" {

@@ -1,0 +1,77 @@
+package gerrit
+
+import (
+	"context"
+
+	"github.com/lorry-controller/lorry-controller/plugins/internal/sshforge"
+	"github.com/lorry-controller/lorry-controller/sdk"
+)
+
+// Ensure implements sdk.Downstream. One request is enough for a project that is
+// there and as it should be.
+func (a *Adapter) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
+	if err := usable(want); err != nil {
+		return sdk.Have{}, err
+	}
+	have := sdk.Have{}
+	if want.Visibility != sdk.VisibilityUnknown {
+		have.Unsupported = append(have.Unsupported, "visibility")
+	}
+	if want.LFS {
+		have.Unsupported = append(have.Unsupported, "lfs")
+	}
+	description := sshforge.OneLine(want.Description)
+	p, err := a.api.project(ctx, want.Path)
+	switch {
+	case err != nil && sdk.KindOf(err) == sdk.NotFound:
+		err = a.api.create(ctx, want.Path, a.settings.ParentProject, description, want.Head)
+		have.Created = err == nil
+		if err != nil && sdk.KindOf(err) != sdk.Conflict {
+			return sdk.Have{}, err
+		}
+		if err != nil {
+			// Somebody else was faster, or the user may not read the project.
+			a.log.Info("the project is there already", "project", want.Path, "reason", err)
+		}
+	case err != nil:
+		return sdk.Have{}, err
+	default:
+		if p.State != "" && p.State != "ACTIVE" {
+			have.ReadOnlyReason = "the project's state is " + p.State
+		} else if description != "" && description != sshforge.OneLine(p.Description) {
+			switch err := a.api.setDescription(ctx, want.Path, description); {
+			case err == nil:
+			case sdk.KindOf(err) == sdk.Denied:
+				a.log.Warn("gerrit does not take the description", "project", want.Path, "error", err)
+				have.Unsupported = append(have.Unsupported, "description")
+			default:
+				return sdk.Have{}, err
+			}
+		}
+	}
+	have.Access, err = a.access(want.Path)
+	return have, err
+}
+
+// AfterPush implements sdk.AfterPusher: Gerrit takes a default branch only once
+// that branch is there.
+func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
+	if err := usable(want); err != nil || want.Head == "" {
+		return err
+	}
+	head, err := a.api.head(ctx, want.Path)
+	if err != nil || head == want.Head {
+		return err
+	}
+	return a.api.setHead(ctx, want.Path, want.Head)
+}
+
+func usable(want sdk.Want) error {
+	if err := checkName(want.Path); err != nil {
+		return err
+	}
+	if want.Head != "" && !validHead(want.Head) {
+		return &sdk.Error{Kind: sdk.Invalid, Fact: "the default branch is not the full ref of a branch", Subject: want.Head}
+	}
+	return nil
+}

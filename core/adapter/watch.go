@@ -57,24 +57,36 @@ func (s *supervisor) watch(ctx context.Context) {
 			probe()
 		case err := <-result:
 			running = false
-			if err == nil {
-				strikes = 0
-				health.Reset(s.opts.HealthInterval)
-				break
-			}
-			if strikes++; strikes >= s.opts.HealthStrikes {
+			if strikes = s.strike(strikes, err); strikes >= s.opts.HealthStrikes {
 				cur.Kill(0)
 				s.fault(sdk.Errorf(sdk.Unavailable, "it did not answer %d health checks", strikes))
 				return
 			}
-			s.log.Warn("adapter did not answer a health check", "strikes", strikes, "err", err)
-			health.Reset(retryProbe)
+			health.Reset(s.untilProbe(strikes))
 		case <-s.kick:
 			if s.renew(ctx, cur) {
 				return
 			}
 		}
 	}
+}
+
+// strike counts health checks that failed in a row.
+func (s *supervisor) strike(strikes int, err error) int {
+	if err == nil {
+		return 0
+	}
+	s.log.Warn("adapter did not answer a health check", "strikes", strikes+1, "err", err)
+	return strikes + 1
+}
+
+// untilProbe is the pause before the next health check: short after one that
+// failed.
+func (s *supervisor) untilProbe(strikes int) time.Duration {
+	if strikes > 0 {
+		return min(retryProbe, s.opts.HealthInterval)
+	}
+	return s.opts.HealthInterval
 }
 
 // idleTick is how often to look for idleness: often enough to be near it.

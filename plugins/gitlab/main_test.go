@@ -21,6 +21,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitlabfake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -28,10 +29,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // canary is the token of every test; it must show up nowhere.
 const canary = "glpat-CANARY+/0123456789"
 
-// session configures the adapter over the real protocol, as the core does, and
-// looks at the end whether its log has the canary.
-func session(t *testing.T, role sdk.Role, settings map[string]any) *host.Client {
-	t.Helper()
+// connect serves the adapter over the real protocol in memory.
+func connect(context.Context) (*suite.Conn, error) {
 	logs := &logBuffer{}
 	log := hclog.New(&hclog.LoggerOptions{Output: logs, Level: hclog.Trace})
 	listener := bufconn.Listen(1 << 20)
@@ -42,17 +41,34 @@ func session(t *testing.T, role sdk.Role, settings map[string]any) *host.Client 
 	conn, err := grpc.NewClient("passthrough:adapter", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
 	if err != nil {
+		return nil, err
+	}
+	stop := func() error {
+		err := conn.Close()
+		server.Stop()
+		serving.Wait()
+		return err
+	}
+	return &suite.Conn{Client: host.NewClient(conn, host.Deadlines{}), Logs: logs.String, Stop: stop}, nil
+}
+
+// session configures the adapter as the core does, and looks at the end whether
+// its log has the canary.
+func session(t testing.TB, role sdk.Role, settings map[string]any) *host.Client {
+	t.Helper()
+	conn, err := connect(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	client := host.NewClient(conn, host.Deadlines{})
+	client := conn.Client
 	t.Cleanup(func() {
 		if err := client.Close(context.Background()); err != nil {
 			t.Errorf("closing: %v", err)
 		}
-		_ = conn.Close()
-		server.Stop()
-		serving.Wait()
-		if strings.Contains(logs.String(), canary) {
+		if err := conn.Stop(); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+		if strings.Contains(conn.Logs(), canary) {
 			t.Error("the token is in the log")
 		}
 	})
@@ -97,7 +113,7 @@ func (l *logBuffer) String() string {
 
 // serve starts a fake. Unless told otherwise it takes itself for a host that
 // does not exist, so that whoever follows its links gets lost.
-func serve(t *testing.T, opts gitlabfake.Options) (fake *gitlabfake.Server, address string) {
+func serve(t testing.TB, opts gitlabfake.Options) (fake *gitlabfake.Server, address string) {
 	t.Helper()
 	if opts.ExternalURL == "" {
 		opts.ExternalURL = "https://wrong.invalid"

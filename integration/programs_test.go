@@ -100,7 +100,10 @@ func waitfor(pattern string, get func() (string, error)) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("never matched %q; last: %v\n%s", pattern, err, text)
+			if err != nil {
+				return fmt.Errorf("never matched %q: %w", pattern, err)
+			}
+			return fmt.Errorf("never matched %q; last:\n%s", pattern, text)
 		}
 		<-tick.C
 	}

@@ -124,7 +124,7 @@ func (d *Daemon) openLog(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.onClose(func() { log.Close() })
+	d.onClose(func() { _ = log.Close() })
 	d.log = log.Logger
 	for _, warning := range d.opts.Warnings {
 		d.log.Warn("setting", "warning", warning)
@@ -255,14 +255,18 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 }
 
 func (d *Daemon) openServer(context.Context) error {
+	guard := diskGuard{adminQueue: d.adminQueue(), dirs: []string{d.config.Data}, minFree: d.config.MinFree, free: freeBytes}
+	if d.config.Minions > 0 {
+		guard.dirs = append(guard.dirs, d.config.WorkingArea)
+	}
 	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: time.Now}
 	server, err := webapp.New(webapp.Options{
-		Queue: d.adminQueue(), Configuration: d.confgit, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: time.Now,
+		Queue: guard, Configuration: d.confgit, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: time.Now,
 		StatusHTML: d.config.StatusHTML,
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
 			Downstream: describeDownstream(d.config.Downstream), PublishFailures: d.config.PublishFailures,
-			Adapters: d.adapterStates,
+			Adapters: d.adapterStates, Warning: guard.warning,
 		},
 	})
 	if err != nil {

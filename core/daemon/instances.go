@@ -4,7 +4,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/adapter"
@@ -89,17 +88,6 @@ func localRoots(hosts []core.Host) map[string]string {
 		}
 	}
 	return roots
-}
-
-// onDisk gives the directory that a plain path or a file URL names, or "".
-func onDisk(url string) string {
-	if rest, ok := strings.CutPrefix(url, "file://"); ok {
-		url = rest
-	}
-	if filepath.IsAbs(url) {
-		return filepath.Clean(url)
-	}
-	return ""
 }
 
 // sortedUnique puts directories into one order, each once.

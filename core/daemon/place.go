@@ -80,12 +80,3 @@ func onLoopback(address net.Addr) bool {
 	tcp, ok := address.(*net.TCPAddr)
 	return !ok || tcp.IP.IsLoopback()
 }
-
-// freeBytes tells how much disk space is left where dir is, or -1.
-func freeBytes(dir string) int64 {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
-		return -1
-	}
-	return int64(s.Bavail) * s.Bsize
-}

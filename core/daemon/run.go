@@ -78,7 +78,7 @@ func (d *Daemon) startServer(failed chan<- error) (stop func(context.Context)) {
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			d.log.Warn("closing connections that did not end", "err", err)
-			server.Close()
+			_ = server.Close()
 		}
 		if err := d.server.Close(ctx); err != nil {
 			d.log.Warn("what the API did in the background was cut off", "err", err)

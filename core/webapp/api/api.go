@@ -26,6 +26,9 @@ type Info struct {
 	Downstream string
 	// PublishFailures is the original's option of that name.
 	PublishFailures bool
+	// Warning gives what an admin must know now, such as a full disk, or "". It
+	// may be nil.
+	Warning func() string
 	// Adapters gives the adapters' states, or is nil.
 	Adapters func() []protocol.Adapter
 }
@@ -155,6 +158,9 @@ func (a *API) Overview(ctx context.Context, page queue.Page) (protocol.Status, e
 		status.Adapters = append(status.Adapters, a.info.Adapters()...)
 	}
 	a.diskFree(&status)
+	if a.info.Warning != nil && status.WarningMsg == "" {
+		status.WarningMsg = a.info.Warning()
+	}
 	return status, nil
 }
 

@@ -1,0 +1,66 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core/queue"
+)
+
+// diskGuard gives no new job while a file system has too little room, since a
+// job that ends with a full disk costs more than one that waits. What runs goes
+// on, and jobs are given again by itself once there is room.
+type diskGuard struct {
+	adminQueue
+	dirs    []string // whose file systems are watched
+	minFree int64    // bytes
+	free    func(dir string) (int64, error)
+}
+
+// guardAgain is how soon a minion that waits looks again for room.
+const guardAgain = 5 * time.Second
+
+// Claim gives nothing while there is too little room.
+func (g diskGuard) Claim(ctx context.Context, p queue.ClaimParams) ([]queue.Claimed, error) {
+	if g.warning() != "" {
+		return nil, nil
+	}
+	return g.adminQueue.Claim(ctx, p)
+}
+
+// WaitDue waits for room before it waits for a Lorry.
+func (g diskGuard) WaitDue(ctx context.Context) {
+	if g.warning() == "" {
+		g.adminQueue.WaitDue(ctx)
+		return
+	}
+	timer := time.NewTimer(guardAgain)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// warning says which file system has too little room, or is "". One that can't
+// be asked is no reason to stop.
+func (g diskGuard) warning() string {
+	for _, dir := range g.dirs {
+		if free, err := g.free(dir); err == nil && free < g.minFree {
+			return fmt.Sprintf("no new job is given: only %d MB are free where %s is, less than min-free (%d MB)",
+				free/1e6, dir, g.minFree/1e6)
+		}
+	}
+	return ""
+}
+
+// freeBytes tells how much disk space is left where dir is.
+func freeBytes(dir string) (int64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return 0, err
+	}
+	return int64(s.Bavail) * s.Bsize, nil
+}

@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core/queue"
+)
+
+func TestDiskGuardGivesNothingWhileADiskIsFull(t *testing.T) {
+	t.Parallel()
+	free := map[string]int64{"/data": 500, "/work": 99}
+	g := diskGuard{dirs: []string{"/data", "/work", "/gone"}, minFree: 100, free: func(dir string) (int64, error) {
+		if dir == "/gone" {
+			return 0, errors.New("no such directory")
+		}
+		return free[dir], nil
+	}}
+	if got := g.warning(); !strings.Contains(got, "/work") || !strings.Contains(got, "min-free") {
+		t.Errorf("want a warning that names /work and min-free, got %q", got)
+	}
+	if claimed, err := g.Claim(t.Context(), queue.ClaimParams{}); claimed != nil || err != nil {
+		t.Errorf("want no job and no error, got %v, %v", claimed, err)
+	}
+	free["/work"] = 100
+	if got := g.warning(); got != "" {
+		t.Errorf("want no warning once there is room, got %q", got)
+	}
+}
+
+func TestDiskGuardWaitsWithoutSpinning(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := diskGuard{dirs: []string{"/data"}, minFree: 1, free: func(string) (int64, error) { return 0, nil }}
+		start := time.Now()
+		g.WaitDue(t.Context())
+		if waited := time.Since(start); waited != guardAgain {
+			t.Errorf("want to look again after %v, waited %v", guardAgain, waited)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		g.WaitDue(ctx)
+		if waited := time.Since(start); waited != guardAgain {
+			t.Errorf("want to return at once when the caller has left, waited %v more", waited-guardAgain)
+		}
+	})
+}

@@ -124,8 +124,12 @@ func TestKeyTellsPoliciesApart(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]int)
 	for i, s := range []spec.Spec{
-		{}, {Refspecs: []string{"main"}}, {Refspecs: []string{"+main"}}, {IgnorePatterns: []string{"x"}},
-		{Prune: true}, {Rewrites: core.RewriteHold},
+		{},
+		{Refspecs: []string{"main"}},
+		{Refspecs: []string{"+main"}},
+		{IgnorePatterns: []string{"x"}},
+		{Prune: true},
+		{Rewrites: core.RewriteHold},
 	} {
 		p, err := New(s, "")
 		if err != nil {

@@ -206,13 +206,18 @@ func (s *supervisor) check(ctx context.Context) error {
 		}
 		return reportError(report)
 	})
+	s.noteCheck(report, err)
+	return err
+}
+
+// noteCheck keeps what a look at the host has found.
+func (s *supervisor) noteCheck(report sdk.Report, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.st.Checked, s.st.ServerVersion, s.st.CheckError = s.opts.Clock(), report.ServerVersion, ""
 	if err != nil {
 		s.st.CheckError = err.Error()
 	}
-	return err
 }
 
 // reportError makes one error of all that a check found wrong.

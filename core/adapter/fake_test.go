@@ -41,11 +41,13 @@ func repoAt(path string) sdk.Repo {
 
 func (p *fakeProcess) Ensure(context.Context, sdk.Want) (sdk.Have, error) { return sdk.Have{}, nil }
 func (p *fakeProcess) AfterPush(context.Context, sdk.Want) error          { return nil }
-func (p *fakeProcess) Check(context.Context) (sdk.Report, error)          { return sdk.Report{}, nil }
-func (p *fakeProcess) PID() int                                           { return p.pid }
-func (p *fakeProcess) Done() <-chan struct{}                              { return p.done }
-func (p *fakeProcess) Exit() string                                       { return "exit status 1" }
-func (p *fakeProcess) Kill(time.Duration)                                 { p.once.Do(func() { close(p.done) }) }
+func (p *fakeProcess) Check(context.Context) (sdk.Report, error) {
+	return sdk.Report{ServerVersion: "fake 1"}, nil
+}
+func (p *fakeProcess) PID() int              { return p.pid }
+func (p *fakeProcess) Done() <-chan struct{} { return p.done }
+func (p *fakeProcess) Exit() string          { return "exit status 1" }
+func (p *fakeProcess) Kill(time.Duration)    { p.once.Do(func() { close(p.done) }) }
 
 func (p *fakeProcess) Close(context.Context) error {
 	p.closed = true

@@ -70,6 +70,7 @@ type Options struct {
 
 	StartTimeout   time.Duration // 10 s: until the adapter says it is ready
 	IdleTimeout    time.Duration // 10 min without a call: stopped; negative: never
+	CheckInterval  time.Duration // 5 min between looks at the host, while the adapter runs
 	HealthInterval time.Duration // 15 s
 	HealthTimeout  time.Duration // 5 s
 	HealthStrikes  int           // 3 in a row: killed
@@ -98,6 +99,7 @@ func (o Options) orDefault() Options {
 	}
 	dur(&o.StartTimeout, 10*time.Second)
 	dur(&o.IdleTimeout, 10*time.Minute)
+	dur(&o.CheckInterval, 5*time.Minute)
 	dur(&o.HealthInterval, 15*time.Second)
 	dur(&o.HealthTimeout, 5*time.Second)
 	num(&o.HealthStrikes, 3)

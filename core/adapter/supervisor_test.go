@@ -305,6 +305,22 @@ func TestRateLimitIsRemembered(t *testing.T) {
 	})
 }
 
+func TestHostIsLookedAtWhileTheAdapterRuns(t *testing.T) {
+	t.Parallel()
+	bubble(t, Options{CheckInterval: 5 * time.Minute, IdleTimeout: time.Hour}, &fakeStarts{}, func(t *testing.T, s *supervisor) {
+		if err := call(t, s); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(7 * time.Minute)
+		synctest.Wait()
+		if st := s.state(); st.ServerVersion != "fake 1" || st.Checked.IsZero() {
+			t.Errorf("state %+v", st)
+		}
+		time.Sleep(time.Hour)
+		wantPhase(t, s, PhaseStopped) // looking is no use of it
+	})
+}
+
 func TestPolicyHasEachKindOnce(t *testing.T) {
 	t.Parallel()
 	seen := map[core.Kind]bool{}

@@ -27,10 +27,9 @@ func (s *supervisor) watch(ctx context.Context) {
 	}
 	health := time.NewTimer(s.opts.HealthInterval)
 	defer health.Stop()
-	settled := time.NewTimer(s.opts.Settled)
-	defer settled.Stop()
-	idle := time.NewTicker(s.idleTick())
-	defer idle.Stop()
+	tick := time.NewTicker(s.tick())
+	defer tick.Stop()
+	looked := s.opts.Clock()
 	running, strikes := false, 0
 	for {
 		select {
@@ -40,13 +39,15 @@ func (s *supervisor) watch(ctx context.Context) {
 			cur.Kill(0) // what go-plugin still holds
 			s.fault(sdk.Errorf(sdk.Unavailable, "it ended unexpectedly: %s", cur.Exit()))
 			return
-		case <-settled.C:
-			s.mu.Lock()
-			s.streak, s.faults = 0, nil
-			s.mu.Unlock()
-		case <-idle.C:
-			if s.opts.IdleTimeout > 0 && cur.idleFor(s.opts.Clock()) >= s.opts.IdleTimeout && s.stopIdle(cur) {
+		case <-tick.C:
+			now := s.opts.Clock()
+			s.settle(now)
+			if s.opts.IdleTimeout > 0 && cur.idleFor(now) >= s.opts.IdleTimeout && s.stopIdle(cur) {
 				return
+			}
+			if cur.desc.Check && now.Sub(looked) >= s.opts.CheckInterval {
+				looked = now
+				probes.Go(func() { s.look(probing, cur) })
 			}
 		case <-cur.suspect:
 			if !running {
@@ -89,12 +90,36 @@ func (s *supervisor) untilProbe(strikes int) time.Duration {
 	return s.opts.HealthInterval
 }
 
-// idleTick is how often to look for idleness: often enough to be near it.
-func (s *supervisor) idleTick() time.Duration {
-	if s.opts.IdleTimeout <= 0 {
-		return time.Hour
+// tick is how often to look at what is not urgent.
+func (s *supervisor) tick() time.Duration {
+	d := time.Minute
+	for _, limit := range []time.Duration{s.opts.IdleTimeout, s.opts.Settled, s.opts.CheckInterval} {
+		if limit > 0 {
+			d = min(d, limit/4)
+		}
 	}
-	return max(s.opts.IdleTimeout/4, time.Millisecond)
+	return max(d, time.Millisecond)
+}
+
+// settle forgets old faults once the adapter has been ready for long enough.
+func (s *supervisor) settle(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.st.Since) >= s.opts.Settled {
+		s.streak, s.faults = 0, nil
+	}
+}
+
+// look has the adapter look at its host, for the pages alone: it is no call
+// that would keep the process from being idle, and restarts nothing.
+func (s *supervisor) look(ctx context.Context, cur *session) {
+	report, err := cur.Check(ctx)
+	if err == nil {
+		err = reportError(report)
+	}
+	if ctx.Err() == nil {
+		s.noteCheck(report, err)
+	}
 }
 
 func (s *supervisor) probe(ctx context.Context, cur *session) error {

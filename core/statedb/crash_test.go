@@ -155,21 +155,6 @@ func TestAKilledCoreLeavesNothingHalfDone(t *testing.T) {
 	}
 }
 
-// killRounds is how often a working core is killed; LORRY_TEST_KILL_ROUNDS sets
-// another number.
-func killRounds(t *testing.T) int {
-	t.Helper()
-	env := os.Getenv("LORRY_TEST_KILL_ROUNDS")
-	if env == "" {
-		return 3
-	}
-	n, err := strconv.Atoi(env)
-	if err != nil {
-		t.Fatalf("LORRY_TEST_KILL_ROUNDS: %v", err)
-	}
-	return n
-}
-
 func TestAKilledCoreLosesNothingThatItAcknowledged(t *testing.T) {
 	t.Parallel()
 	for _, d := range databases {
@@ -187,7 +172,7 @@ func TestAKilledCoreLosesNothingThatItAcknowledged(t *testing.T) {
 				t.Fatal(err)
 			}
 			acknowledged := 0
-			for round := range killRounds(t) {
+			for round := range soak(3, 200) {
 				ledger := map[core.JobID]string{}
 				said := 0
 				killed(t, url, "work", func(line string) bool {

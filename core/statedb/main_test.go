@@ -81,3 +81,12 @@ func TestAStateDatabaseMustBeNamed(t *testing.T) {
 		t.Errorf("want a missing directory, got %v", err)
 	}
 }
+
+// soak is the usual number of rounds or, when LORRY_TEST_SOAK is set, the long
+// one.
+func soak(usual, long int) int {
+	if os.Getenv("LORRY_TEST_SOAK") != "" {
+		return long
+	}
+	return usual
+}

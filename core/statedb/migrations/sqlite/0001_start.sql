@@ -46,7 +46,8 @@ CREATE TABLE queue (
     disk_usage    BIGINT  NOT NULL DEFAULT 0,
     digest        TEXT    NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
-CREATE INDEX queue_turn ON queue (turn, path) WHERE running_job IS NULL;
+-- The last three columns let a claim pass over held hosts without reading the rows.
+CREATE INDEX queue_turn ON queue (turn, path, upstream_host, held, running_job) WHERE running_job IS NULL;
 CREATE INDEX queue_running ON queue (upstream_host) WHERE running_job IS NOT NULL;
 CREATE INDEX queue_failing ON queue (path) WHERE failures > 0;
 CREATE INDEX queue_held ON queue (path) WHERE held <> '';
@@ -73,6 +74,7 @@ CREATE TABLE jobs (
     refs        TEXT    NOT NULL DEFAULT ''
 );
 CREATE INDEX jobs_path ON jobs (path, id);
+CREATE INDEX jobs_failed ON jobs (id) WHERE fail_kind <> '';
 -- The database itself refuses a second live job of a Lorry.
 CREATE UNIQUE INDEX jobs_live ON jobs (path) WHERE exit = '';
 

@@ -69,7 +69,7 @@ func newProgress(out io.Writer, verbose bool, clock core.Clock) *progress {
 
 // Write gets one line at a time, with its end.
 func (p *progress) Write(line []byte) (int, error) {
-	text := strings.TrimRight(string(line), "\r\n")
+	text := strings.TrimRight(string(line), " \r\n")
 	transient := strings.HasSuffix(string(line), "\r")
 	if strings.TrimSpace(text) == "" || !p.verbose && isNoise(text) {
 		return len(line), nil

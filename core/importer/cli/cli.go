@@ -153,6 +153,10 @@ func (r *run) prepare() (cleanup func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(area, 0o755); err != nil {
+		_ = log.Close()
+		return nil, fmt.Errorf("the working area cannot be used: %w", err)
+	}
 	git, err := r.git(filepath.Join(area, gitHome), log)
 	if err != nil {
 		_ = log.Close()

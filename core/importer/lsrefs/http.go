@@ -255,6 +255,7 @@ func statusError(resp *http.Response) error {
 	}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second
+		e.Cause += fmt.Sprintf(" and asks to wait for %v", e.RetryAfter)
 	}
 	return e
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -131,6 +132,20 @@ func TestBrokenAnswers(t *testing.T) {
 				t.Errorf("want %q, got %q: %v", test.want, got.Kind, err)
 			}
 		})
+	}
+}
+
+func TestRateLimitTellsHowLong(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "90")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(s.Close)
+	_, err := reader(t).Read(t.Context(), core.Access{URL: s.URL + "/x"}, Options{})
+	got := gitfail.From(err, gitfail.Upstream)
+	if got.Kind != core.FailRateLimited || got.RetryAfter != 90*time.Second || !strings.Contains(got.Cause, "1m30s") {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -43,8 +43,27 @@ func Conform(t *testing.T, p *sdk.Plugin, fx Fixture) {
 	if t.Failed() {
 		return
 	}
+	open := func(context.Context) (*suite.Conn, error) { return inProcess(p) }
+	t.Run("leaves no goroutine behind", func(t *testing.T) { leavesNothing(t, open, fx) })
+	conform(t, open, fx)
+}
+
+// leavesNothing runs the cases that use most of an adapter and looks for
+// goroutines. Cases that make hosts are left out: those go on until the
+// author's test ends.
+func leavesNothing(t *testing.T, open suite.Open, fx Fixture) {
+	fx.Seed = nil
 	before := goleak.IgnoreCurrent()
-	conform(t, func(context.Context) (*suite.Conn, error) { return inProcess(p) }, fx)
+	trial, err := suite.Begin(t.Context(), open, fx)
+	if err != nil {
+		t.Fatalf("the adapter can't be tried: %v", err)
+	}
+	for _, c := range suite.Cases() {
+		if trial.Applies(c) && c.Leaks {
+			// What is wrong with it is told by its own test.
+			_ = trial.Run(t.Context(), c)
+		}
+	}
 	if err := goleak.Find(before); err != nil {
 		t.Errorf("goroutines are left after Close: %v", err)
 	}

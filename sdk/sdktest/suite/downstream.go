@@ -11,13 +11,13 @@ import (
 
 func downstreamCases() []Case {
 	return []Case{
-		{"makes a repository, once", sdk.RoleDownstream, ensuresOnce},
-		{"lets eight make the same repository", sdk.RoleDownstream, ensuresAtOnce},
-		{"makes repositories in a new group", sdk.RoleDownstream, ensuresDeep},
-		{"takes a changed description", sdk.RoleDownstream, ensuresUpdate},
-		{"takes text of every kind", sdk.RoleDownstream, ensuresText},
-		{"refuses paths that are none", sdk.RoleDownstream, refusesBadPaths},
-		{"does what follows a push, again and again", sdk.RoleDownstream, followsPush},
+		{Name: "makes a repository, once", Role: sdk.RoleDownstream, Run: ensuresOnce},
+		{Name: "lets eight make the same repository", Role: sdk.RoleDownstream, Run: ensuresAtOnce},
+		{Name: "makes repositories in a new group", Role: sdk.RoleDownstream, Run: ensuresDeep},
+		{Name: "takes a changed description", Role: sdk.RoleDownstream, Run: ensuresUpdate},
+		{Name: "takes text of every kind", Role: sdk.RoleDownstream, Run: ensuresText},
+		{Name: "refuses paths that are none", Role: sdk.RoleDownstream, Run: refusesBadPaths},
+		{Name: "does what follows a push, again and again", Role: sdk.RoleDownstream, Run: followsPush},
 	}
 }
 

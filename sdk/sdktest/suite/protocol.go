@@ -20,7 +20,7 @@ func protocolCases() []Case {
 		{Name: "only validates when asked to", Run: onlyValidates},
 		{Name: "can be configured once", Run: configuredOnce},
 		{Name: "refuses calls after it is closed", Run: refusesClosed},
-		{Name: "checks its host", Run: checksHost},
+		{Name: "checks its host", Run: checksHost, Leaks: true},
 	}
 }
 

@@ -67,6 +67,8 @@ type Case struct {
 	// Role is what the adapter must be for the case to be run; "" is any.
 	Role sdk.Role
 	Run  func(ctx context.Context, t *Trial) error
+	// Leaks marks cases after which it pays to look for what was left behind.
+	Leaks bool
 }
 
 // Cases gives all cases, in the order in which they are best read.

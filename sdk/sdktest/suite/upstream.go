@@ -13,14 +13,14 @@ import (
 
 func upstreamCases() []Case {
 	return []Case{
-		{"lists every repository once", sdk.RoleUpstream, listsOnce},
-		{"lists the same when asked twice at once", sdk.RoleUpstream, listsTwice},
-		{"gives each repository as it was listed", sdk.RoleUpstream, agrees},
-		{"does not find a missing repository", sdk.RoleUpstream, missesRepo},
-		{"does not find paths that are none", sdk.RoleUpstream, missesBadPaths},
-		{"ends a listing that is left, and serves on", sdk.RoleUpstream, leavesListing},
-		{"keeps a deadline", sdk.RoleUpstream, keepsDeadline},
-		{"lists 0, 1, 99, 100, 101 and 10,000 repositories", sdk.RoleUpstream, listsManySizes},
+		{Name: "lists every repository once", Role: sdk.RoleUpstream, Run: listsOnce},
+		{Name: "lists the same when asked twice at once", Role: sdk.RoleUpstream, Run: listsTwice},
+		{Name: "gives each repository as it was listed", Role: sdk.RoleUpstream, Run: agrees, Leaks: true},
+		{Name: "does not find a missing repository", Role: sdk.RoleUpstream, Run: missesRepo},
+		{Name: "does not find paths that are none", Role: sdk.RoleUpstream, Run: missesBadPaths},
+		{Name: "ends a listing that is left, and serves on", Role: sdk.RoleUpstream, Run: leavesListing, Leaks: true},
+		{Name: "keeps a deadline", Role: sdk.RoleUpstream, Run: keepsDeadline},
+		{Name: "lists 0, 1, 99, 100, 101 and 10,000 repositories", Role: sdk.RoleUpstream, Run: listsManySizes},
 	}
 }
 

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/confgit"
 	"github.com/lorry-controller/lorry-controller/core/minion"
-	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/reconcile"
 )
 
@@ -63,12 +64,15 @@ func (d *Daemon) hostTypes() []string {
 	if len(d.config.FakeHosts) > 0 {
 		return nil
 	}
-	var types []string
+	if enabled := d.config.Adapters.Enabled; len(enabled) > 0 {
+		return enabled
+	}
+	types := slices.Collect(maps.Keys(d.config.Adapters.Path))
 	programs, _ := filepath.Glob(filepath.Join(d.adapterDir(), adapterPrefix+"*")) // fails on a bad pattern alone
 	for _, program := range programs {
 		types = append(types, strings.TrimPrefix(filepath.Base(program), adapterPrefix))
 	}
-	return types
+	return sortedUnique(types)
 }
 
 const adapterPrefix = "lorry-adapter-"
@@ -197,19 +201,6 @@ func hostName() string {
 		return "unknown"
 	}
 	return name
-}
-
-// adapterStates shows the adapters to the API and the page.
-func (d *Daemon) adapterStates() []protocol.Adapter {
-	var list []protocol.Adapter
-	for _, s := range d.adapters.States() {
-		detail := s.Reason
-		if s.Hint != "" {
-			detail += ": " + s.Hint
-		}
-		list = append(list, protocol.Adapter{Name: s.Name, Type: s.Type, State: string(s.Phase), Detail: detail})
-	}
-	return list
 }
 
 func (d *Daemon) minionOptions() minion.Options {

@@ -237,8 +237,8 @@ func (d *Daemon) openAdapters(ctx context.Context) error {
 
 // adapterDir is where the adapters are looked for.
 func (d *Daemon) adapterDir() string {
-	if d.config.AdapterDir != "" {
-		return d.config.AdapterDir
+	if d.config.Adapters.Dir != "" {
+		return d.config.Adapters.Dir
 	}
 	return d.opts.Programs
 }
@@ -249,6 +249,9 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 	instances := []adapter.Instance{downstreamInstance(d.config.Downstream)}
 	for _, h := range c.Hosts {
 		instances = append(instances, hostInstance(h, c.Secrets[h.Name]))
+	}
+	for i := range instances {
+		tune(&instances[i], d.config.Adapters)
 	}
 	d.redactor.Add(c.AllSecrets()...)
 	return d.adapters.Apply(ctx, instances)
@@ -266,7 +269,7 @@ func (d *Daemon) openServer(context.Context) error {
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
 			Downstream: describeDownstream(d.config.Downstream), PublishFailures: d.config.PublishFailures,
-			Adapters: d.adapterStates, Warning: guard.warning,
+			Adapters: adapterDesk{d.adapters}, Warning: guard.warning,
 		},
 	})
 	if err != nil {

@@ -78,6 +78,11 @@ func hostInstance(h core.Host, s confgit.HostSecrets) adapter.Instance {
 	return i
 }
 
+// tune applies what the settings say of a type of host.
+func tune(i *adapter.Instance, a settings.Adapters) {
+	i.Path, i.SHA256, i.MaxConcurrency = a.Path[i.Type], a.SHA256[i.Type], a.MaxCalls[i.Type]
+}
+
 // localRoots are the directories that local Upstream Hosts give: their Lorries
 // may read below them.
 func localRoots(hosts []core.Host) map[string]string {

@@ -112,8 +112,38 @@ type HostInfo struct {
 type Adapter struct {
 	Name   string `json:"name"` // the host it serves, or "downstream"
 	Type   string `json:"type"`
-	State  string `json:"state"`  // a word: running, idle, restarting, failed …
-	Detail string `json:"detail"` // a sentence for people, or ""
+	Role   string `json:"role"`   // upstream or downstream
+	State  string `json:"state"`  // stopped, starting, ready, draining, backoff or broken
+	Detail string `json:"detail"` // why, for people, or ""
+	Hint   string `json:"hint"`   // what to do about it, or ""
+	Since  int64  `json:"since"`  // of the state
+	// NextStart is when a failed adapter is started again; 0 otherwise.
+	NextStart  int64  `json:"next_start"`
+	Program    string `json:"program"` // its file
+	Checksum   string `json:"checksum"`
+	Version    string `json:"version"`
+	SDKVersion string `json:"sdk_version"`
+	Protocol   int    `json:"protocol"` // major version; 0 before the first start
+	PID        int    `json:"pid"`
+	Starts     int    `json:"starts"` // since the controller has started
+	Faults     int    `json:"faults"` // crashes and failed starts
+	Calls      int    `json:"calls"`  // that run now
+	Waiting    int    `json:"waiting"`
+	// HeldUntil is until when the host asked to be left alone; 0 when it did not.
+	HeldUntil        int64  `json:"held_until"`
+	CheckError       string `json:"check_error"` // what the last look at the host found
+	ServerVersion    string `json:"server_version"`
+	SkipCertificates bool   `json:"skip_certificates"`
+}
+
+// HeldRewrite is a ref that upstream rewrote and that waits for an approval.
+type HeldRewrite struct {
+	Path     string `json:"path"`
+	Ref      string `json:"ref"`
+	Old      string `json:"old"`
+	New      string `json:"new"`
+	Since    int64  `json:"since"`
+	Approved bool   `json:"approved"` // it goes out with the next job
 }
 
 // Counts are the sizes of the run queue.

@@ -29,7 +29,7 @@ type Controller struct {
 	PublishFailures bool
 	Confgit         Confgit
 	Downstream      Downstream
-	AdapterDir      string // "": beside the program
+	Adapters        Adapters
 	// FileRoots are the directories below which CONFGIT may name upstreams.
 	FileRoots []string
 	// FakeHosts maps an Upstream Host to the file of its faked listing.
@@ -89,6 +89,16 @@ type Downstream struct {
 	BaseDirectory string // of a local one
 }
 
+// Adapters says which adapters may run, and how. The maps are by type of host.
+type Adapters struct {
+	Dir     string   // "": beside the program
+	Enabled []string // types; none: all that are there
+	Path    map[string]string
+	SHA256  map[string]string // in hex
+	// MaxCalls is how many calls one host's adapter gets at a time.
+	MaxCalls map[string]int
+}
+
 // Retention says how long ended jobs are kept; 0 means for ever, or any number.
 type Retention struct {
 	Age, UnchangedAge time.Duration
@@ -100,7 +110,7 @@ type Retention struct {
 func NewController(v *Values, embedded bool) (Controller, error) {
 	c := Controller{
 		Embedded: embedded, WSGI: v.Bool("wsgi"), PublishFailures: v.Bool("publish-failures"),
-		AdapterDir: absolutePath(v.String("adapter-dir")), FileRoots: v.List("file-roots"),
+		Adapters: adapterSettings(v), FileRoots: v.List("file-roots"),
 		CheckCertificates: v.Bool("check-certificates"), LorryCmd: v.String("lorry-cmd"),
 		GhostTimeout: v.Duration("ghost-timeout"), MaxJobsPerHost: v.Int("max-jobs-per-host"),
 		AffinityGrace: v.Duration("affinity-grace"), MinFree: v.Size("min-free"),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,7 +19,7 @@ func ControllerTable(version string) Table {
 			"\"lorry-controller run\" needs no configuration: it keeps everything under --data DIR\n" +
 			"and mirrors what --mirror and --upstream-dir name. \"lorry-controller migrate\" with\n" +
 			"status, up or print looks after the schema of the STATEDB.",
-		Options: append(append(append(placeOptions(), downstreamOptions()...), queueOptions()...), unusedOptions()...),
+		Options: slices.Concat(placeOptions(), downstreamOptions(), adapterOptions(), queueOptions(), unusedOptions()),
 	}
 }
 
@@ -41,7 +42,6 @@ func placeOptions() []Option {
 		{Name: "proxy-config", Default: "proxy.conf", Metavar: "FILE", Doc: "The file beside lorry-controller.conf that names an HTTP proxy."},
 		{Name: "mirror", Kind: List, Metavar: "URL", Doc: "For run: mirror the git repository at URL."},
 		{Name: "upstream-dir", Kind: List, Metavar: "DIR", Doc: "For run: mirror every bare repository below DIR."},
-		{Name: "adapter-dir", Metavar: "DIR", Doc: "Look for lorry-adapter-TYPE programs here. Default: beside the program."},
 		{Name: "file-roots", Kind: List, Metavar: "DIR", Doc: "Directories below which CONFGIT may name upstream repositories by path or file URL."},
 		{Name: "debug-fake-trove", Aliases: []string{"debug-fake-upstream-host"}, Kind: List, Metavar: "HOST=FILE", Doc: "For tests: take the listing of HOST from a JSON file {\"ls-output\": [PATH, …]}.", Check: checkFake},
 	}

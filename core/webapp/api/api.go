@@ -29,8 +29,8 @@ type Info struct {
 	// Warning gives what an admin must know now, such as a full disk, or "". It
 	// may be nil.
 	Warning func() string
-	// Adapters gives the adapters' states, or is nil.
-	Adapters func() []protocol.Adapter
+	// Adapters are the host adapters, or nil.
+	Adapters Adapters
 }
 
 // Options are what an API needs.
@@ -155,7 +155,7 @@ func (a *API) Overview(ctx context.Context, page queue.Page) (protocol.Status, e
 	}
 	status.Troves = status.Hosts
 	if a.info.Adapters != nil {
-		status.Adapters = append(status.Adapters, a.info.Adapters()...)
+		status.Adapters = append(status.Adapters, a.info.Adapters.Adapters()...)
 	}
 	a.diskFree(&status)
 	if a.info.Warning != nil && status.WarningMsg == "" {

@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/queue"
 )
 
@@ -30,6 +32,20 @@ type Queue interface {
 	RemoveJob(ctx context.Context, id core.JobID) error
 	// BuryGhosts ends the jobs whose lease ran out and says which.
 	BuryGhosts(ctx context.Context) ([]core.Job, error)
+	// Retry forgets a Lorry's failures and makes it due now.
+	Retry(ctx context.Context, path string) error
+	// HoldLorry keeps a Lorry from being claimed until ResumeLorry.
+	HoldLorry(ctx context.Context, path, reason string) error
+	ResumeLorry(ctx context.Context, path string) error
+	// HoldHost keeps all Lorries of an upstream host name from being claimed
+	// until then (zero: for ever) or until ResumeHost.
+	HoldHost(ctx context.Context, name string, until time.Time, reason string) error
+	ResumeHost(ctx context.Context, name string) error
+	// HeldRewrites lists the rewritten refs of a Lorry, or of all ("").
+	HeldRewrites(ctx context.Context, path string) ([]queue.HeldRewrite, error)
+	// ApproveRewrite sends a rewrite with the next job; core.KindNotFound when
+	// upstream has moved on.
+	ApproveRewrite(ctx context.Context, path, ref, tip string) error
 	Hosts(ctx context.Context) ([]core.HostState, error)
 	Problems(ctx context.Context) ([]core.Problem, error)
 }
@@ -43,4 +59,14 @@ type Configuration interface {
 	// names those that were refreshed. A host that fails keeps its Lorries;
 	// its failure is in its HostState.
 	ListHosts(ctx context.Context, all bool) ([]string, error)
+	// ApprovePurge lists a host now and believes the listing whatever it drops.
+	ApprovePurge(ctx context.Context, host string) error
+}
+
+// Adapters shows and restarts the host adapters.
+type Adapters interface {
+	Adapters() []protocol.Adapter
+	// RestartAdapter replaces an adapter's process, also of one that is broken;
+	// core.KindNotFound when there is none of that name.
+	RestartAdapter(ctx context.Context, name string) error
 }

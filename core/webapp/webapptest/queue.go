@@ -29,6 +29,7 @@ type Queue struct {
 	fence    core.Fence
 	hosts    []core.HostState
 	problems []core.Problem
+	held     []queue.HeldRewrite
 	changed  chan struct{} // closed and replaced at each change
 	lease    time.Duration
 }

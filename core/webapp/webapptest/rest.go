@@ -64,6 +64,16 @@ func (p *Preparer) Pushed(ctx context.Context, lorry core.LorryState, head strin
 type Configuration struct {
 	OnRead func(ctx context.Context) ([]core.Problem, error)
 	OnList func(ctx context.Context, all bool) ([]string, error)
+	// OnApprove, when set, answers ApprovePurge.
+	OnApprove func(ctx context.Context, host string) error
+}
+
+// ApprovePurge implements api.Configuration.
+func (c *Configuration) ApprovePurge(ctx context.Context, host string) error {
+	if c.OnApprove != nil {
+		return c.OnApprove(ctx, host)
+	}
+	return nil
 }
 
 // ReadConfiguration implements api.Configuration.

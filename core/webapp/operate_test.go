@@ -1,0 +1,97 @@
+package webapp_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/webapp"
+)
+
+// fakeAdapters is one adapter that can be restarted.
+type fakeAdapters struct{ restarts int }
+
+func (f *fakeAdapters) Adapters() []protocol.Adapter {
+	return []protocol.Adapter{{Name: "forge", Type: "gitlab", State: "broken", Starts: f.restarts}}
+}
+
+func (f *fakeAdapters) RestartAdapter(_ context.Context, name string) error {
+	if name != "forge" {
+		return core.Errorf(core.KindNotFound, "there is no adapter for a host named %q", name)
+	}
+	f.restarts++
+	return nil
+}
+
+func (a answer) want(t *testing.T, status int, text string) {
+	t.Helper()
+	if a.status != status || !strings.Contains(a.body, text) {
+		t.Errorf("want status %d and %q, got %d: %s", status, text, a.status, a.body)
+	}
+}
+
+func TestAdaptersAreShownAndRestarted(t *testing.T) {
+	t.Parallel()
+	adapters := &fakeAdapters{}
+	s := newSite(t, func(o *webapp.Options) { o.Info.Adapters = adapters })
+	s.get(t, "/1.0/adapters").want(t, 200, `"state":"broken"`)
+	s.post(t, "/1.0/adapters/forge/restart", "").want(t, 200, "forge restarted")
+	s.post(t, "/1.0/adapters/other/restart", "").want(t, 404, "other")
+	if adapters.restarts != 1 {
+		t.Errorf("want 1 restart, got %d", adapters.restarts)
+	}
+	newSite(t).get(t, "/1.0/adapters").want(t, 200, `{"adapters":[]}`)
+}
+
+func TestLorriesAndHostsAreHeldAndResumed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.queue.Put(foo())
+	s.queue.SetHosts(core.HostState{Name: "forge.example.com"})
+	held := func() string {
+		t.Helper()
+		l, err := s.queue.Lorry(t.Context(), "upstream/foo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.HeldReason
+	}
+	s.post(t, "/1.0/hold", "path=upstream/foo&reason=moving").want(t, 200, "is held")
+	if got := held(); got != "moving" {
+		t.Errorf("want the reason %q, got %q", "moving", got)
+	}
+	s.post(t, "/1.0/resume", "path=upstream/foo").want(t, 200, "is resumed")
+	if got := held(); got != "" {
+		t.Errorf("want no hold, got %q", got)
+	}
+	s.post(t, "/1.0/hold", "host=forge.example.com&until=4102444800").want(t, 200, "is held")
+	s.get(t, "/1.0/hosts").want(t, 200, `"held_until":4102444800`)
+	s.post(t, "/1.0/resume", "host=forge.example.com").want(t, 200, "is resumed")
+	s.post(t, "/1.0/hold", "").want(t, 400, "path")
+	s.post(t, "/1.0/hold", "path=upstream/none").want(t, 404, "upstream/none")
+	s.post(t, "/1.0/hold", "host=h&until=soon").want(t, 400, "until")
+	s.post(t, "/1.0/retry", "path=upstream/foo").want(t, 200, "is due now")
+	s.post(t, "/1.0/retry", "path=upstream/none").want(t, 404, "upstream/none")
+}
+
+func TestRewritesAndRemovalsAreApproved(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.queue.Put(foo())
+	s.queue.SetHeldRewrites(queue.HeldRewrite{Path: "upstream/foo", Ref: "refs/heads/main", Old: "aa", New: "bb", Since: time.Unix(9, 0)})
+	s.get(t, "/1.0/held-rewrites").want(t, 200, `{"path":"upstream/foo","ref":"refs/heads/main","old":"aa","new":"bb","since":9,"approved":false}`)
+	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main").want(t, 400, "new")
+	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main&new=cc").want(t, 404, "cc")
+	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main&new=bb").want(t, 200, "is approved")
+	s.get(t, "/1.0/held-rewrites?path=upstream/foo").want(t, 200, `"approved":true`)
+	approved := ""
+	s.config.OnApprove = func(_ context.Context, host string) error { approved = host; return nil }
+	s.post(t, "/1.0/approve", "host=forge.example.com").want(t, 200, "approved")
+	if approved != "forge.example.com" {
+		t.Errorf("want the removals of forge.example.com approved, got %q", approved)
+	}
+}

@@ -158,7 +158,8 @@ func TestRunDoesNotWaitForAnEscapedProcess(t *testing.T) {
 		t.Skip("no setsid")
 	}
 	first := firstLine{make(chan int, 1)}
-	s := shell("setsid sleep 600 & echo $!; sleep 0.2")
+	away := filepath.Join(t.TempDir(), "away")
+	s := shell("setsid sh -c 'touch " + away + "; exec sleep 600' & echo $!; while [ ! -e " + away + " ]; do sleep 0.01; done")
 	s.Stdout = first
 	err := Run(t.Context(), s)
 	_ = syscall.Kill(<-first.got, syscall.SIGKILL)

@@ -114,7 +114,7 @@ func refusedPush(t *testing.T, s *Server, site Site) {
 func anonymous(t *testing.T, s *Server, site Site) {
 	ensure(t, Session(t, sdk.RoleDownstream, site.Admin, map[string]any{"api": "rest"}), sdk.Want{Path: "test/private"})
 	s.must(t, "POST", "projects/test%2Fprivate/access", "application/json",
-		`{"add":{"refs/*":{"permissions":{"read":{"exclusive":true,"rules":{"`+s.admins+`":{"action":"ALLOW"}}}}}}}`)
+		`{"add":{"refs/*":{"permissions":{"read":{"exclusive":true,"rules":{"global:Anonymous-Users":{"action":"BLOCK"},"`+s.admins+`":{"action":"ALLOW"}}}}}}}`)
 	listed := func(a Account) map[string]string {
 		urls := map[string]string{}
 		for repo, err := range Session(t, sdk.RoleUpstream, a, map[string]any{"api": "rest", "protocol": "http"}).Repos(t.Context()) {

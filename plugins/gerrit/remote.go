@@ -41,6 +41,7 @@ func kindOf(words string) sdk.Kind {
 		kind  sdk.Kind
 	}{
 		{"already exists", sdk.Conflict},
+		{"already occupied", sdk.Conflict}, // the answer to the slower one of two
 		{"ref not found", sdk.NotFound},
 		{"not permitted", sdk.Denied},
 		{"permission denied", sdk.Denied},

@@ -14,6 +14,9 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("LORRY_TEST_CORE"); dir != "" {
+		os.Exit(beCore(dir))
+	}
 	os.Exit(run(m))
 }
 

@@ -3,6 +3,8 @@ package adapter
 import (
 	"context"
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -335,5 +337,21 @@ func TestPolicyHasEachKindOnce(t *testing.T) {
 	}
 	if len(seen) != 10 || RuleOf(errors.New("x")).Kind != core.KindInternal {
 		t.Errorf("%d rows", len(seen))
+	}
+}
+
+func TestManualHasEveryKind(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/adapters/authoring.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// "rate-limited" is RateLimited in the manual.
+	title := regexp.MustCompile(`(^|-)[a-z]`)
+	for _, r := range Policy() {
+		name := title.ReplaceAllStringFunc(string(r.Kind), func(s string) string { return strings.ToUpper(strings.TrimPrefix(s, "-")) })
+		if !strings.Contains(string(raw), "| `"+name+"` |") {
+			t.Errorf("the table of errors does not have %s", name)
+		}
 	}
 }

@@ -151,7 +151,15 @@ func (c *claim) round(ctx context.Context) (more bool, err error) {
 		l := due[picked[n]]
 		l.RunningJob, l.Position = id, 0
 		jobs[n].ID = id
-		c.out[owners[n]] = append(c.out[owners[n]], Claimed{LorryState: l, Job: jobs[n]})
+		got := Claimed{LorryState: l, Job: jobs[n]}
+		if ready[picked[n]].Approved > 0 {
+			held, err := c.tx.HeldRewrites(ctx, l.Path)
+			if err != nil {
+				return false, err
+			}
+			got.Approved = slices.DeleteFunc(held, func(h HeldRewrite) bool { return !h.Approved })
+		}
+		c.out[owners[n]] = append(c.out[owners[n]], got)
 	}
 	return len(jobs) > 0 && len(jobs) < want && len(ready) == limit, nil
 }

@@ -89,6 +89,7 @@ type Tx interface {
 	// that those which are no longer reported lapse.
 	HoldRewrites(ctx context.Context, path string, refs []core.RefResult, now time.Time) error
 	ApproveRewrite(ctx context.Context, path, ref, tip string) error
+	HeldRewrites(ctx context.Context, path string) ([]HeldRewrite, error)
 }
 
 // Gate is the switch of the queue and its limit.
@@ -114,6 +115,8 @@ type ReadyParams struct {
 type Ready struct {
 	core.LorryState
 	Fence core.Fence
+	// Approved is how many of its held rewrites an admin has approved.
+	Approved int
 }
 
 // Live is a running job with what its next report needs to know.

@@ -18,6 +18,8 @@ type ClaimParams struct {
 type Claimed struct {
 	core.LorryState
 	Job core.Job
+	// Approved are the held rewrites that an admin lets through with this job.
+	Approved []HeldRewrite
 }
 
 // UpdateParams reports on a running job.

@@ -72,7 +72,8 @@ func load(ctx context.Context, r runner) (map[string]int, error) {
 // Ready implements queue.Tx.
 func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, error) {
 	const due = `q.running_job IS NULL AND q.turn <= $1 AND q.held = ''`
-	query := `SELECT ` + lorryText + lorryFrom + ` WHERE ` + due
+	const approved = `, (SELECT COUNT(*) FROM held_rewrites h WHERE h.path = q.path AND h.approved)`
+	query := `SELECT ` + lorryText + approved + lorryFrom + ` WHERE ` + due
 	args := []any{micros(p.Now), p.Limit}
 	if len(p.ExceptHosts) > 0 {
 		hosts, err := json.Marshal(p.ExceptHosts)

@@ -119,11 +119,24 @@ func (db *DB) HeldRewrites(ctx context.Context, path string) ([]queue.HeldRewrit
 	if !storable(path) {
 		return nil, nil
 	}
-	all, err := collect(ctx, db.read, func(s scanner) (h queue.HeldRewrite, err error) {
+	return heldRewrites(ctx, db.read, path)
+}
+
+// HeldRewrites implements queue.Tx.
+func (t *txn) HeldRewrites(ctx context.Context, path string) ([]queue.HeldRewrite, error) {
+	return heldRewrites(ctx, t, path)
+}
+
+func heldRewrites(ctx context.Context, r runner, path string) ([]queue.HeldRewrite, error) {
+	query, args := `SELECT path, ref, old, new, since, approved FROM held_rewrites`, []any{}
+	if path != "" {
+		query, args = query+` WHERE path = $1`, append(args, path)
+	}
+	all, err := collect(ctx, r, func(s scanner) (h queue.HeldRewrite, err error) {
 		var since int64
 		err = s.Scan(&h.Path, &h.Ref, &h.Old, &h.New, &since, &h.Approved)
 		h.Since = fromMicros(since)
 		return h, err
-	}, `SELECT path, ref, old, new, since, approved FROM held_rewrites WHERE $1 = '' OR path = $1 ORDER BY path, ref`, path)
-	return all, classify("reading held rewrites", err)
+	}, query+` ORDER BY path, ref`, args...)
+	return all, describe("reading held rewrites", err)
 }

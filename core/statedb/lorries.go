@@ -52,13 +52,14 @@ func (r *lorryRow) value() queue.Ready {
 
 func scanReady(s scanner) (queue.Ready, error) {
 	var r lorryRow
-	err := s.Scan(r.dest()...)
+	err := s.Scan(append(r.dest(), &r.Approved)...)
 	return r.value(), err
 }
 
 func scanLorry(s scanner) (core.LorryState, error) {
-	r, err := scanReady(s)
-	return r.LorryState, err
+	var r lorryRow
+	err := s.Scan(r.dest()...)
+	return r.value().LorryState, err
 }
 
 // storable reports whether a text can be a key at all; PostgreSQL refuses

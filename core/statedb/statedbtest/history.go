@@ -189,10 +189,12 @@ func rateLimit(w *World) {
 
 func rewrites(w *World) {
 	w.put("a")
+	var approved []queue.HeldRewrite
 	run := func(refs ...core.RefResult) {
 		w.Helper()
 		w.ok(w.Queue.MoveToTop(w.Ctx, "a"))
 		c := w.claimOne("a")
+		approved = c.Approved
 		w.update(queue.UpdateParams{Job: c.Job.ID, Done: true, Exit: "1", Refs: refs, Failure: core.Failure{Kind: core.FailDiverged}})
 		w.Clock.Advance(time.Minute)
 	}
@@ -214,6 +216,7 @@ func rewrites(w *World) {
 	a.Approved = true
 	check("one approved", a, b)
 	run(held("refs/heads/a", "2"), held("refs/heads/b", "4"))
+	same(w, "the next job is told", []queue.HeldRewrite{a}, approved)
 	check("the other has moved", a, queue.HeldRewrite{Path: "a", Ref: "refs/heads/b", Old: "1", New: "4", Since: Start.Add(time.Minute)})
 	run(core.RefResult{Ref: "refs/heads/a", Old: "1", New: "2", Status: core.RefForced})
 	check("none")

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
 	"github.com/lorry-controller/lorry-controller/sdk"
@@ -16,6 +17,12 @@ import (
 const (
 	maxDescription = 2048
 	maxBranch      = 100
+)
+
+// How long a forge may take to notice a first push, and how often it is asked.
+const (
+	noticePatience = 3 * time.Second
+	noticePause    = 150 * time.Millisecond
 )
 
 // Ensure implements sdk.Downstream. A repository that is there and as it should
@@ -35,12 +42,15 @@ func (a *Adapter) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 }
 
 // AfterPush implements sdk.AfterPusher. The forge answers "200" to a default
-// branch that it does not take, so the repository is read again.
+// branch that it does not take, so the repository is read again. One that the
+// forge still takes for empty would answer well too but keep its HEAD, so the
+// forge is first given time to notice the push.
 func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 	if err := a.check(want); err != nil {
 		return err
 	}
-	r, err := a.repository(ctx, want.Path)
+	branch := httpforge.Branch(want.Head)
+	r, err := a.noticed(ctx, want.Path, branch != "")
 	if err != nil {
 		return told(err)
 	}
@@ -49,7 +59,6 @@ func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 	}
 	changes := map[string]any{}
 	describe(changes, r, want)
-	branch := httpforge.Branch(want.Head)
 	if branch != "" && branch != r.DefaultBranch {
 		changes["default_branch"] = branch
 	}
@@ -73,6 +82,29 @@ func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 		}, "has the branch arrived, or does a refspec leave it out?")
 	}
 	return nil
+}
+
+// noticed asks for a repository until the forge has noticed that it has
+// branches, when that matters.
+func (a *Adapter) noticed(ctx context.Context, path string, matters bool) (*repository, error) {
+	patience := time.NewTimer(noticePatience)
+	defer patience.Stop()
+	tick := time.NewTicker(noticePause)
+	defer tick.Stop()
+	for {
+		r, err := a.repository(ctx, path)
+		if err != nil || !r.Empty || !matters || r.readOnly() != "" {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-patience.C:
+			return nil, sdk.WithHint(&sdk.Error{Kind: sdk.NotFound, Fact: fmt.Sprintf("repository %q is still empty for the forge, so it can't have a default branch", path), Subject: path},
+				"if something was pushed, the forge's queue is behind; the next job sets the default branch")
+		case <-tick.C:
+		}
+	}
 }
 
 // Retire implements sdk.Retirer: the repository is archived, which makes it
@@ -141,9 +173,8 @@ func (a *Adapter) create(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	if d := httpforge.Description(want.Description, maxDescription); d != "" {
 		body["description"] = d
 	}
-	if branch := httpforge.Branch(want.Head); branch != "" {
-		body["default_branch"] = branch
-	}
+	// No default branch is wished for yet: Gitea would make HEAD of it and then
+	// the first pushed branch the default one, so that the two differ.
 	var r repository
 	what := "repository " + strconv.Quote(want.Path)
 	_, err = a.api.Do(ctx, httpforge.Request{Method: http.MethodPost, Path: o.create, Body: body, What: what}, &r)

@@ -278,3 +278,25 @@ func FuzzCheckName(f *testing.F) {
 		}
 	})
 }
+
+// A forge that has not yet noticed the first push changes the name of the
+// default branch alone, not HEAD.
+func TestDefaultBranchWaitsUntilThePushIsNoticed(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, giteafake.Options{PushLag: 3})
+	c := downstream(t, address, nil)
+	want := sdk.Want{Path: "mirrors/p", Head: "refs/heads/trunk"}
+	ensure(t, c, want)
+	if err := fake.Push("mirrors/p", giteafake.Push{Branches: []string{"devel", "main", "trunk"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AfterPush(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	if r, _ := fake.Repo("mirrors/p"); r.Head != "trunk" || r.DefaultBranch != "trunk" {
+		t.Errorf("want trunk, got HEAD %q and default branch %q", r.Head, r.DefaultBranch)
+	}
+	if err := fake.Push("mirrors/p", giteafake.Push{Delete: []string{"main"}}); err != nil {
+		t.Errorf("the old default branch can't go: %v", err)
+	}
+}

@@ -160,8 +160,8 @@ func (a *Adapter) access(cloneURL string) sdk.Access {
 		return access
 	}
 	access.Username, access.Secret = "oauth2", secret // any name goes with a token
-	if !a.settings.Username.Empty() {
-		access.Username = a.settings.Username.Reveal()
+	if a.settings.Username != "" {
+		access.Username = a.settings.Username
 	}
 	return access
 }

@@ -78,6 +78,13 @@ func (a *Adapter) owner(ctx context.Context, name string) (owner, error) {
 	if _, err := a.api.Do(ctx, httpforge.Request{Path: []string{"users", name}, What: "user " + strconv.Quote(name)}, &found); err != nil {
 		return found, err
 	}
+	// An organisation is found as a user too: one that was made just now must
+	// not be taken for a user.
+	_, err = a.api.Do(ctx, httpforge.Request{Path: []string{"orgs", name}, What: "organisation " + strconv.Quote(name)}, &found)
+	if !httpforge.IsNotFound(err) {
+		found.create = []string{"orgs", name, "repos"}
+		return found, err
+	}
 	var me owner
 	if _, err := a.api.Do(ctx, httpforge.Request{Path: []string{"user"}, What: "the token's account"}, &me); err != nil {
 		return found, err

@@ -152,6 +152,9 @@ func (f forge) makes() {
 	}
 	f.branch(path, "trunk")
 	f.branch(path, "devel")
+	if err := c.AfterPush(f.t.Context(), want); err != nil {
+		f.t.Error(err)
+	}
 	facts := func() [3]any {
 		r := f.must(http.StatusOK, "GET", "/repos/"+path, nil)
 		return [3]any{r["description"], r["default_branch"], r["private"]}

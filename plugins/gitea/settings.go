@@ -17,7 +17,7 @@ type Settings struct {
 
 	AccessToken  sdk.Secret `setting:"access-token" doc:"Access token. Without one, only public repositories of an Upstream Host are seen."`
 	PrivateToken sdk.Secret `setting:"private-token" doc:"The same as access-token, by the name that CONFGIT has for every host." role:"upstream"`
-	Username     sdk.Secret `setting:"username" doc:"User name for git over HTTP." role:"upstream"`
+	Username     string     `setting:"username" doc:"User name for git over HTTP." role:"upstream"`
 	Password     sdk.Secret `setting:"password" doc:"Password for git over HTTP; the default is the token." role:"upstream"`
 
 	CheckCertificates   bool     `setting:"check-certificates" doc:"Whether the TLS certificate is verified." default:"true"`
@@ -57,7 +57,7 @@ func (s *Settings) Validate() []sdk.Diagnostic {
 	if s.Host == "" && s.token().Empty() {
 		complain(sdk.SeverityError, "access-token", `"access-token" is missing`, "a Downstream Host needs a token with the scopes write:repository and write:organization")
 	}
-	if !s.Username.Empty() && s.Password.Empty() && s.token().Empty() {
+	if s.Username != "" && s.Password.Empty() && s.token().Empty() {
 		complain(sdk.SeverityWarning, "username", "username is given without a password or token and is not used", "give the password or a token too")
 	}
 	return diags

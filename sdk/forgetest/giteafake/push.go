@@ -27,16 +27,46 @@ func (s *Server) Push(path string, push Push) error {
 		return errors.New("Gitea: Mirror Repository " + path + " is read-only") //nolint:staticcheck,revive // Gitea's words
 	}
 	for _, name := range push.Delete {
-		if name == r.DefaultBranch {
+		if name == r.DefaultBranch || name == r.Head {
 			// from: go-gitea/gitea issue 36736
 			return fmt.Errorf("Gitea: branch %s is the default branch and cannot be deleted", name) //nolint:staticcheck,revive // Gitea's words
 		}
 	}
-	for _, name := range push.Branches {
+	s.receive(r, push.Branches)
+	r.Branches = slices.DeleteFunc(r.Branches, func(name string) bool { return slices.Contains(push.Delete, name) })
+	return nil
+}
+
+// receive takes branches in. The first ones of an empty repository are noticed
+// later, unless PushLag is 0.
+func (s *Server) receive(r *Repo, branches []string) {
+	first := len(r.Branches) == 0 && len(branches) > 0
+	for _, name := range branches {
 		if !slices.Contains(r.Branches, name) {
 			r.Branches = append(r.Branches, name)
 		}
 	}
-	r.Branches = slices.DeleteFunc(r.Branches, func(name string) bool { return slices.Contains(push.Delete, name) })
-	return nil
+	if first {
+		r.lag = s.opts.PushLag + 1
+		r.notice()
+	}
+}
+
+// notice comes one step nearer to noticing a first push. main or master, or
+// else the first branch, then becomes the default branch, whatever was wished.
+// from: Gitea 1.26.0, services/repository/push.go and routers/private/hook_post_receive.go
+func (r *Repo) notice() {
+	if r.lag == 0 {
+		return
+	}
+	if r.lag--; r.lag > 0 || len(r.Branches) == 0 {
+		return
+	}
+	r.DefaultBranch = r.Branches[0]
+	for _, name := range []string{"master", "main"} {
+		if slices.Contains(r.Branches, name) {
+			r.DefaultBranch = name
+		}
+	}
+	r.Head = r.DefaultBranch
 }

@@ -22,7 +22,7 @@ func (c *call) show(r *Repo) map[string]any {
 		host = u.Hostname()
 	}
 	return map[string]any{
-		"id": r.ID, "name": short, "full_name": r.Path, "description": r.Description, "empty": len(r.Branches) == 0,
+		"id": r.ID, "name": short, "full_name": r.Path, "description": r.Description, "empty": len(r.Branches) == 0 || r.lag > 0,
 		"private": r.Private, "internal": !r.Private && o.visibility != "public", "fork": r.Fork, "mirror": r.Mirror,
 		"archived": r.Archived, "default_branch": r.DefaultBranch, "updated_at": r.Updated, "has_wiki": r.Wiki, "has_code": !r.NoCode,
 		"ssh_url": "git@" + host + ":" + r.Path + ".git", "clone_url": c.address() + "/" + r.Path + ".git", "owner": ownerBody(o),
@@ -127,6 +127,7 @@ func (c *call) repo() {
 	}
 	switch what := c.r.Method + " " + strings.Join(c.parts[3:], "/"); {
 	case what == "GET ":
+		r.notice()
 		answer(c.w, http.StatusOK, c.show(r))
 	case what == "PATCH ":
 		c.change(r)
@@ -147,11 +148,20 @@ func (c *call) change(r *Repo) {
 		}
 		r.Archived = archived
 	}
-	if branch := c.text("default_branch"); branch != "" && (len(r.Branches) == 0 || slices.Contains(r.Branches, branch)) {
-		// A branch that is not there is ignored, with status 200; an empty
-		// repository takes any.
-		// from: go-gitea/gitea@00251d1d routers/api/v1/repo/repo.go; Gitea 1.26.0
+	branch := c.text("default_branch")
+	switch {
+	case branch == "":
+	case len(r.Branches) == 0 || r.lag > 0:
+		// An empty repository takes any name, but HEAD of the git repository
+		// stays as it is. After a first push, a repository counts as empty until
+		// a queue has been worked off; the two then differ for good.
+		// from: Gitea 1.26.0, routers/api/v1/repo/repo.go, updateBasicProperties
 		r.DefaultBranch = branch
+	case slices.Contains(r.Branches, branch):
+		r.DefaultBranch, r.Head = branch, branch
+	default:
+		// A branch that is not there is ignored, with status 200.
+		// from: go-gitea/gitea@00251d1d routers/api/v1/repo/repo.go; Gitea 1.26.0
 	}
 	if _, ok := c.body["description"]; ok {
 		r.Description = c.text("description")
@@ -187,9 +197,7 @@ func (c *call) commit(r *Repo) {
 	if branch == "" {
 		branch = r.DefaultBranch
 	}
-	if !slices.Contains(r.Branches, branch) {
-		r.Branches = append(r.Branches, branch)
-	}
+	c.receive(r, []string{branch})
 	answer(c.w, http.StatusCreated, map[string]any{"content": map[string]any{}})
 }
 
@@ -225,7 +233,7 @@ func (c *call) createRepo(name string, org bool) {
 	if branch == "" {
 		branch = "main"
 	}
-	r := &Repo{Path: o.name + "/" + short, Description: c.text("description"), Private: private, DefaultBranch: branch, Wiki: true}
+	r := &Repo{Path: o.name + "/" + short, Description: c.text("description"), Private: private, DefaultBranch: branch, Head: branch, Wiki: true}
 	c.add(r)
 	answer(c.w, http.StatusCreated, c.show(r))
 }

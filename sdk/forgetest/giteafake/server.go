@@ -30,6 +30,9 @@ type Options struct {
 	NoPagingHeaders bool
 	// NoOrgs refuses new organisations.
 	NoOrgs bool
+	// PushLag is for how many answers a forge takes a repository for empty after
+	// its first push.
+	PushLag int
 	// Quota refuses new repositories once there are so many; 0 is no limit.
 	Quota int
 }
@@ -51,6 +54,10 @@ type Repo struct {
 	Topics        []string
 	Updated       string
 	Branches      []string // none: empty
+	// Head is what HEAD of the git repository names: not always DefaultBranch.
+	Head string
+
+	lag int // answers until the first push is noticed
 }
 
 type owner struct {
@@ -144,6 +151,7 @@ func (s *Server) AddRepo(r Repo) int64 {
 	if r.DefaultBranch == "" && len(r.Branches) > 0 {
 		r.DefaultBranch = r.Branches[0]
 	}
+	r.Head = r.DefaultBranch
 	name, _, _ := strings.Cut(r.Path, "/")
 	s.addOwner(name, "public", true)
 	return s.add(&r)

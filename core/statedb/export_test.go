@@ -19,3 +19,6 @@ func MigrateTo(ctx context.Context, db *DB, known []Migration) ([]Migration, err
 func Script(ctx context.Context, db *DB, text string) error {
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error { return tx.script(ctx, text) })
 }
+
+// SQLiteDSN is the DSN of the connection that writes.
+func SQLiteDSN(path string) string { return sqliteDSN(path, false) }

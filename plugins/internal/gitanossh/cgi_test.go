@@ -20,7 +20,7 @@ const canary = "c4n4ry-p4ssw0rd"
 func overWeb(t *testing.T, srv *httptest.Server, password string) *host.Client {
 	t.Helper()
 	protocol, address, _ := strings.Cut(srv.URL, "://")
-	return session(t, host.Settings{
+	return configured(t, host.Settings{
 		Role: sdk.RoleUpstream, SkipCertificates: protocol == "https", InsecureCredentials: true,
 		Values:  map[string]any{"host": address, "protocol": protocol, "username": "lorry", "check-certificates": false},
 		Secrets: map[string]sdk.Secret{"password": sdk.NewSecret(password)},
@@ -123,7 +123,7 @@ func status(code int) http.HandlerFunc {
 
 func TestPasswordStaysOffPlainHTTP(t *testing.T) {
 	t.Parallel()
-	c := session(t, host.Settings{
+	c := configured(t, host.Settings{
 		Role:    sdk.RoleUpstream,
 		Values:  map[string]any{"host": "git.example.invalid", "protocol": "http", "username": "lorry"},
 		Secrets: map[string]sdk.Secret{"password": sdk.NewSecret(canary)},

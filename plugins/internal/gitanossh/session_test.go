@@ -1,20 +1,14 @@
 package gitanossh
 
 import (
-	"context"
-	"net"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/session"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/sshfake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 )
@@ -24,36 +18,15 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// session configures the adapter over the real protocol, in this process.
-func session(t *testing.T, s host.Settings) *host.Client {
+// configured speaks to the adapter over the real protocol, in this process.
+func configured(t *testing.T, s host.Settings) *host.Client {
 	t.Helper()
-	plugin := sdk.Define("gitano", Open)
-	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer(sdk.ServerOptions(hclog.NewNullLogger())...)
-	sdk.Serve(plugin, server, hclog.NewNullLogger())
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
-	conn, err := grpc.NewClient("passthrough:adapter", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	c, err := session.Open(t.Context(), sdk.Define("gitano", Open), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = conn.Close()
-		server.Stop()
-		serving.Wait()
-	})
-	c := host.NewClient(conn, host.Deadlines{})
-	diags, err := c.Configure(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range diags {
-		if d.Severity == sdk.SeverityError {
-			t.Fatalf("settings: %+v", d)
-		}
-	}
-	return c
+	t.Cleanup(func() { _ = c.End() })
+	return c.Client
 }
 
 // server starts a real sshd that answers as a Gitano server.
@@ -81,7 +54,7 @@ func server(t *testing.T, g *sshfake.Gitano) *sshfake.Server {
 
 func upstream(t *testing.T, s *sshfake.Server) *host.Client {
 	t.Helper()
-	return session(t, host.Settings{Role: sdk.RoleUpstream, Values: map[string]any{
+	return configured(t, host.Settings{Role: sdk.RoleUpstream, Values: map[string]any{
 		"host": "127.0.0.1", "ssh-port": float64(s.Port()), "ssh-user": s.User(), "protocol": "ssh",
 		"ssh-known-hosts": s.KnownHosts(), "ssh-identity-file": s.IdentityFile(),
 	}})
@@ -89,7 +62,7 @@ func upstream(t *testing.T, s *sshfake.Server) *host.Client {
 
 func downstream(t *testing.T, s *sshfake.Server) *host.Client {
 	t.Helper()
-	return session(t, host.Settings{Role: sdk.RoleDownstream, Values: map[string]any{
+	return configured(t, host.Settings{Role: sdk.RoleDownstream, Values: map[string]any{
 		"ssh-url": s.URL(), "http-url": "https://git.example.com/", "visibility": "private",
 		"ssh-known-hosts": s.KnownHosts(), "ssh-identity-file": s.IdentityFile(),
 	}})

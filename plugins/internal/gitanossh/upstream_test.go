@@ -123,7 +123,7 @@ func TestCloneURLFollowsTheProtocol(t *testing.T) {
 func TestUnreachableHostIsUnavailable(t *testing.T) {
 	t.Parallel()
 	s := server(t, &sshfake.Gitano{})
-	c := session(t, host.Settings{Role: sdk.RoleUpstream, Values: map[string]any{
+	c := configured(t, host.Settings{Role: sdk.RoleUpstream, Values: map[string]any{
 		"host": "127.0.0.1", "ssh-port": float64(s.Port()), "ssh-user": s.User(), "ssh-known-hosts": "/dev/null", "ssh-identity-file": s.IdentityFile(),
 	}})
 	_, err := listing(t, c)

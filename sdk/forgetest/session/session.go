@@ -1,0 +1,80 @@
+// Package session lets tests speak to an adapter in their own process as the
+// core does: over the real protocol, configured, with the SDK's HTTP client
+// and everything else that an adapter has in its life.
+//
+// It is for tests of adapters beside the conformance suite, and must not know
+// any of them.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/host"
+)
+
+// Session is a configured adapter.
+type Session struct {
+	*host.Client
+	conn    *grpc.ClientConn
+	server  *grpc.Server
+	serving sync.WaitGroup
+}
+
+// Open serves an adapter and configures it. Settings that can't be used are an
+// error of kind sdk.Invalid that has all of their faults.
+func Open(ctx context.Context, p *sdk.Plugin, settings host.Settings) (*Session, error) {
+	log := hclog.NewNullLogger()
+	listener := bufconn.Listen(1 << 20)
+	s := &Session{server: grpc.NewServer(sdk.ServerOptions(log)...)}
+	sdk.Serve(p, s.server, log)
+	s.serving.Go(func() { _ = s.server.Serve(listener) })
+	var err error
+	s.conn, err = grpc.NewClient("passthrough:adapter", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		s.server.Stop()
+		s.serving.Wait()
+		return nil, err
+	}
+	s.Client = host.NewClient(s.conn, host.Deadlines{})
+	if err := s.configure(ctx, settings); err != nil {
+		return nil, errors.Join(err, s.End())
+	}
+	return s, nil
+}
+
+func (s *Session) configure(ctx context.Context, settings host.Settings) error {
+	diags, err := s.Configure(ctx, settings)
+	if err != nil {
+		return err
+	}
+	var faults []string
+	for _, d := range diags {
+		if d.Severity == sdk.SeverityError {
+			faults = append(faults, fmt.Sprintf("%s: %s", d.Path, d.Summary))
+		}
+	}
+	if len(faults) > 0 {
+		return sdk.Errorf(sdk.Invalid, "the settings can't be used: %s", strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+// End ends the session and waits until nothing of it runs.
+func (s *Session) End() error {
+	err := s.conn.Close()
+	s.server.Stop()
+	s.serving.Wait()
+	return err
+}

@@ -28,7 +28,7 @@ func (a *Adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, er
 		switch err := l.run(); {
 		case l.left:
 		case err != nil:
-			yield(sdk.Repo{}, err)
+			yield(sdk.Repo{}, httpforge.Unlisted(err))
 		case ctx.Err() != nil:
 			yield(sdk.Repo{}, ctx.Err())
 		}

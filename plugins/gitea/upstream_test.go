@@ -54,7 +54,7 @@ func TestUserIsListed(t *testing.T) {
 func TestMissingOrganisationIsToldNotEmpty(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, giteafake.Options{})
-	wantError(t, listError(t, upstream(t, address, map[string]any{"organization": "none"})), sdk.NotFound, `"none"`)
+	wantError(t, listError(t, upstream(t, address, map[string]any{"organization": "none"})), sdk.Denied, `"none"`)
 }
 
 func TestRowsThatComeTwiceAreListedOnce(t *testing.T) {

@@ -76,7 +76,7 @@ func TestSettingsAreValidated(t *testing.T) {
 		{"plain http", Settings{Host: "git.example.com", Protocol: "http"}, []string{"the forge is asked over plain http, so anybody on the way can read the token"}},
 		{"empty group", Settings{Host: "git.example.com", Groups: []string{"/"}}, []string{"group has an empty item"}},
 		{"membership", Settings{Host: "git.example.com", Membership: true}, []string{"membership needs a token"}},
-		{"user alone", Settings{Host: "git.example.com", Username: token}, []string{"username is given without a password and is not used"}},
+		{"user alone", Settings{Host: "git.example.com", Username: "me"}, []string{"username is given without a password and is not used"}},
 		{"good", Settings{Host: "git.example.com:8443", SSHURL: "git@git.example.com:"}, nil},
 	} {
 		var got []string

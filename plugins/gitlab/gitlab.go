@@ -155,8 +155,8 @@ func (a *Adapter) access(cloneURL string) sdk.Access {
 	switch s := a.settings; {
 	case !s.Password.Empty():
 		access.Username, access.Secret = "oauth2", s.Password
-		if !s.Username.Empty() {
-			access.Username = s.Username.Reveal()
+		if s.Username != "" {
+			access.Username = s.Username
 		}
 	case !s.Token.Empty():
 		access.Username, access.Secret = "oauth2", s.Token

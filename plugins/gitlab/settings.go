@@ -16,7 +16,7 @@ type Settings struct {
 	SSHURL   string   `setting:"ssh-url" doc:"Address for ssh, such as ssh://git@gitlab.example.com. The default is what GitLab says."`
 
 	Token    sdk.Secret `setting:"private-token" doc:"Personal, group or project access token. Without one, only public projects of an Upstream Host are seen."`
-	Username sdk.Secret `setting:"username" doc:"User name for git over HTTP, such as that of a deploy token; the default is oauth2." role:"upstream"`
+	Username string     `setting:"username" doc:"User name for git over HTTP, such as that of a deploy token; the default is oauth2." role:"upstream"`
 	Password sdk.Secret `setting:"password" doc:"Password or deploy token for git over HTTP; the default is private-token." role:"upstream"`
 
 	CheckCertificates   bool     `setting:"check-certificates" doc:"Whether the TLS certificate is verified." default:"true"`
@@ -57,7 +57,7 @@ func (s *Settings) Validate() []sdk.Diagnostic {
 	if s.Host == "" && s.Token.Empty() {
 		complain(sdk.SeverityError, "private-token", `"private-token" is missing`, "a Downstream Host needs a token with the scope api")
 	}
-	if !s.Username.Empty() && s.Password.Empty() {
+	if s.Username != "" && s.Password.Empty() {
 		complain(sdk.SeverityWarning, "username", "username is given without a password and is not used", "give the password or deploy token too")
 	}
 	if s.Membership && s.Token.Empty() {

@@ -26,7 +26,7 @@ func (a *Adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, er
 		switch {
 		case l.left:
 		case err != nil:
-			yield(sdk.Repo{}, err)
+			yield(sdk.Repo{}, httpforge.Unlisted(err))
 		case ctx.Err() != nil:
 			yield(sdk.Repo{}, ctx.Err())
 		case l.missed != "":

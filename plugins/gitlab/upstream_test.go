@@ -1,11 +1,13 @@
 package gitlab
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -271,5 +273,47 @@ func TestPublicProjectsAreSeenWithoutAToken(t *testing.T) {
 	_, access, err := c.Repo(t.Context(), "acme/open")
 	if err != nil || access.Username != "" || !access.Secret.Empty() {
 		t.Errorf("want access without a credential, got %+v, %v", access, err)
+	}
+}
+
+func TestMissingGroupIsToldNotEmpty(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, gitlabfake.Options{})
+	wantError(t, listError(t, upstream(t, address, map[string]any{"group": "none"})), sdk.Denied, `"none"`)
+}
+
+// A host that wants to be left alone is asked once, and its pause is told.
+func TestRateLimitsReachTheCore(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		header map[string]string
+		wait   time.Duration
+	}{
+		"Retry-After":     {map[string]string{"Retry-After": "33"}, 33 * time.Second},
+		"RateLimit-Reset": {map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": "44"}, 44 * time.Second},
+		"nothing":         {nil, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fake, address := serve(t, gitlabfake.Options{})
+			many(fake, "acme", 150)
+			asked := 0
+			fake.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+				if asked++; asked == 1 {
+					return false
+				}
+				for k, v := range tc.header {
+					w.Header().Set(k, v)
+				}
+				w.WriteHeader(http.StatusTooManyRequests)
+				return true
+			})
+			err := listError(t, upstream(t, address, nil))
+			wantError(t, err, sdk.RateLimited, "")
+			var e *sdk.Error
+			if !errors.As(err, &e) || e.RetryAfter != tc.wait || asked != 2 {
+				t.Errorf("want a pause of %v after 2 requests, got %v after %d", tc.wait, e.RetryAfter, asked)
+			}
+		})
 	}
 }

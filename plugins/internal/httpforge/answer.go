@@ -242,3 +242,13 @@ func withoutUsers(s string) string {
 		s = after
 	}
 }
+
+// Unlisted gives the error of a list that is not there, such as that of a
+// group: a listing knows no "not found", which would mean a repository.
+func Unlisted(err error) error {
+	if !IsNotFound(err) {
+		return err
+	}
+	return sdk.WithHint(&sdk.Error{Kind: sdk.Denied, Fact: err.Error(), Err: err},
+		"check the name in the host's section; it may also be hidden from the token's account")
+}

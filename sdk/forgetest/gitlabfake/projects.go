@@ -83,6 +83,13 @@ func (c *call) project() {
 	case what == "POST archive":
 		p.Archived = true
 		answer(c.w, http.StatusCreated, c.show(p))
+	case what == "POST repository/commits":
+		// The way to branches without git.
+		if err := p.receive(Push{Branches: []string{c.text("branch")}}, !c.opts.NoProtection); err != nil {
+			refuse(c.w, http.StatusForbidden, err.Error())
+			return
+		}
+		answer(c.w, http.StatusCreated, map[string]any{"id": "0123456789abcdef"})
 	case what == "GET protected_branches":
 		list := []any{}
 		for _, name := range p.Protected {

@@ -22,9 +22,14 @@ func (s *Server) Push(path string, push Push) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.byPath[strings.ToLower(path)]
-	switch {
-	case p == nil:
+	if p == nil {
 		return errors.New("The project you were looking for could not be found or you don't have permission to view it.") //nolint:staticcheck,revive // GitLab's words
+	}
+	return p.receive(push, !s.opts.NoProtection)
+}
+
+func (p *Project) receive(push Push, protect bool) error {
+	switch {
 	case p.Archived:
 		return errors.New("You can't push code to an archived project.") //nolint:staticcheck,revive // GitLab's words
 	case push.Pointers && p.LFS:
@@ -47,7 +52,7 @@ func (s *Server) Push(path string, push Push) error {
 			// The first branch becomes the default one, and protected.
 			// from: gitlab-org/gitlab-foss#51484
 			p.DefaultBranch = name
-			if !s.opts.NoProtection {
+			if protect {
 				p.Protected = append(p.Protected, name)
 			}
 		}

@@ -53,7 +53,7 @@ func TestClientTurnsLimitsIntoRateLimited(t *testing.T) {
 
 // get gives the body of an answer.
 func get(client *http.Client, url string) (string, error) {
-	resp, err := client.Get(url) //nolint:noctx // a test
+	resp, err := client.Get(url)
 	if err != nil {
 		return "", err
 	}

@@ -123,7 +123,7 @@ func TestDefinitionsThatCannotWorkAreTold(t *testing.T) {
 		}{}, "not lower-case"},
 		"unexported": {struct {
 			a string `setting:"a" doc:"d"`
-		}{}, "not exported"}, //nolint:unused // the point
+		}{}, "not exported"},
 		"twice": {struct {
 			A string `setting:"a" doc:"d"`
 			B string `setting:"a" doc:"d"`

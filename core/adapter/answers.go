@@ -51,10 +51,10 @@ func checkRepo(r sdk.Repo) (core.Repo, error) {
 	if fact := pathFault(r.Path); fact != "" {
 		return core.Repo{}, sdk.Errorf(sdk.Internal, "the answer has the repository path %q: %s", clip(r.Path), fact)
 	}
-	if fact := urlFault(r.CloneURL); fact != "" && !(r.Disabled && r.CloneURL == "") {
+	if fact := urlFault(r.CloneURL); fact != "" && (!r.Disabled || r.CloneURL != "") {
 		return core.Repo{}, sdk.Errorf(sdk.Internal, "the clone URL of %q %s", r.Path, fact)
 	}
-	if r.Head != "" && !(strings.HasPrefix(r.Head, "refs/heads/") && plain(r.Head, maxPath) && !strings.ContainsAny(r.Head, " ~^:?*[\\")) {
+	if r.Head != "" && !isBranch(r.Head) {
 		return core.Repo{}, sdk.Errorf(sdk.Internal, "the default branch of %q is %q, not a full ref", r.Path, clip(r.Head))
 	}
 	if !plain(r.ID, maxName) || !plain(r.ChangeHint, maxHint) {
@@ -65,6 +65,11 @@ func checkRepo(r sdk.Repo) (core.Repo, error) {
 		Visibility: string(r.Visibility), Archived: r.Archived, Empty: r.Empty, Fork: r.Fork,
 		Disabled: r.Disabled, ChangeHint: r.ChangeHint,
 	}, nil
+}
+
+// isBranch reports whether ref is the full name of a branch.
+func isBranch(ref string) bool {
+	return strings.HasPrefix(ref, "refs/heads/") && plain(ref, maxPath) && !strings.ContainsAny(ref, " ~^:?*[\\")
 }
 
 // pathFault says what is wrong with a repository's path, or "".

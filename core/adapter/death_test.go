@@ -20,14 +20,14 @@ import (
 func beCore(dir string) int {
 	m := adapter.NewManager(adapter.Options{Dir: dir})
 	if err := m.Apply(context.Background(), []adapter.Instance{{Name: "h", Type: "hostile"}}); err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
 	if err := m.Check(context.Background(), "h"); err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
-	fmt.Println(m.States()[0].PID)
+	fmt.Fprintln(os.Stdout, m.States()[0].PID)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }

@@ -122,6 +122,9 @@ func call(t *testing.T, s *supervisor) error {
 	return err
 }
 
+// pass lets the time of the bubble pass.
+func pass(d time.Duration) { <-time.After(d) }
+
 func wantPhase(t *testing.T, s *supervisor, want Phase) {
 	t.Helper()
 	synctest.Wait()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -55,7 +56,9 @@ func (i Instance) role() sdk.Role {
 // Options are what a Manager needs. Zero durations and counts have defaults.
 type Options struct {
 	Dir string // where the programs lorry-adapter-TYPE are, absolute
-	// TempDir is where sockets are made; "" is the system's.
+	// TempDir is where sockets are made; "" is the system's. One core alone uses
+	// it: what a core that was killed has left there is removed. Its path must
+	// be short, at most 60 bytes, because those of sockets are.
 	TempDir string
 	Log     hclog.Logger
 	Clock   core.Clock     // nil: time.Now
@@ -153,9 +156,21 @@ type Manager struct {
 
 // NewManager makes a Manager that knows no instance yet. Close ends it.
 func NewManager(opts Options) *Manager {
+	removeSockets(opts.TempDir)
 	m := &Manager{opts: opts.orDefault(), launcher: host.NewLauncher(), known: map[string]*supervisor{}}
 	m.start = m.startProcess
 	return m
+}
+
+// removeSockets removes what a core that was killed has left.
+func removeSockets(dir string) {
+	if dir == "" {
+		return
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "plugin-dir*"))
+	for _, path := range left {
+		_ = os.RemoveAll(path)
+	}
 }
 
 var typeRE = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
@@ -193,7 +208,7 @@ func (m *Manager) Apply(ctx context.Context, instances []Instance) error {
 			problems = append(problems, errorOf(inst, err))
 		}
 	}
-	gone, err := m.adopt(wanted)
+	gone, err := m.adopt(wanted) //nolint:contextcheck // a supervisor outlives the call
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func (s *session) doubt() {
 
 // drain lets running calls end, then stops the process. impatient cuts the
 // waiting short.
-func (s *session) drain(opts Options, impatient func() (<-chan struct{}, bool)) {
+func (s *session) drain(ctx context.Context, opts Options, impatient func() (<-chan struct{}, bool)) {
 	s.mu.Lock()
 	empty := s.empty
 	if s.held > 0 && empty == nil {
@@ -139,8 +139,9 @@ func (s *session) drain(opts Options, impatient func() (<-chan struct{}, bool)) 
 	if _, hurry := impatient(); hurry {
 		grace = 0
 	} else {
-		// Its own deadline bounds it; whether it worked changes nothing.
-		_ = s.Close(context.Background())
+		// Its own deadline bounds it, also when the core is stopping; whether it
+		// worked changes nothing.
+		_ = s.Close(context.WithoutCancel(ctx))
 	}
 	s.Kill(grace)
 }

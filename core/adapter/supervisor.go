@@ -65,7 +65,7 @@ func (s *supervisor) run(ctx context.Context) {
 			s.idle(ctx)
 		}
 	}
-	s.retire(PhaseStopped, "the core stops it")
+	s.retire(context.WithoutCancel(ctx), PhaseStopped, "the core stops it")
 	s.draining.Wait()
 	s.answer(errClosed)
 }
@@ -232,7 +232,7 @@ func (s *supervisor) pause(ctx context.Context) {
 
 // retire takes the current session out of use and stops it in the background;
 // new callers wait for the next one.
-func (s *supervisor) retire(phase Phase, reason string) {
+func (s *supervisor) retire(ctx context.Context, phase Phase, reason string) {
 	s.mu.Lock()
 	old := s.cur
 	s.cur = nil
@@ -241,16 +241,16 @@ func (s *supervisor) retire(phase Phase, reason string) {
 	}
 	s.st.PID = 0
 	s.mu.Unlock()
-	s.drain(old)
+	s.drain(ctx, old)
 }
 
 // drain stops a session in the background: running calls may end first.
-func (s *supervisor) drain(old *session) {
+func (s *supervisor) drain(ctx context.Context, old *session) {
 	if old == nil {
 		return
 	}
 	s.draining.Go(func() {
-		old.drain(s.opts, s.impatient)
+		old.drain(ctx, s.opts, s.impatient)
 		s.log.Debug("adapter's process has ended", "exit", old.Exit())
 	})
 }

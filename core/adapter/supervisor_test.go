@@ -20,15 +20,15 @@ func TestStartsWithTheFirstCallAndStopsWhenIdle(t *testing.T) {
 	t.Parallel()
 	f := &fakeStarts{}
 	bubble(t, Options{IdleTimeout: 10 * time.Minute}, f, func(t *testing.T, s *supervisor) {
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		wantPhase(t, s, PhaseStopped)
 		if err := call(t, s); err != nil {
 			t.Fatal(err)
 		}
 		wantPhase(t, s, PhaseReady)
-		time.Sleep(5 * time.Minute)
+		pass(5 * time.Minute)
 		wantPhase(t, s, PhaseReady)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		wantPhase(t, s, PhaseStopped)
 		if !f.process(0).closed {
 			t.Error("the adapter was not told to close")
@@ -51,7 +51,7 @@ func TestRestartsDoubleTheirPauseUntilItIsBroken(t *testing.T) {
 		if !errors.As(err, &e) || e.Kind != core.KindUnavailable || e.RetryAfter <= 5*time.Second || !strings.Contains(e.Fact, "no luck") {
 			t.Errorf("want an error that says when and why, got %#v", err)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		wantPhase(t, s, PhaseBroken)
 		var pauses []time.Duration
 		for i := 1; i < len(f.times); i++ {
@@ -102,11 +102,11 @@ func TestAdapterThatSettledStartsItsBackoffAfresh(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 6 {
-			time.Sleep(6 * time.Minute)
+			pass(6 * time.Minute)
 			f.process(i).Kill(0)
 			synctest.Wait()
 			wantPhase(t, s, PhaseBackoff)
-			time.Sleep(time.Second + time.Millisecond)
+			pass(time.Second + time.Millisecond)
 			wantPhase(t, s, PhaseReady)
 		}
 	})
@@ -142,12 +142,12 @@ func TestThreeFailedHealthChecksEndAProcess(t *testing.T) {
 		if err := call(t, s); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(15*time.Second + 3*5*time.Second + 2*retryProbe + time.Millisecond)
+		pass(15*time.Second + 3*5*time.Second + 2*retryProbe + time.Millisecond)
 		wantPhase(t, s, PhaseBackoff)
 		if st := s.state(); !strings.Contains(st.Reason, "health") {
 			t.Errorf("reason %q", st.Reason)
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		wantPhase(t, s, PhaseReady)
 	})
 }
@@ -228,7 +228,7 @@ func TestCallsWaitTheirTurnInABoundedQueue(t *testing.T) {
 			inside++
 			most = max(most, inside)
 			mu.Unlock()
-			time.Sleep(time.Second)
+			pass(time.Second)
 			mu.Lock()
 			inside--
 			mu.Unlock()
@@ -313,12 +313,12 @@ func TestHostIsLookedAtWhileTheAdapterRuns(t *testing.T) {
 		if err := call(t, s); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(7 * time.Minute)
+		pass(7 * time.Minute)
 		synctest.Wait()
 		if st := s.state(); st.ServerVersion != "fake 1" || st.Checked.IsZero() {
 			t.Errorf("state %+v", st)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		wantPhase(t, s, PhaseStopped) // looking is no use of it
 	})
 }

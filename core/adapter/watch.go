@@ -42,7 +42,7 @@ func (s *supervisor) watch(ctx context.Context) {
 		case <-tick.C:
 			now := s.opts.Clock()
 			s.settle(now)
-			if s.opts.IdleTimeout > 0 && cur.idleFor(now) >= s.opts.IdleTimeout && s.stopIdle(cur) {
+			if s.opts.IdleTimeout > 0 && cur.idleFor(now) >= s.opts.IdleTimeout && s.stopIdle(ctx, cur) {
 				return
 			}
 			if cur.desc.Check && now.Sub(looked) >= s.opts.CheckInterval {
@@ -129,7 +129,7 @@ func (s *supervisor) probe(ctx context.Context, cur *session) error {
 }
 
 // stopIdle stops the session unless a call came in at the last moment.
-func (s *supervisor) stopIdle(cur *session) bool {
+func (s *supervisor) stopIdle(ctx context.Context, cur *session) bool {
 	s.mu.Lock()
 	if s.wanted > 0 || cur.idleFor(s.opts.Clock()) < s.opts.IdleTimeout {
 		s.mu.Unlock()
@@ -138,7 +138,7 @@ func (s *supervisor) stopIdle(cur *session) bool {
 	s.cur = nil
 	s.enter(PhaseDraining, "nobody uses it", "")
 	s.mu.Unlock()
-	cur.drain(s.opts, s.impatient)
+	cur.drain(ctx, s.opts, s.impatient)
 	s.mu.Lock()
 	s.st.PID = 0
 	s.enter(PhaseStopped, "nobody uses it", "")
@@ -159,7 +159,7 @@ func (s *supervisor) renew(ctx context.Context, cur *session) bool {
 	}
 	if stale && !ordered && cur.idleFor(s.opts.Clock()) > 0 && s.opts.IdleTimeout > 0 {
 		// Nobody would notice the difference: the next call starts it.
-		s.retire(PhaseStopped, "its settings or its program changed")
+		s.retire(ctx, PhaseStopped, "its settings or its program changed")
 		return true
 	}
 	next, err := s.launch(ctx)
@@ -169,11 +169,11 @@ func (s *supervisor) renew(ctx context.Context, cur *session) bool {
 	switch {
 	case err == nil:
 		s.install(next)
-		s.drain(cur)
+		s.drain(ctx, cur)
 	case stale:
 		// What it ran with is not wanted any more, so the old one can't stay.
 		s.fault(err)
-		s.drain(cur)
+		s.drain(ctx, cur)
 	default:
 		s.log.Error("adapter could not be restarted, the old process goes on", "err", err)
 	}

@@ -88,11 +88,13 @@ func (c *claim) run(ctx context.Context) error {
 		}
 		c.load = loadOf(byHost)
 	}
-	holds, err := c.tx.HostHolds(ctx, c.now)
-	if err != nil {
-		return err
+	if g.HoldsUntil.After(c.now) {
+		holds, err := c.tx.HostHolds(ctx, c.now)
+		if err != nil {
+			return err
+		}
+		c.held = slices.Sorted(maps.Keys(holds))
 	}
-	c.held = slices.Sorted(maps.Keys(holds))
 	// A further round is only needed when hosts became full in the last one.
 	for more := true; more && err == nil; {
 		more, err = c.round(ctx)

@@ -96,6 +96,8 @@ type Tx interface {
 type Gate struct {
 	Running bool
 	MaxJobs *int
+	// HoldsUntil is when the last hold of a host ends; zero without any.
+	HoldsUntil time.Time
 }
 
 // HostHold holds all Lorries of an upstream host.

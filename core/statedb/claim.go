@@ -10,24 +10,28 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/queue"
 )
 
+const gateQuery = `SELECT running, max_jobs, (SELECT COALESCE(MAX(until), 0) FROM host_holds) FROM run_queue WHERE id = 1`
+
 // Gate implements queue.Store.
 func (db *DB) Gate(ctx context.Context) (queue.Gate, error) {
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
-	return gate(ctx, db.read, `SELECT running, max_jobs FROM run_queue WHERE id = 1`)
+	return gate(ctx, db.read, gateQuery)
 }
 
 // Gate implements queue.Tx.
 func (t *txn) Gate(ctx context.Context) (queue.Gate, error) {
-	return gate(ctx, t, `SELECT running, max_jobs FROM run_queue WHERE id = 1`+t.d.forUpdate("run_queue"))
+	return gate(ctx, t, gateQuery+t.d.forUpdate("run_queue"))
 }
 
 func gate(ctx context.Context, r runner, query string) (queue.Gate, error) {
 	var g queue.Gate
 	var limit sql.NullInt64
-	if err := r.row(ctx, query).Scan(&g.Running, &limit); err != nil {
+	var holds int64
+	if err := r.row(ctx, query).Scan(&g.Running, &limit, &holds); err != nil {
 		return queue.Gate{}, describe("reading the queue's switch", err)
 	}
+	g.HoldsUntil = fromMicros(holds)
 	if limit.Valid {
 		n := int(limit.Int64)
 		g.MaxJobs = &n

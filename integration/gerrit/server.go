@@ -64,6 +64,7 @@ type Server struct {
 	// SSH is its ssh server's address, but for the user.
 	SSHHost, KnownHosts, IdentityFile string
 
+	client *http.Client
 	dir    string
 	log    bytes.Buffer
 	admins string // the group's identity
@@ -86,7 +87,7 @@ func Start(t *testing.T) *Server {
 		}
 		t.Skipf("there is no Gerrit to start: %v", err)
 	}
-	s := &Server{dir: t.TempDir()}
+	s := &Server{dir: t.TempDir(), client: &http.Client{Transport: &http.Transport{}}}
 	launch, err := filepath.Abs("testdata/Launch.java")
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +167,7 @@ func (s *Server) run(t *testing.T, daemon *exec.Cmd) {
 	t.Cleanup(func() {
 		_ = syscall.Kill(-daemon.Process.Pid, syscall.SIGKILL)
 		<-ended
-		http.DefaultClient.CloseIdleConnections()
+		s.client.CloseIdleConnections()
 		if t.Failed() {
 			t.Logf("gerrit:\n%s", s.log.Bytes()[max(0, s.log.Len()-4000):])
 		}
@@ -250,7 +251,7 @@ func (s *Server) call(ctx context.Context, user, password, method, path, content
 	}
 	req.SetBasicAuth(user, password)
 	req.Header.Set("Content-Type", contentType)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		return err
 	}

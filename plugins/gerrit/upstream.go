@@ -101,7 +101,7 @@ func (a *Adapter) page(ctx context.Context, w window, list []project, take func(
 
 func (a *Adapter) wanted(p project) bool {
 	archived := p.State == "READ_ONLY"
-	return !(a.settings.Archived == "skip" && archived || a.settings.Archived == "only" && !archived)
+	return a.settings.Archived == "include" || archived == (a.settings.Archived == "only")
 }
 
 // hints gives a digest of the commits of some branches, by project.

@@ -1,6 +1,7 @@
 package gitea
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -41,19 +42,27 @@ func build(t *testing.T) adapter {
 }
 
 func (a adapter) open(ctx context.Context) (*suite.Conn, error) {
-	var logs strings.Builder
+	logs := &bytes.Buffer{}
 	p, err := host.Launch(ctx, host.Config{
 		Instance: "test", Path: a.path, Launcher: a.launcher, Redactor: host.NoRedactor(),
-		Log: hclog.New(&hclog.LoggerOptions{Output: &logs, Level: hclog.Debug, Mutex: nil}),
+		Log: hclog.New(&hclog.LoggerOptions{Output: logs, Level: hclog.Debug}),
 	})
 	if err != nil {
 		return nil, err
 	}
+	stopped := false
 	stop := func() error {
 		p.Kill(3 * time.Second)
+		stopped = true
 		return nil
 	}
-	return &suite.Conn{Client: p.Client, Logs: func() string { return "" }, Stop: stop}, nil
+	told := func() string {
+		if !stopped {
+			return "" // the process may still write
+		}
+		return logs.String()
+	}
+	return &suite.Conn{Client: p.Client, Logs: told, Stop: stop}, nil
 }
 
 func (a adapter) session(t *testing.T, role sdk.Role, s Server, settings map[string]any) *host.Client {

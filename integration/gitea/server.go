@@ -188,7 +188,7 @@ func (s *Server) wait(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client().Do(req)
 		if err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -216,7 +216,7 @@ func (s *Server) makeToken(ctx context.Context) error {
 		}
 		req.SetBasicAuth(admin, password)
 		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client().Do(req)
 		if err != nil {
 			return err
 		}
@@ -231,6 +231,11 @@ func (s *Server) makeToken(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("%s gives no token", s.Name)
+}
+
+// client makes a client that keeps no connection.
+func client() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 }
 
 func freePort(t *testing.T) int {

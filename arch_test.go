@@ -44,7 +44,7 @@ var importRules = []rule{
 	{"core/reconcile/...", []string{"core", "core/spec", "core/confgit/...", "core/childproc", "core/reconcile/..."}, "wanted Lorries from CONFGIT and listings"},
 	{"core/adapter/...", []string{"core", "core/adapter/...", "sdk/...", "plugins/local"}, "the core's only way to the adapters"},
 	{"core/importer/...", []string{"core", "core/protocol", "core/spec", "core/childproc", "core/settings", "core/telemetry", "core/importer/..."}, "lorry knows no queue and no daemon"},
-	{"core/minion/...", []string{"core", "core/protocol", "core/childproc", "core/settings", "core/telemetry", "core/importer/lsrefs", "core/minion/..."}, "a minion knows the core by HTTP alone"},
+	{"core/minion/...", []string{"core", "core/protocol", "core/childproc", "core/settings", "core/telemetry", "core/spec", "core/importer", "core/importer/lsrefs", "core/minion/..."}, "a minion knows the core by HTTP alone, and looks at upstream as lorry does"},
 	{"core/webapp/...", []string{"core", "core/protocol", "core/queue", "core/reconcile", "core/adapter", "core/webapp/..."}, "HTTP on top of the queue, never SQL"},
 	{"core/lorryctl/...", []string{"core", "core/protocol", "core/settings", "core/lorryctl/..."}, "the admin's commands use the API like anybody else"},
 	{"core/daemon/...", []string{"core/...", "sdk/host", "integration/..."}, "the composition root may see everything"},
@@ -67,7 +67,7 @@ var onlyHere = []struct {
 }{
 	{"os/exec", []string{"core/childproc", "sdk/host", "plugins/internal/sshforge", "sdk/sdktest", "sdk/forgetest/...", "integration/..."}, "one place knows how a child is bounded and ended"},
 	{"github.com/hashicorp/go-plugin", []string{"sdk/..."}, "the core sees ports, not the plugin library"},
-	{"google.golang.org/...", []string{"sdk/..."}, "protobuf and gRPC stop at the boundary"},
+	{"google.golang.org/...", []string{"sdk/...", "integration/..."}, "protobuf and gRPC stop at the boundary"},
 	{"github.com/jackc/pgx/v5/...", []string{"core/statedb/...", "integration/pgtest"}, "SQL lives in one package"},
 	{"modernc.org/sqlite", []string{"core/statedb/..."}, "SQL lives in one package"},
 	{"database/sql", []string{"core/statedb/...", "integration/pgtest"}, "SQL lives in one package"},

@@ -28,6 +28,13 @@ func (j *job) prepare() error {
 	if j.policy, err = policy.New(j.Spec, rewrites); err != nil {
 		return gitfail.New(core.FailSpec, gitfail.Upstream, "", "%v", err)
 	}
+	if j.Request != nil {
+		approved := map[string]string{}
+		for _, a := range j.Request.Approved {
+			approved[a.Ref] = a.New
+		}
+		j.policy = j.policy.Approve(approved)
+	}
 	if err := j.prepareFetch(); err != nil {
 		return err
 	}

@@ -59,6 +59,9 @@ func openArea(dir string) (*area, error) {
 	return a, nil
 }
 
+// privateDir names a directory of the minion's own in the working area.
+func (a *area) privateDir(name string) string { return filepath.Join(a.dir, privateName, name) }
+
 // sign writes this process's id into the lock file, for the error message of
 // whoever comes second.
 func (a *area) sign() error {

@@ -76,6 +76,9 @@ func (r result) stopped() error {
 
 // execute runs the program for one job to its end.
 func (w *worker) execute(ctx context.Context, job protocol.Job, out io.Writer) result {
+	if report, same := w.look(ctx, job); same {
+		return result{report: &report}
+	}
 	spec, err := w.area.writeSpec(job.Text)
 	if err != nil {
 		return result{err: err}
@@ -97,10 +100,7 @@ func (w *worker) execute(ctx context.Context, job protocol.Job, out io.Writer) r
 // executeOurs runs our own lorry, with the access on descriptor 3 and the
 // report from descriptor 4.
 func executeOurs(ctx context.Context, job protocol.Job, s childproc.Spec) result {
-	request, err := json.Marshal(protocol.ImportRequest{
-		Path: job.Path, Digest: job.Digest, Rewrites: job.Rewrites,
-		Fetch: job.Fetch, Push: job.Push, FileRoots: job.FileRoots,
-	})
+	request, err := json.Marshal(importRequest(job))
 	if err != nil {
 		return result{err: fmt.Errorf("request for lorry can't be encoded: %w", err)}
 	}
@@ -140,6 +140,14 @@ func executeOurs(ctx context.Context, job protocol.Job, s childproc.Spec) result
 		r.report = &report
 	}
 	return r
+}
+
+// importRequest is what our own lorry is told of a job beside its text.
+func importRequest(job protocol.Job) protocol.ImportRequest {
+	return protocol.ImportRequest{
+		Path: job.Path, Digest: job.Digest, Rewrites: job.Rewrites, Fetch: job.Fetch, Push: job.Push,
+		FileRoots: job.FileRoots, Approved: job.Approved,
+	}
 }
 
 func secretsOf(job protocol.Job) []string {

@@ -76,6 +76,7 @@ type worker struct {
 	client  *protocol.Client
 	command command
 	area    *area
+	looker  *looker // nil when lorry-cmd is another program, or git is missing
 
 	mu    sync.Mutex
 	holds []string // paths that were worked on, the latest last
@@ -109,6 +110,12 @@ func Run(ctx context.Context, o Options) error {
 	w := &worker{
 		Options: o, command: cmd, area: area,
 		client: &protocol.Client{Base: o.Controller, HTTP: o.HTTP, Token: o.Token},
+	}
+	if cmd.ours {
+		// Without git, lorry itself says so with each job.
+		if w.looker, err = newLooker(area.privateDir("git")); err == nil {
+			defer w.looker.close()
+		}
 	}
 	o.Log.Info("minion works", "controller", o.Controller, "name", o.Name, "jobs", o.Jobs,
 		"lorry", cmd.path, "working-area", area.dir)

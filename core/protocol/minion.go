@@ -57,6 +57,8 @@ type Job struct {
 	// FileRoots are the directories below which file:// and plain paths may be
 	// read by this job; none: not at all.
 	FileRoots []string `json:"file_roots,omitempty"`
+	// Approved are the rewritten refs that an admin lets through with this job.
+	Approved []Approval `json:"approved,omitempty"`
 
 	Jobs []Job `json:"jobs,omitempty"` // all of them, when more than one was asked for
 }
@@ -95,6 +97,13 @@ type ImportRequest struct {
 	Fetch     *Access            `json:"fetch,omitempty"`
 	Push      *Access            `json:"push,omitempty"`
 	FileRoots []string           `json:"file_roots,omitempty"`
+	Approved  []Approval         `json:"approved,omitempty"`
+}
+
+// Approval lets the rewrite of one downstream ref to one object through.
+type Approval struct {
+	Ref string `json:"ref"`
+	New string `json:"new"`
 }
 
 // ImportReport is what the importer writes to its report descriptor as one

@@ -24,6 +24,7 @@ type Policy struct {
 	leave    []string       // patterns of sources
 	rewrites core.RewritePolicy
 	prune    bool
+	approved map[string]string // by downstream ref: the object it may be rewritten to
 }
 
 // Wanted is one ref that the downstream repository shall have.
@@ -81,6 +82,14 @@ func New(s spec.Spec, rewrites core.RewritePolicy) (Policy, error) {
 
 // Rewrites is what happens with a ref that was rewritten upstream.
 func (p Policy) Rewrites() core.RewritePolicy { return p.rewrites }
+
+// Approve lets single rewrites through: approved names, by downstream ref, the
+// object that it may be rewritten to. An admin's word for one rewrite goes
+// before any policy, and is not part of Key: it passes with the job.
+func (p Policy) Approve(approved map[string]string) Policy {
+	p.approved = approved
+	return p
+}
 
 // Prune reports whether refs that vanished upstream are to go downstream.
 func (p Policy) Prune() bool { return p.prune }
@@ -151,7 +160,8 @@ func (p Policy) Wanted(refs map[string]string) (wanted []Wanted, missing []strin
 	add := func(r spec.Refspec, src, dst string) {
 		if !seen[dst] {
 			seen[dst] = true
-			wanted = append(wanted, Wanted{Dst: dst, Src: src, Object: refs[src], Force: p.force(r)})
+			approved := refs[src] != "" && p.approved[dst] == refs[src]
+			wanted = append(wanted, Wanted{Dst: dst, Src: src, Object: refs[src], Force: p.force(r) || approved})
 		}
 	}
 	for _, r := range p.take {

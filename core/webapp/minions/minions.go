@@ -277,6 +277,9 @@ func (m *Minions) jobAnswer(job ready, modern, credentials bool) protocol.Job {
 	answer.Digest = job.Digest
 	answer.Rewrites = job.Rewrites
 	answer.FileRoots = job.prepared.FileRoots
+	for _, held := range job.Approved {
+		answer.Approved = append(answer.Approved, protocol.Approval{Ref: held.Ref, New: held.New})
+	}
 	answer.Fetch = access(job.prepared.Fetch, credentials)
 	answer.Push = access(&job.prepared.Push, credentials)
 	return answer

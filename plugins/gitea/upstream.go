@@ -31,6 +31,8 @@ func (a *Adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, er
 			yield(sdk.Repo{}, httpforge.Unlisted(err))
 		case ctx.Err() != nil:
 			yield(sdk.Repo{}, ctx.Err())
+		case l.missed != "":
+			yield(sdk.Repo{}, sdk.Incomplete(l.missed))
 		}
 	}
 }
@@ -83,6 +85,7 @@ type listing struct {
 	filter httpforge.Filter
 	seen   map[int64]struct{} // pages by offset repeat rows when others go
 	left   bool               // the caller has seen enough
+	missed string             // why the listing is not complete, or ""
 }
 
 func (l *listing) run() error {
@@ -111,14 +114,23 @@ func (l *listing) run() error {
 }
 
 func (l *listing) list(path []string, q url.Values, what string) error {
+	var totals httpforge.Totals
+	next := counted()
+	watched := func(h http.Header, page repoPage, q url.Values) (url.Values, error) {
+		totals.See(h, "X-Total-Count")
+		return next(h, page, q)
+	}
 	req := httpforge.Request{Path: path, Query: q, What: what}
-	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, counted()) {
+	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, watched) {
 		if err != nil {
 			return err
 		}
 		if err := l.take(page); err != nil || l.left {
 			return err
 		}
+	}
+	if totals.Shrunk() {
+		l.missed = what + ": some went away while they were listed, so others may have been missed"
 	}
 	return nil
 }

@@ -167,3 +167,21 @@ func TestRepoThatIsNotThere(t *testing.T) {
 		}
 	}
 }
+
+// Pages by offset lose a row when an earlier one goes away between them.
+func TestListingDuringWhichRowsGoIsNotComplete(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, giteafake.Options{})
+	many(fake, "acme", 80)
+	pages := 0
+	fake.Intercept(func(http.ResponseWriter, *http.Request) bool {
+		if pages++; pages == 2 {
+			fake.Remove("acme/r00000")
+		}
+		return false
+	})
+	err := listError(t, upstream(t, address, nil))
+	if sdk.KindOf(err) != sdk.Unavailable || !strings.Contains(err.Error(), "not complete") || pages != 2 {
+		t.Errorf("want a listing that is not complete, got %v after %d pages", err, pages)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -188,8 +189,13 @@ func (l *listing) group(ref, name string, depth int) error {
 // projects lists one list of projects. Its error is errTooMany when there are
 // more than can be paged through.
 func (l *listing) projects(path []string, q url.Values, what string) error {
+	var totals httpforge.Totals
+	watched := func(h http.Header, page []project, q url.Values) (url.Values, error) {
+		totals.See(h, "X-Total")
+		return next(h, page, q)
+	}
 	req := httpforge.Request{Path: path, Query: q, What: what}
-	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, next[[]project]) {
+	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, watched) {
 		switch {
 		case err == nil:
 		case keysetRefused(err) && q.Has("pagination"):
@@ -203,6 +209,9 @@ func (l *listing) projects(path []string, q url.Values, what string) error {
 		if err := l.take(page); err != nil || l.left {
 			return err
 		}
+	}
+	if totals.Shrunk() {
+		l.missed = what + ": some went away while they were listed, so others may have been missed"
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
@@ -113,3 +114,25 @@ func isNext(value string) bool {
 	}
 	return false
 }
+
+// Totals watches the number of rows that the pages of one list announce. When
+// it shrinks in between, rows have moved forward over the border of a page and
+// were never seen: the list is not whole.
+type Totals struct {
+	last   int
+	known  bool
+	shrunk bool
+}
+
+// See takes in the header of a page; name is that of the one with the total.
+func (t *Totals) See(h http.Header, name string) {
+	total, err := strconv.Atoi(h.Get(name))
+	if err != nil {
+		return
+	}
+	t.shrunk = t.shrunk || t.known && total < t.last
+	t.last, t.known = total, true
+}
+
+// Shrunk reports whether rows may have been missed.
+func (t *Totals) Shrunk() bool { return t.shrunk }

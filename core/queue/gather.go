@@ -50,7 +50,7 @@ func (g *gatherer[P, R]) do(ctx context.Context, ps []P) ([]R, error) {
 		batch = <-me.turn
 	}
 	if batch != nil {
-		g.serve(batch)
+		g.serve(batch) //nolint:contextcheck // each of the batch has its own
 		g.handOver()
 	}
 	return me.rs, me.err

@@ -198,7 +198,8 @@ func TestExplain(t *testing.T) {
 		{"held", with(func(l *core.LorryState) { l.HeldReason = "moving house" }), open, schedule.Verdict{Reason: "held", Detail: "an admin holds this Lorry: moving house"}},
 		{"queue stopped", due, schedule.Surroundings{Now: start}, schedule.Verdict{Reason: "queue stopped", Detail: "the run queue is stopped"}},
 		{
-			"host held", due, schedule.Surroundings{Now: start, QueueRunning: true, HostUntil: start.Add(time.Hour), HostReason: "too busy"},
+			"host held", due,
+			schedule.Surroundings{Now: start, QueueRunning: true, HostUntil: start.Add(time.Hour), HostReason: "too busy"},
 			schedule.Verdict{Reason: "host held", Detail: `the upstream host "h.example.org" is held: too busy`, Until: start.Add(time.Hour)},
 		},
 		{
@@ -210,11 +211,13 @@ func TestExplain(t *testing.T) {
 			schedule.Verdict{Reason: "backing off", Detail: "backing off after 3 failed jobs", Until: start.Add(time.Hour)},
 		},
 		{
-			"max-jobs", due, schedule.Surroundings{Now: start, QueueRunning: true, Limits: schedule.Limits{MaxJobs: &one}, Load: schedule.Load{Jobs: 1}},
+			"max-jobs", due,
+			schedule.Surroundings{Now: start, QueueRunning: true, Limits: schedule.Limits{MaxJobs: &one}, Load: schedule.Load{Jobs: 1}},
 			schedule.Verdict{Reason: "max-jobs", Detail: "max-jobs is 1 and 1 jobs are running"},
 		},
 		{
-			"host limit", due, schedule.Surroundings{
+			"host limit", due,
+			schedule.Surroundings{
 				Now: start, QueueRunning: true, Limits: schedule.Limits{PerHost: 2},
 				Load: schedule.Load{Jobs: 2, ByHost: map[string]int{"h.example.org": 2}},
 			},

@@ -55,7 +55,7 @@ func waitInTransaction(ctx context.Context, db *statedb.DB) error {
 		if err := tx.SetRunning(ctx, false); err != nil {
 			return err
 		}
-		fmt.Println("in transaction")
+		fmt.Fprintln(os.Stdout, "in transaction")
 		select {}
 	})
 }
@@ -90,7 +90,7 @@ func workUntilKilled(ctx context.Context, db *statedb.DB) error {
 	for {
 		select {
 		case line := <-said:
-			fmt.Println(line)
+			fmt.Fprintln(os.Stdout, line)
 		case err := <-failed:
 			return err
 		}

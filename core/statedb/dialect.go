@@ -13,6 +13,9 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 )
 
+// The names of the dialects, and of the folders of their migrations.
+const sqliteName, postgresName = "sqlite", "postgres"
+
 // dialect is what differs between the two databases.
 type dialect struct {
 	name string // also the folder of its migrations
@@ -26,21 +29,24 @@ type dialect struct {
 	tables string
 }
 
-var (
-	sqliteDialect = dialect{
-		name:   "sqlite",
+func sqliteDialect() dialect {
+	return dialect{
+		name:   sqliteName,
 		rows:   sqliteRows,
 		tables: `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
 	}
-	postgresDialect = dialect{
-		name: "postgres",
+}
+
+func postgresDialect() dialect {
+	return dialect{
+		name: postgresName,
 		lock: " FOR UPDATE OF %s",
 		skip: " FOR UPDATE OF %s SKIP LOCKED",
 		rows: postgresRows,
 		tables: `SELECT table_name FROM information_schema.tables
 			WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY table_name`,
 	}
-)
+}
 
 func (d dialect) forUpdate(tables string) string {
 	if d.lock == "" {
@@ -63,7 +69,7 @@ func (d dialect) from(alias, cols string) string {
 
 // list makes a column of the JSON array in a parameter.
 func (d dialect) list(param, kind string) string {
-	if d.name == sqliteDialect.name {
+	if d.name == sqliteName {
 		return "SELECT value FROM json_each(" + param + ")"
 	}
 	return fmt.Sprintf("SELECT v::%s FROM json_array_elements_text(%s::json) v", kind, param)

@@ -31,9 +31,9 @@ type Migration struct {
 // that url names, in order.
 func Migrations(url string) ([]Migration, error) {
 	if IsPostgres(url) {
-		return readMigrations(migrationFiles, "migrations/"+postgresDialect.name)
+		return readMigrations(migrationFiles, "migrations/"+postgresName)
 	}
-	return readMigrations(migrationFiles, "migrations/"+sqliteDialect.name)
+	return readMigrations(migrationFiles, "migrations/"+sqliteName)
 }
 
 // readMigrations reads files named NUMBER_NAME.sql, numbered from 1 without a
@@ -106,7 +106,7 @@ func (db *DB) migrate(ctx context.Context, known []Migration) ([]Migration, erro
 
 // migrateOne makes the first step that waits; nil when none does.
 func (t *txn) migrateOne(ctx context.Context, known []Migration, now time.Time) (*Migration, error) {
-	if t.d.name == postgresDialect.name {
+	if t.d.name == postgresName {
 		// Other cores that start now wait here; the number is arbitrary.
 		if err := t.script(ctx, `SELECT pg_advisory_xact_lock(7165501)`); err != nil {
 			return nil, describe("locking the schema", err)

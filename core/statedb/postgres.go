@@ -58,7 +58,7 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	}
 	handle := stdlib.OpenDBFromPool(pool)
 	db := &DB{
-		dialect: postgresDialect, log: o.Log, clock: o.Clock, timeout: o.Timeout,
+		dialect: postgresDialect(), log: o.Log, clock: o.Clock, timeout: o.Timeout,
 		read: direct{handle}, pool: handle,
 		close: sync.OnceValue(func() error {
 			err := handle.Close()
@@ -112,7 +112,7 @@ func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx 
 		_, err := tx.ExecContext(ctx, text)
 		return err
 	}
-	if err := fn(ctx, &txn{runner: direct{tx}, d: postgresDialect, script: script}); err != nil {
+	if err := fn(ctx, &txn{runner: direct{tx}, d: postgresDialect(), script: script}); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
 	return tx.Commit()

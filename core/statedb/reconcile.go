@@ -151,7 +151,7 @@ func (db *DB) PutLorries(ctx context.Context, lorries []core.Lorry) error {
 			return err
 		}
 		from := tx.d.from("x", wantCols)
-		for _, s := range putLorries {
+		for _, s := range putLorries() {
 			args := []any{arg}
 			if strings.Contains(s.query, "$2") {
 				args = append(args, now)
@@ -164,13 +164,15 @@ func (db *DB) PutLorries(ctx context.Context, lorries []core.Lorry) error {
 	})
 }
 
-var putLorries = []struct{ doing, query string }{
-	{"moving due times", `UPDATE queue SET due = last_run + x.interval_us, turn = last_run + x.interval_us
+// putLorries are the statements of PutLorries, in order.
+func putLorries() []struct{ doing, query string } {
+	return []struct{ doing, query string }{
+		{"moving due times", `UPDATE queue SET due = last_run + x.interval_us, turn = last_run + x.interval_us
 		FROM {rows} JOIN lorries l ON l.path = x.path AND l.interval_us <> x.interval_us
 		WHERE queue.path = x.path AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due`},
-	{"forgetting digests", `UPDATE queue SET digest = '' FROM {rows} JOIN lorries l ON l.path = x.path AND l.spec_text <> x.spec_text
+		{"forgetting digests", `UPDATE queue SET digest = '' FROM {rows} JOIN lorries l ON l.path = x.path AND l.spec_text <> x.spec_text
 		WHERE queue.path = x.path AND queue.digest <> ''`},
-	{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, interval_us, timeout_us,
+		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, interval_us, timeout_us,
 			rewrites, listed_head, listed_description)
 		SELECT x.path, x.spec_text, x.section, x.host, x.host_path, x.upstream_host, x.interval_us, x.timeout_us,
 			x.rewrites, x.listed_head, x.listed_description FROM {rows} WHERE TRUE
@@ -182,10 +184,11 @@ var putLorries = []struct{ doing, query string }{
 			lorries.timeout_us, lorries.rewrites, lorries.listed_head, lorries.listed_description) <>
 			(excluded.spec_text, excluded.section, excluded.host, excluded.host_path, excluded.upstream_host, excluded.interval_us,
 			excluded.timeout_us, excluded.rewrites, excluded.listed_head, excluded.listed_description)`},
-	{"queueing Lorries", `INSERT INTO queue (path, upstream_host, turn, due)
+		{"queueing Lorries", `INSERT INTO queue (path, upstream_host, turn, due)
 		SELECT x.path, x.upstream_host, CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM {rows} WHERE TRUE
 		ON CONFLICT (path) DO UPDATE SET removed = FALSE, upstream_host = excluded.upstream_host
 		WHERE queue.removed OR queue.upstream_host <> excluded.upstream_host`},
+	}
 }
 
 // RemoveLorries implements reconcile.Store.

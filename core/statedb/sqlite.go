@@ -62,10 +62,10 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 	reading.SetMaxOpenConns(sqliteReaders)
 	reading.SetMaxIdleConns(sqliteReaders)
 
-	w := startWriter(conn)
+	w := startWriter(conn) //nolint:contextcheck // each request brings its own
 	read := newStatements(reading)
 	return &DB{
-		dialect: sqliteDialect, log: o.Log, clock: o.Clock, read: read, write: w,
+		dialect: sqliteDialect(), log: o.Log, clock: o.Clock, read: read, write: w,
 		close: sync.OnceValue(func() error {
 			return errors.Join(w.close(), read.close(), reading.Close(), conn.Close(), writing.Close())
 		}),

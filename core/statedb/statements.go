@@ -40,7 +40,7 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 	if st := s.kept[query]; st != nil {
 		return st, nil
 	}
-	st, err := s.on.PrepareContext(ctx, query)
+	st, err := s.on.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept until close
 	if err == nil {
 		s.kept[query] = st
 	}
@@ -48,7 +48,7 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 }
 
 func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	st, err := s.prepare(ctx, query)
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept until close
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.R
 }
 
 func (s *statements) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	st, err := s.prepare(ctx, query)
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept until close
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (s *statements) query(ctx context.Context, query string, args ...any) (*sql
 }
 
 func (s *statements) row(ctx context.Context, query string, args ...any) scanner {
-	st, err := s.prepare(ctx, query)
+	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept until close
 	if err != nil {
 		return failedRow{err}
 	}

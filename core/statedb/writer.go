@@ -136,7 +136,7 @@ func (w *writer) one(r *request) (err, gone error) {
 	if err := w.control(ctx, "SAVEPOINT request"); err != nil {
 		return classify("setting a savepoint", err), err
 	}
-	tx := &txn{runner: w.stmts, d: sqliteDialect, script: w.control}
+	tx := &txn{runner: w.stmts, d: sqliteDialect(), script: w.control}
 	if err := r.fn(ctx, tx); err != nil {
 		return err, errors.Join(w.control(ctx, "ROLLBACK TO request"), w.control(ctx, "RELEASE request"))
 	}

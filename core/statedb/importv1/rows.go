@@ -137,8 +137,15 @@ func (s *source) lorries(ctx context.Context, into statedb.Import, successes map
 		return err
 	}
 	err := s.read(ctx, "lorries", "path", [][]string{
-		{"path"}, {"text"}, {"from_host", "from_trovehost"}, {"from_path"}, {"last_run"}, {"interval"}, {"lorry_timeout"},
-		{"disk_usage"}, {"last_run_exit"},
+		{"path"},
+		{"text"},
+		{"from_host", "from_trovehost"},
+		{"from_path"},
+		{"last_run"},
+		{"interval"},
+		{"lorry_timeout"},
+		{"disk_usage"},
+		{"last_run_exit"},
 	}, func(v []any) error {
 		l := core.LorryState{
 			Lorry: core.Lorry{

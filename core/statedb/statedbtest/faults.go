@@ -12,12 +12,14 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/queue"
 )
 
-// faultTests are what stays true when many come at once or somebody goes away.
-var faultTests = []test{
-	{"sixteen minions never get the same Lorry", sixteenMinions},
-	{"two cores never give out the same Lorry nor exceed max-jobs", twoCores},
-	{"a caller that has gone away gets nothing and leaves nothing behind", goneCaller},
-	{"one failing request does not harm those that share its transaction", badNeighbour},
+// faultTests gives what stays true when many come at once or somebody goes away.
+func faultTests() []test {
+	return []test{
+		{"sixteen minions never get the same Lorry", sixteenMinions},
+		{"two cores never give out the same Lorry nor exceed max-jobs", twoCores},
+		{"a caller that has gone away gets nothing and leaves nothing behind", goneCaller},
+		{"one failing request does not harm those that share its transaction", badNeighbour},
+	}
 }
 
 func manyPaths(n int) []string {

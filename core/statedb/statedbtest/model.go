@@ -15,6 +15,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/queue"
 	"github.com/lorry-controller/lorry-controller/core/schedule"
+	"github.com/lorry-controller/lorry-controller/core/statedb"
 )
 
 // Model runs random sequences of what admins, minions, CONFGIT, crashes and the
@@ -53,7 +54,7 @@ type model struct {
 	*rapid.T
 	ctx   context.Context
 	clock *Clock
-	store queue.Store
+	store *statedb.DB
 	queue *queue.Queue
 
 	lorries map[string]*modelLorry
@@ -85,12 +86,6 @@ type modelJob struct {
 	exit  string
 }
 
-// putter is the part of reconciling that the model uses.
-type putter interface {
-	PutLorries(ctx context.Context, lorries []core.Lorry) error
-	RemoveLorries(ctx context.Context, paths []string) error
-}
-
 func (m *model) must(err error) {
 	m.Helper()
 	if err != nil {
@@ -117,7 +112,7 @@ func (m *model) reset() {
 	for _, l := range all {
 		paths = append(paths, l.Path)
 	}
-	m.must(m.store.(putter).RemoveLorries(m.ctx, paths))
+	m.must(m.store.RemoveLorries(m.ctx, paths))
 	jobs, err := m.queue.Jobs(m.ctx, queue.JobFilter{Limit: 1})
 	m.must(err)
 	if len(jobs) > 0 {
@@ -134,13 +129,13 @@ func (m *model) actions() map[string]func() {
 	}
 }
 
-var modelPaths = []string{"a", "b", "c/d", "e", "f"}
-
-func (m *model) path() string { return rapid.SampledFrom(modelPaths).Draw(m.T, "path") }
+func (m *model) path() string {
+	return rapid.SampledFrom([]string{"a", "b", "c/d", "e", "f"}).Draw(m.T, "path")
+}
 
 func (m *model) put() {
 	p := m.path()
-	m.must(m.store.(putter).PutLorries(m.ctx, []core.Lorry{NewLorry(p)}))
+	m.must(m.store.PutLorries(m.ctx, []core.Lorry{NewLorry(p)}))
 	if l := m.lorries[p]; l != nil {
 		l.removed = false
 		return
@@ -150,7 +145,7 @@ func (m *model) put() {
 
 func (m *model) remove() {
 	p := m.path()
-	m.must(m.store.(putter).RemoveLorries(m.ctx, []string{p}))
+	m.must(m.store.RemoveLorries(m.ctx, []string{p}))
 	if l := m.lorries[p]; l != nil && l.job != 0 {
 		l.removed = true
 	} else {

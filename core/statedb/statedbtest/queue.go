@@ -8,32 +8,34 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/queue"
 )
 
-// queueTests are the rules of the run queue, one sentence each.
-var queueTests = []test{
-	{"a new Lorry is due at once, and again an interval after the end of its job", newLorryIsDue},
-	{"a failing Lorry backs off and a success resets it", failingBacksOff},
-	{"a report with an old fence changes nothing", oldFence},
-	{"a minion that knows no fences works by job id", noFence},
-	{"an expired lease is buried and the late minion changes nothing", ghosts},
-	{"a stop reaches the minion with its next update", stopJob},
-	{"a job that outlives its lorry-timeout is told to stop and fails as timeout", timeouts},
-	{"a job that was handed back counts no failure", returned},
-	{"the first and the last place are real and the first is used up by a job", positions},
-	{"max-jobs, the switch and max-jobs-per-host hold", limits},
-	{"a held Lorry and a held host are passed over", holds},
-	{"output is appended up to a cap that says so", outputCap},
-	{"a failed job forgets the digest and a success records it", digests},
-	{"an ended job can be removed and a running one not", removeJob},
-	{"a Lorry that went from CONFGIT while it ran goes with the end of its job", removedWhileRunning},
-	{"jobs are listed in both orders and filtered", jobList},
-	{"old jobs go by age, by number and sooner when nothing was changed", oldJobs},
-	{"leases are extended when a core starts", rebase},
-	{"a minion is first offered what it holds", affinity},
-	{"waiting ends with what makes a Lorry claimable", waitDue},
-	{"a host that is asked too often is left alone", rateLimit},
-	{"held rewrites are rows that are approved or lapse", rewrites},
-	{"several reports on one job in one request follow each other", severalReports},
-	{"odd text from a minion is stored", oddText},
+// queueTests gives the rules of the run queue, one sentence each.
+func queueTests() []test {
+	return []test{
+		{"a new Lorry is due at once, and again an interval after the end of its job", newLorryIsDue},
+		{"a failing Lorry backs off and a success resets it", failingBacksOff},
+		{"a report with an old fence changes nothing", oldFence},
+		{"a minion that knows no fences works by job id", noFence},
+		{"an expired lease is buried and the late minion changes nothing", ghosts},
+		{"a stop reaches the minion with its next update", stopJob},
+		{"a job that outlives its lorry-timeout is told to stop and fails as timeout", timeouts},
+		{"a job that was handed back counts no failure", returned},
+		{"the first and the last place are real and the first is used up by a job", positions},
+		{"max-jobs, the switch and max-jobs-per-host hold", limits},
+		{"a held Lorry and a held host are passed over", holds},
+		{"output is appended up to a cap that says so", outputCap},
+		{"a failed job forgets the digest and a success records it", digests},
+		{"an ended job can be removed and a running one not", removeJob},
+		{"a Lorry that went from CONFGIT while it ran goes with the end of its job", removedWhileRunning},
+		{"jobs are listed in both orders and filtered", jobList},
+		{"old jobs go by age, by number and sooner when nothing was changed", oldJobs},
+		{"leases are extended when a core starts", rebase},
+		{"a minion is first offered what it holds", affinity},
+		{"waiting ends with what makes a Lorry claimable", waitDue},
+		{"a host that is asked too often is left alone", rateLimit},
+		{"held rewrites are rows that are approved or lapse", rewrites},
+		{"several reports on one job in one request follow each other", severalReports},
+		{"odd text from a minion is stored", oddText},
+	}
 }
 
 func newLorryIsDue(w *World) {

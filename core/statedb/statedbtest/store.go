@@ -11,19 +11,21 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 )
 
-// storeTests are what reconciling and the daemon rely on.
-var storeTests = []test{
-	{"the applied commit and the problems are replaced together", config},
-	{"Lorries keep their running state when they are put again", putAgain},
-	{"a changed interval moves the due time", intervals},
-	{"Lorries move between sections and sections are listed by key", sections},
-	{"paths of any script sort by their bytes", unicodePaths},
-	{"a thousand Lorries in one call", manyRows},
-	{"the queue is listed in pages", pages},
-	{"hosts keep their times and go with CONFGIT", hosts},
-	{"one core leads at a time and terms grow", leading},
-	{"settings are kept", settings},
-	{"a time comes back as it went", times},
+// storeTests gives what reconciling and the daemon rely on.
+func storeTests() []test {
+	return []test{
+		{"the applied commit and the problems are replaced together", config},
+		{"Lorries keep their running state when they are put again", putAgain},
+		{"a changed interval moves the due time", intervals},
+		{"Lorries move between sections and sections are listed by key", sections},
+		{"paths of any script sort by their bytes", unicodePaths},
+		{"a thousand Lorries in one call", manyRows},
+		{"the queue is listed in pages", pages},
+		{"hosts keep their times and go with CONFGIT", hosts},
+		{"one core leads at a time and terms grow", leading},
+		{"settings are kept", settings},
+		{"a time comes back as it went", times},
+	}
 }
 
 func config(w *World) {

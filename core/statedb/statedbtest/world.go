@@ -14,7 +14,7 @@ import (
 )
 
 // Start is when the clocks of the suite begin.
-var Start = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+var Start = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // there are no constant times
 
 // Hour is the interval of the suite's Lorries.
 const Hour = time.Hour

@@ -14,7 +14,6 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/area"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
-	"github.com/lorry-controller/lorry-controller/core/importer/gitsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
@@ -86,10 +85,14 @@ func Run(ctx context.Context, o Options) protocol.ImportReport {
 // failure too, is for Run to find again and to tell.
 func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
 	j := newJob(o)
-	if o.Request == nil || o.Request.Digest == "" || o.Spec.Type != spec.Git || o.Spec.LFS == spec.LFSYes || j.prepare() != nil {
+	if o.Request == nil || o.Request.Digest == "" || o.Spec.LFS == spec.LFSYes || j.prepare() != nil {
 		return j.report, false
 	}
-	upstream, err := j.source().List(ctx)
+	source, err := j.source(j.place(&repo.Repo{Git: j.Git}))
+	if err != nil {
+		return j.report, false
+	}
+	upstream, err := source.List(ctx)
 	if err != nil || j.digest(upstream) != o.Request.Digest {
 		return j.report, false
 	}
@@ -126,9 +129,6 @@ type job struct {
 }
 
 func (j *job) run(ctx context.Context) error {
-	if j.Spec.Type != spec.Git {
-		return gitfail.New(core.FailSpec, gitfail.Upstream, "", "type %q is not supported by this version", j.Spec.Type)
-	}
 	if j.Spec.LFS == spec.LFSYes {
 		// A mirror whose large files are missing would be no success.
 		return gitfail.New(core.FailLFS, gitfail.Upstream, "remove lfs: true to mirror the pointers alone", "lfs is not supported by this version")
@@ -141,8 +141,11 @@ func (j *job) run(ctx context.Context) error {
 	j.Out, j.progress = out, newProgress(out, j.Verbose, j.Clock)
 	fmt.Fprintf(j.Out, "Getting: %s\n", j.Spec.Name)
 
-	fmt.Fprintf(j.Out, ".. reading the refs of %s\n", j.fetch.URL)
-	source := j.source()
+	source, err := j.source(j.place(&repo.Repo{Git: j.Git}))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(j.Out, ".. looking at %s\n", j.fetch.URL)
 	upstream, err := source.List(ctx)
 	if err != nil {
 		return err
@@ -152,14 +155,7 @@ func (j *job) run(ctx context.Context) error {
 		j.unchanged(upstream)
 		return nil
 	}
-	return j.locked(ctx, source, upstream)
-}
-
-func (j *job) source() *gitsource.Source {
-	return &gitsource.Source{
-		Policy: j.policy, Access: j.fetch, Reader: j.Reader, Clock: j.Clock, Log: j.Log,
-		Repo: &repo.Repo{Git: j.Git}, Out: j.Out, Progress: j.progress, KeepOld: j.KeepOld,
-	}
+	return j.locked(ctx, upstream)
 }
 
 // unchanged fills the report of a job with nothing to do in.
@@ -170,7 +166,7 @@ func (j *job) unchanged(upstream lsrefs.Listing) {
 }
 
 // locked does the part of the work that owns the Lorry's directory.
-func (j *job) locked(ctx context.Context, source *gitsource.Source, upstream lsrefs.Listing) error {
+func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 	a, err := area.Open(ctx, j.WorkingArea, j.Spec.Name, j.LockWait, j.Clock)
 	if err != nil {
 		return err
@@ -179,7 +175,10 @@ func (j *job) locked(ctx context.Context, source *gitsource.Source, upstream lsr
 	defer func() { j.report.DiskUsage = repo.DiskUsage(a.Dir) }()
 	j.area = a
 	r := &repo.Repo{Dir: a.GitDir(), Git: j.Git, Files: []*os.File{a.Lock()}}
-	source.Area, source.Repo = a, r
+	source, err := j.source(j.place(r))
+	if err != nil {
+		return err
+	}
 	got, err := source.Update(ctx, upstream)
 	if err != nil {
 		return err
@@ -194,7 +193,7 @@ func (j *job) locked(ctx context.Context, source *gitsource.Source, upstream lsr
 	if err != nil {
 		return err
 	}
-	j.report.Digest = j.digest(got.Refs)
+	j.report.Digest = j.digest(got.Upstream)
 	j.report.Unchanged = got.Changed == 0 && changed == 0
 	return j.complete(ctx, r, got.Changed)
 }

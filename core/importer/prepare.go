@@ -45,7 +45,7 @@ func (j *job) prepareFetch() error {
 	j.fetch = j.Spec.Access
 	switch {
 	case j.Request != nil && j.Request.Fetch != nil:
-		if err := override(&j.fetch, *j.Request.Fetch); err != nil {
+		if err := override(&j.fetch, j.Spec.Type, *j.Request.Fetch); err != nil {
 			return gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: %v", err)
 		}
 	case j.fetch.SkipCertificates && !j.fetch.Secret.Empty() && !j.Spec.InsecureCredentials:
@@ -69,7 +69,7 @@ func (j *job) preparePush() error {
 		return nil
 	}
 	if j.Request != nil && j.Request.Push != nil {
-		if err := override(&j.push, *j.Request.Push); err != nil {
+		if err := override(&j.push, spec.Git, *j.Request.Push); err != nil {
 			return gitfail.New(core.FailSpec, gitfail.Downstream, "", "downstream: %v", err)
 		}
 		return nil
@@ -88,9 +88,9 @@ func (j *job) preparePush() error {
 
 // override takes what a request says of an access; a URL that it does not name
 // stays.
-func override(a *core.Access, with protocol.Access) error {
+func override(a *core.Access, kind spec.Type, with protocol.Access) error {
 	if with.URL != "" {
-		checked, err := spec.ParseAddress(spec.Git, with.URL)
+		checked, err := spec.ParseAddress(kind, with.URL)
 		if err != nil {
 			return err
 		}
@@ -155,8 +155,14 @@ func (j *job) secrets() []string {
 	return list
 }
 
-// digest is that of a listing under this Lorry's policy.
-func (j *job) digest(l lsrefs.Listing) string { return l.Digest(j.policy.Key()) }
+// digest is that of a listing under this Lorry's policy, or "" for one that
+// says nothing.
+func (j *job) digest(l lsrefs.Listing) string {
+	if len(l.Refs) == 0 {
+		return ""
+	}
+	return l.Digest(j.policy.Key())
+}
 
 func (j *job) areaDir() string { return filepath.Join(j.WorkingArea, area.Escape(j.Spec.Name)) }
 

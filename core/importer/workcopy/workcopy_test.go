@@ -1,4 +1,4 @@
-package gitsource
+package workcopy
 
 import (
 	"testing"
@@ -36,7 +36,7 @@ func TestClashing(t *testing.T) {
 			for _, name := range test.want {
 				want = append(want, repo.Change{Ref: "refs/heads/" + name})
 			}
-			if diff := cmp.Diff(want, clashing(test.before, test.wanted)); diff != "" {
+			if diff := cmp.Diff(want, Clashing(test.before, test.wanted)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -47,10 +47,10 @@ func TestDiffering(t *testing.T) {
 	t.Parallel()
 	before, after := refs("same", "gone", "moved"), refs("same", "new", "moved")
 	after["refs/heads/moved"] = "2"
-	if got := differing(before, after); got != 3 {
+	if got := Differing(before, after); got != 3 {
 		t.Errorf("want 3, got %d", got)
 	}
-	if got := differing(before, overlay(before, after)); got != 2 {
-		t.Errorf("want 2, got %d", got)
+	if got := Differing(before, refs("same", "gone", "new", "moved")); got != 1 {
+		t.Errorf("want 1, got %d", got)
 	}
 }

@@ -1,0 +1,57 @@
+package importer
+
+import (
+	"context"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitsource"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+)
+
+// source is one kind of upstream.
+type source interface {
+	// List looks at upstream and changes nothing. A source that is no git
+	// repository gives its branches with something that changes when they do;
+	// it gives no refs at all when nothing cheap can tell.
+	List(ctx context.Context) (lsrefs.Listing, error)
+	// Update makes the working area what upstream has. After an error, a
+	// *gitfail.Error, its refs are what they were before.
+	Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.Result, error)
+}
+
+// source makes the source that the specification names. place is where it
+// works; its Area is nil as long as nothing but List is called.
+func (j *job) source(place workcopy.Copy) (source, error) {
+	switch j.Spec.Type {
+	case spec.Git:
+		return &gitsource.Source{Copy: place, Access: j.fetch, Reader: j.Reader}, nil
+	}
+	return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "type %q is not supported by this version", j.Spec.Type)
+}
+
+// place is where a source works.
+func (j *job) place(r *repo.Repo) workcopy.Copy {
+	return workcopy.Copy{
+		Area: j.area, Repo: r, Policy: j.policy, Clock: j.Clock, Log: j.Log,
+		Out: j.Out, Progress: j.progress, KeepOld: j.KeepOld,
+	}
+}
+
+// List reads what the Lorry's source has, as a job with nothing to do would,
+// and keeps nothing.
+func List(ctx context.Context, o Options) (lsrefs.Listing, error) {
+	o.PullOnly = true
+	j := newJob(o)
+	if err := j.prepare(); err != nil {
+		return lsrefs.Listing{}, err
+	}
+	s, err := j.source(j.place(&repo.Repo{Git: j.Git}))
+	if err != nil {
+		return lsrefs.Listing{}, err
+	}
+	return s.List(ctx)
+}

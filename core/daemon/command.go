@@ -45,8 +45,12 @@ func dispatch(ctx context.Context, args []string, version string, stdout, stderr
 		return serve(ctx, args, command == "run", version, stdout, stderr)
 	case "migrate":
 		return migrate(ctx, args, version, stdout)
+	case "adapter":
+		return adapterCommand(ctx, args, version, stdout)
+	case "config":
+		return configCommand(ctx, args, stdout)
 	default:
-		return usageError(fmt.Sprintf("no such command: %q (there are run and migrate)", command))
+		return usageError(fmt.Sprintf("no such command: %q (there are run, migrate, config and adapter)", command))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -219,7 +220,14 @@ func (d *Daemon) adminQueue() adminQueue {
 }
 
 func (d *Daemon) openAdapters(ctx context.Context) error {
-	d.adapters = adapter.NewManager(adapter.Options{Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now})
+	var reattach map[string]string
+	if d.config.Adapters.Dev {
+		var err error
+		if reattach, err = adapter.ParseReattach(os.Getenv(settings.ReattachVariable)); err != nil {
+			return err
+		}
+	}
+	d.adapters = adapter.NewManager(adapter.Options{Reattach: reattach, Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now})
 	d.onClose(func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), adapterGrace)
 		defer cancel()

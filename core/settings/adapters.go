@@ -9,10 +9,14 @@ import (
 	"strings"
 )
 
+// ReattachVariable names the adapters that an author runs in a debugger.
+const ReattachVariable = "LORRY_REATTACH_ADAPTERS"
+
 // adapterOptions choose, pin and limit the adapters.
 func adapterOptions() []Option {
 	return []Option{
 		{Name: "adapter-dir", Metavar: "DIR", Doc: "Look for lorry-adapter-TYPE programs here. Default: beside the program."},
+		{Name: "dev", Kind: Bool, Default: "no", Doc: "For authors: use the adapters that LORRY_REATTACH_ADAPTERS names, as an adapter started with -debug prints it."},
 		{Name: "adapters", Kind: List, Metavar: "TYPE", Doc: "The types of host whose adapters may run. Default: all that are there.", Check: checkType},
 		{Name: "adapter-path", Kind: List, Metavar: "TYPE=FILE", Doc: "Take the adapter of TYPE from FILE, not from adapter-dir.", Check: checkByType(checkProgram)},
 		{Name: "adapter-sha256", Kind: List, Metavar: "TYPE=HEX", Doc: "Run the adapter of TYPE only if its program has this SHA-256 checksum.", Check: checkByType(checkSHA256)},
@@ -22,6 +26,7 @@ func adapterOptions() []Option {
 
 func adapterSettings(v *Values) Adapters {
 	a := Adapters{
+		Dev: v.Bool("dev"),
 		Dir: absolutePath(v.String("adapter-dir")), Enabled: v.List("adapters"),
 		Path: byType(v.List("adapter-path")), SHA256: byType(v.List("adapter-sha256")),
 	}

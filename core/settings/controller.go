@@ -92,6 +92,7 @@ type Downstream struct {
 // Adapters says which adapters may run, and how. The maps are by type of host.
 type Adapters struct {
 	Dir     string   // "": beside the program
+	Dev     bool     // use those that an author runs
 	Enabled []string // types; none: all that are there
 	Path    map[string]string
 	SHA256  map[string]string // in hex

@@ -17,9 +17,12 @@ func ControllerTable(version string) Table {
 		Usage: "[COMMAND]",
 		Summary: "Mirrors repositories as CONFGIT says. Without a command it serves by its configuration;\n" +
 			"\"lorry-controller run\" needs no configuration: it keeps everything under --data DIR\n" +
-			"and mirrors what --mirror and --upstream-dir name. \"lorry-controller migrate\" with\n" +
-			"status, up or print looks after the schema of the STATEDB.",
-		Options: slices.Concat(placeOptions(), downstreamOptions(), adapterOptions(), queueOptions(), unusedOptions()),
+			"and mirrors what --mirror and --upstream-dir name. Other commands:\n" +
+			"  migrate status|up|print             the schema of the STATEDB\n" +
+			"  config check DIR                    what is wrong in a checkout of CONFGIT\n" +
+			"  adapter check PATH --settings FILE  whether an adapter does what it must",
+		KnownEnv: []string{ReattachVariable},
+		Options:  slices.Concat(placeOptions(), downstreamOptions(), adapterOptions(), queueOptions(), unusedOptions()),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/giteafake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
@@ -96,6 +98,14 @@ func TestServers(t *testing.T) {
 	for _, image := range Images() {
 		t.Run(image, func(t *testing.T) { run(t, a, StartImage(t, image)) })
 	}
+}
+
+// The built program passes the suite on the fake, wherever there is no server.
+func TestProgramOnTheFake(t *testing.T) {
+	const token = "a-token-that-nobody-may-see"
+	server := httptest.NewServer(giteafake.New(giteafake.Options{Token: token, ExternalURL: "https://wrong.invalid"}))
+	t.Cleanup(server.Close)
+	conforms(t, build(t), Server{Name: "fake", URL: server.URL, Token: token})
 }
 
 func run(t *testing.T, a adapter, s Server) {

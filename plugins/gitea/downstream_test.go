@@ -300,3 +300,16 @@ func TestDefaultBranchWaitsUntilThePushIsNoticed(t *testing.T) {
 		t.Errorf("the old default branch can't go: %v", err)
 	}
 }
+
+func TestLongDescriptionsAreCut(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, giteafake.Options{})
+	c := downstream(t, address, nil)
+	want := sdk.Want{Path: "mirrors/p", Description: "\r\n" + strings.Repeat("ü", 2040) + " 0123456789"}
+	ensure(t, c, want)
+	fake.Forget()
+	ensure(t, c, want)
+	if n := len(fake.Requests()); n != 1 {
+		t.Errorf("want one request for an unchanged repository, got %d", n)
+	}
+}

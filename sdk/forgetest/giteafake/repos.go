@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // show gives a repository as the API does.
@@ -140,6 +141,9 @@ func (c *call) repo() {
 
 // change answers PATCH /repos/:owner/:name.
 func (c *call) change(r *Repo) {
+	if c.tooLong() {
+		return
+	}
 	if archived, ok := c.body["archived"].(bool); ok {
 		if r.Mirror {
 			// from: go-gitea/gitea@00251d1d routers/api/v1/repo/repo.go
@@ -179,6 +183,16 @@ func (c *call) change(r *Repo) {
 	answer(c.w, http.StatusOK, c.show(r))
 }
 
+// tooLong refuses a description that is longer than the forge takes.
+// from: Gitea 1.26.0
+func (c *call) tooLong() bool {
+	if utf8.RuneCountInString(c.text("description")) <= 2048 {
+		return false
+	}
+	refuse(c.w, http.StatusUnprocessableEntity, "[Description]: MaxSize")
+	return true
+}
+
 // commit answers POST /repos/:owner/:name/contents/:file, which makes a branch
 // when asked to: the way to branches without git.
 func (c *call) commit(r *Repo) {
@@ -208,6 +222,9 @@ func (c *call) createRepo(name string, org bool) {
 	o := c.owners[strings.ToLower(name)]
 	short := c.text("name")
 	path := name + "/" + short
+	if c.tooLong() {
+		return
+	}
 	switch {
 	case !c.visible(o) || o.org != org:
 		refuse(c.w, http.StatusNotFound, "GetOrgByName")

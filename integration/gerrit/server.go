@@ -21,8 +21,8 @@ import (
 // Version is the version of Gerrit that is started.
 const Version = "3.9.1"
 
-// Artifacts are what a Gerrit consists of, as coordinates of Maven. Its war
-// holds the same classes; these are served more widely. To have them:
+// Artifacts are what a Gerrit consists of, as coordinates of Maven: the same
+// classes as in its war. To have them:
 //
 //	mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get -Dtransitive=false -Dartifact=COORDINATES
 func Artifacts() []string {
@@ -76,8 +76,10 @@ type Server struct {
 func Start(t *testing.T) *Server {
 	t.Helper()
 	jars, err := classpath()
-	if err == nil {
-		_, err = exec.LookPath("java")
+	for _, program := range []string{"java", "javac", "ssh-keygen"} { // a JDK: java alone can't run a source file
+		if err == nil {
+			_, err = exec.LookPath(program)
+		}
 	}
 	if err != nil {
 		for name := range strings.SplitSeq(os.Getenv("LORRY_TEST_REQUIRE"), ",") {

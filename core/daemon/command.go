@@ -45,12 +45,14 @@ func dispatch(ctx context.Context, args []string, version string, stdout, stderr
 		return serve(ctx, args, command == "run", version, stdout, stderr)
 	case "migrate":
 		return migrate(ctx, args, version, stdout)
+	case "import-statedb":
+		return importCommand(ctx, args, version, stdout)
 	case "adapter":
 		return adapterCommand(ctx, args, version, stdout)
 	case "config":
 		return configCommand(ctx, args, stdout)
 	default:
-		return usageError(fmt.Sprintf("no such command: %q (there are run, migrate, config and adapter)", command))
+		return usageError(fmt.Sprintf("no such command: %q (there are run, migrate, import-statedb, config and adapter)", command))
 	}
 }
 
@@ -62,6 +64,9 @@ func serve(ctx context.Context, args []string, embedded bool, version string, st
 	}
 	if done, err := values.Inform(stdout); done || err != nil {
 		return err
+	}
+	if len(values.Args) > 0 {
+		return usageError(fmt.Sprintf("what is %q? A command comes first, and takes options alone", values.Args[0]))
 	}
 	config, err := settings.NewController(values, embedded)
 	if err != nil {

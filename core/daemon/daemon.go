@@ -157,6 +157,11 @@ func (d *Daemon) openListener(ctx context.Context) error {
 }
 
 func (d *Daemon) openQueue(ctx context.Context) error {
+	if url := d.config.StateDB.Reveal(); !statedb.IsPostgres(url) {
+		if err := takeOver(ctx, url, d.log); err != nil {
+			return err
+		}
+	}
 	db, err := statedb.Open(ctx, statedb.Options{URL: d.config.StateDB.Reveal(), Log: d.log.Named("statedb"), Clock: time.Now})
 	if err != nil {
 		return err

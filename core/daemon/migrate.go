@@ -23,7 +23,7 @@ func migrate(ctx context.Context, args []string, version string, stdout io.Write
 	if what != "status" && what != "up" && what != "print" {
 		return usageError("migrate needs one of status, up and print")
 	}
-	config, done, err := readSettings(args, version, stdout)
+	config, _, done, err := readSettings(args, version, stdout)
 	if done || err != nil {
 		return err
 	}
@@ -78,16 +78,16 @@ func printSteps(stdout io.Writer, steps []statedb.Migration) error {
 
 // readSettings reads the settings for a command that serves nothing. --data
 // and the rest mean the same as for the daemon.
-func readSettings(args []string, version string, stdout io.Writer) (config settings.Controller, done bool, err error) {
+func readSettings(args []string, version string, stdout io.Writer) (config settings.Controller, rest []string, done bool, err error) {
 	values, err := settings.ControllerTable(version).Parse(args, os.Environ())
 	if err != nil {
-		return settings.Controller{}, false, err
+		return config, nil, false, err
 	}
 	if done, err := values.Inform(stdout); done || err != nil {
-		return settings.Controller{}, done, err
+		return config, nil, done, err
 	}
 	config, err = settings.NewController(values, values.IsSet("data"))
-	return config, false, err
+	return config, values.Args, false, err
 }
 
 func usageError(problem string) error {

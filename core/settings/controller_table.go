@@ -19,6 +19,7 @@ func ControllerTable(version string) Table {
 			"\"lorry-controller run\" needs no configuration: it keeps everything under --data DIR\n" +
 			"and mirrors what --mirror and --upstream-dir name. Other commands:\n" +
 			"  migrate status|up|print             the schema of the STATEDB\n" +
+			"  import-statedb FILE                 take over the STATEDB of the original\n" +
 			"  config check DIR                    what is wrong in a checkout of CONFGIT\n" +
 			"  adapter check PATH --settings FILE  whether an adapter does what it must",
 		KnownEnv: []string{ReattachVariable},

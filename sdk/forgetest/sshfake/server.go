@@ -100,7 +100,7 @@ func (s *Server) listen() (err error) {
 	config := strings.Join([]string{
 		"HostKey " + s.file("host"), "AuthorizedKeysFile " + s.file("authorized_keys"), "PidFile none",
 		"StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
-		"PrintMotd no", "PrintLastLog no", "X11Forwarding no", "AllowTcpForwarding no", "PermitUserRC no", "LogLevel ERROR",
+		"PrintMotd no", "PrintLastLog no", "KexAlgorithms curve25519-sha256", "X11Forwarding no", "AllowTcpForwarding no", "PermitUserRC no", "LogLevel ERROR",
 		fmt.Sprintf("ForceCommand %s %s %s", self, relayFlag, s.file("relay")), "",
 	}, "\n")
 	if err := os.WriteFile(s.file("config"), []byte(config), 0o600); err != nil {

@@ -30,7 +30,7 @@ func apiMain(args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(strings.TrimRight(body, "\n"))
+	fmt.Fprintln(os.Stdout, strings.TrimRight(body, "\n"))
 	if status >= 400 {
 		return fmt.Errorf("%s %s: status %d", args[0], args[1], status)
 	}
@@ -96,7 +96,7 @@ func waitfor(pattern string, get func() (string, error)) error {
 	for {
 		text, err := get()
 		if err == nil && want.MatchString(text) {
-			fmt.Println(strings.TrimRight(text, "\n"))
+			fmt.Fprintln(os.Stdout, strings.TrimRight(text, "\n"))
 			return nil
 		}
 		if time.Now().After(deadline) {

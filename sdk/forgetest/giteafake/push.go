@@ -20,16 +20,16 @@ func (s *Server) Push(path string, push Push) error {
 	r := s.byPath[strings.ToLower(path)]
 	switch {
 	case r == nil:
-		return errors.New("Gitea: Unable to find repository") //nolint:staticcheck,revive // Gitea's words
+		return errors.New("Gitea: Unable to find repository")
 	case r.Archived:
-		return errors.New("Gitea: Repo: " + path + " is archived.") //nolint:staticcheck,revive // Gitea's words
+		return errors.New("Gitea: Repo: " + path + " is archived.")
 	case r.Mirror:
-		return errors.New("Gitea: Mirror Repository " + path + " is read-only") //nolint:staticcheck,revive // Gitea's words
+		return errors.New("Gitea: Mirror Repository " + path + " is read-only")
 	}
 	for _, name := range push.Delete {
 		if name == r.DefaultBranch || name == r.Head {
 			// from: go-gitea/gitea issue 36736
-			return fmt.Errorf("Gitea: branch %s is the default branch and cannot be deleted", name) //nolint:staticcheck,revive // Gitea's words
+			return fmt.Errorf("Gitea: branch %s is the default branch and cannot be deleted", name)
 		}
 	}
 	s.receive(r, push.Branches)

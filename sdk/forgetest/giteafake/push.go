@@ -20,7 +20,7 @@ func (s *Server) Push(path string, push Push) error {
 	r := s.byPath[strings.ToLower(path)]
 	switch {
 	case r == nil:
-		return errors.New("Gitea: Unable to find repository")
+		return errors.New("Gitea: Unable to find repository") //nolint:staticcheck // Gitea's words
 	case r.Archived:
 		return errors.New("Gitea: Repo: " + path + " is archived.")
 	case r.Mirror:
@@ -29,7 +29,7 @@ func (s *Server) Push(path string, push Push) error {
 	for _, name := range push.Delete {
 		if name == r.DefaultBranch || name == r.Head {
 			// from: go-gitea/gitea issue 36736
-			return fmt.Errorf("Gitea: branch %s is the default branch and cannot be deleted", name)
+			return fmt.Errorf("Gitea: branch %s is the default branch and cannot be deleted", name) //nolint:staticcheck // Gitea's words
 		}
 	}
 	s.receive(r, push.Branches)

@@ -34,7 +34,7 @@ var importRules = []rule{
 	{"core", nil, "the words at the bottom know nobody"},
 	{"core/protocol", []string{"core"}, "both ends share messages, not machinery"},
 	{"core/childproc", []string{"core"}, "runs programs for others, knows none of them"},
-	{"core/telemetry/...", []string{"core", "core/settings"}, "logging sits below everything that logs"},
+	{"core/telemetry/...", []string{"core", "core/settings", "core/telemetry/..."}, "logging sits below everything that logs"},
 	{"core/settings", []string{"core"}, "settings are read before anything is built"},
 	{"core/spec", []string{"core"}, "shared by confgit and importer, so below both"},
 	{"core/schedule", []string{"core"}, "pure rules, no I/O"},
@@ -71,6 +71,7 @@ var onlyHere = []struct {
 	{"github.com/jackc/pgx/v5/...", []string{"core/statedb/...", "integration/pgtest"}, "SQL lives in one package"},
 	{"modernc.org/sqlite", []string{"core/statedb/..."}, "SQL lives in one package"},
 	{"database/sql", []string{"core/statedb/...", "integration/pgtest"}, "SQL lives in one package"},
+	{"github.com/prometheus/...", []string{"core/telemetry/metrics"}, "figures are made in one place"},
 	{"github.com/julienschmidt/httprouter", []string{"core/webapp/..."}, "routes are the webapp's"},
 	{"testing", []string{"core/statedb/statedbtest", "core/webapp/webapptest", "sdk/sdktest", "sdk/forgetest", "integration/...", "core/adapter/adaptertest"}, "product code imports no test framework"},
 }

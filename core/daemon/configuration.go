@@ -163,7 +163,7 @@ func (d *Daemon) upkeep() *upkeep {
 
 // readConfiguration reads CONFGIT and, since a new host is due at once, lists.
 func (d *Daemon) readConfiguration(ctx context.Context) error {
-	if _, err := d.confgit.ReadConfiguration(ctx); err != nil {
+	if _, err := (countedReads{d.confgit, d.metrics}).ReadConfiguration(ctx); err != nil {
 		return err
 	}
 	_, err := d.confgit.ListHosts(ctx, false)

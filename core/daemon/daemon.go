@@ -23,6 +23,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/settings"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/telemetry"
+	"github.com/lorry-controller/lorry-controller/core/telemetry/metrics"
 	"github.com/lorry-controller/lorry-controller/core/webapp"
 	"github.com/lorry-controller/lorry-controller/core/webapp/api"
 )
@@ -59,6 +60,7 @@ type Daemon struct {
 	confgit  *reconcile.Reconciler
 	prepare  *preparer
 	server   *webapp.Server
+	metrics  *metrics.Metrics
 	roots    []string // file roots beside those of local hosts
 
 	leaderName string // of this core, for the upkeep
@@ -271,13 +273,15 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 }
 
 func (d *Daemon) openServer(context.Context) error {
+	d.metrics = metrics.New(d.metricsSource())
 	guard := diskGuard{adminQueue: d.adminQueue(), dirs: []string{d.config.Data}, minFree: d.config.MinFree, free: freeBytes}
 	if d.config.Minions > 0 {
 		guard.dirs = append(guard.dirs, d.config.WorkingArea)
 	}
 	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: time.Now}
 	server, err := webapp.New(webapp.Options{
-		Queue: guard, Configuration: d.confgit, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: time.Now,
+		Metrics: d.metrics.Handler(), Ready: d.db.Ping,
+		Queue: jobMetrics{guard, d.metrics}, Configuration: countedReads{d.confgit, d.metrics}, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: time.Now,
 		StatusHTML: d.config.StatusHTML,
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,

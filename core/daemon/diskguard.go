@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/telemetry/metrics"
 )
 
 // diskGuard gives no new job while a file system has too little room, since a
@@ -17,6 +18,23 @@ type diskGuard struct {
 	dirs    []string // whose file systems are watched
 	minFree int64    // bytes
 	free    func(dir string) (int64, error)
+}
+
+// jobMetrics counts the jobs that end.
+type jobMetrics struct {
+	diskGuard
+	metrics *metrics.Metrics
+}
+
+// Update passes the reports on and counts those that ended a job.
+func (m jobMetrics) Update(ctx context.Context, updates []queue.UpdateParams) ([]queue.UpdateResult, error) {
+	results, err := m.diskGuard.Update(ctx, updates)
+	for i, r := range results {
+		if u := updates[i]; err == nil && u.Done && !u.Returned && !r.Stale {
+			m.metrics.JobEnded(u.Failure.Kind, u.Unchanged)
+		}
+	}
+	return results, err
 }
 
 // guardAgain is how soon a minion that waits looks again for room.

@@ -39,7 +39,7 @@ const (
 )
 
 // routes is the table of all routes. docs/api.md describes each.
-func routes(a *api.API, m *minions.Minions, p *pages.Pages) []Route {
+func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes) []Route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []Route{
 		{get, "/", Read, quick, p.Home},
@@ -80,13 +80,16 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages) []Route {
 		{get, "/1.0/problems", Read, quick, a.Problems},
 		{get, "/1.0/hosts", Read, quick, a.Hosts},
 		{get, "/lc-static/*file", Read, quick, p.Static},
+		{get, "/metrics", Read, quick, probe.Metrics},
+		{get, "/-/healthy", Read, quick, probe.Healthy},
+		{get, "/-/ready", Read, quick, probe.Ready},
 	}
 }
 
 // Routes gives the table of all routes without their handlers, for
 // descriptions and for tests that keep them true.
 func Routes() []Route {
-	table := routes(nil, nil, nil)
+	table := routes(nil, nil, nil, probes{})
 	for i := range table {
 		table[i].Handler = nil
 	}

@@ -29,6 +29,10 @@ type Options struct {
 	Log           hclog.Logger
 	Clock         core.Clock
 	Info          api.Info
+	// Metrics answers GET /metrics; nil means that there is no such route.
+	Metrics http.Handler
+	// Ready reports why the controller can't work now, or nil. It may be nil.
+	Ready func(ctx context.Context) error
 	// StatusHTML is the file that GET /1.0/status-html rewrites, or "".
 	StatusHTML string
 	// PrepareTimeout bounds what the Downstream Host may take for one job;
@@ -80,7 +84,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{minions: workers, pages: people, log: o.Log, limit: o.BodyLimit}
-	s.handler = s.router(routes(admin, workers, people))
+	s.handler = s.router(routes(admin, workers, people, probes{o.Metrics, o.Ready}))
 	return s, nil
 }
 

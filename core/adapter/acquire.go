@@ -22,12 +22,16 @@ func (s *supervisor) acquire(ctx context.Context) (*session, error) {
 		if s.closing {
 			return nil, errClosed
 		}
+		if s.st.Phase == PhaseBroken {
+			return nil, s.brokenError()
+		}
+		if err := s.heldError(); err != nil {
+			return nil, err
+		}
 		switch s.st.Phase {
 		case PhaseReady:
 			s.cur.hold()
 			return s.cur, nil
-		case PhaseBroken:
-			return nil, s.brokenError()
 		case PhaseBackoff:
 			if wait := s.st.NextStart.Sub(s.opts.Clock()); wait > s.opts.MaxWait {
 				return nil, s.backoffError(wait)

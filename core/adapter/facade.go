@@ -44,30 +44,18 @@ func (s *supervisor) with(ctx context.Context, listing bool, call func(*session)
 		return core.Errorf(core.KindUnavailable, "too many calls wait for the adapter of %q", s.name)
 	}
 	defer func() { <-slots }()
-	err = call(cur)
-	if err == nil {
+	if err := s.refuseHeld(); err != nil { // while it waited for its turn
+		return err
+	}
+	if err = call(cur); err == nil {
 		return nil
 	}
 	if errors.Is(err, host.ErrTimeout) {
 		cur.doubt()
 	}
-	if sdk.KindOf(err) == sdk.RateLimited {
-		s.limited(err)
-	}
-	return s.errorOf(err)
-}
-
-// limited remembers that the host wants to be left alone.
-func (s *supervisor) limited(err error) {
-	var e *sdk.Error
-	if !errors.As(err, &e) {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if until := s.opts.Clock().Add(e.RetryAfter); until.After(s.st.HeldUntil) {
-		s.st.HeldUntil = until
-	}
+	err = s.errorOf(err)
+	s.note(cur, err)
+	return err
 }
 
 // errorOf makes a core.Error that names the instance. Cancellation and deadline
@@ -186,6 +174,26 @@ func (d *downstream) AfterPush(ctx context.Context, want core.Want) error {
 			return nil
 		}
 		return cur.AfterPush(ctx, wantOf(want))
+	})
+}
+
+// Retirer is implemented by the core.Downstream of an adapter's host.
+type Retirer interface {
+	// RetireRepo archives a repository by the host's own means; it deletes no
+	// history, and a missing repository is success. The error is
+	// core.KindUnsupported when the adapter can't do it.
+	RetireRepo(ctx context.Context, path string) error
+}
+
+var _ Retirer = (*downstream)(nil)
+
+// RetireRepo implements Retirer.
+func (d *downstream) RetireRepo(ctx context.Context, path string) error {
+	return d.s.with(ctx, false, func(cur *session) error {
+		if !cur.desc.Retire {
+			return sdk.Errorf(sdk.Unsupported, "it can't retire repositories")
+		}
+		return cur.Retire(ctx, path)
 	})
 }
 

@@ -41,6 +41,7 @@ func repoAt(path string) sdk.Repo {
 
 func (p *fakeProcess) Ensure(context.Context, sdk.Want) (sdk.Have, error) { return sdk.Have{}, nil }
 func (p *fakeProcess) AfterPush(context.Context, sdk.Want) error          { return nil }
+func (p *fakeProcess) Retire(context.Context, string) error               { return nil }
 func (p *fakeProcess) Check(context.Context) (sdk.Report, error) {
 	return sdk.Report{ServerVersion: "fake 1"}, nil
 }

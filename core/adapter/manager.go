@@ -76,6 +76,7 @@ type Options struct {
 	CheckInterval  time.Duration // 5 min between looks at the host, while the adapter runs
 	HealthInterval time.Duration // 15 s
 	HealthTimeout  time.Duration // 5 s
+	HealthRetry    time.Duration // 1 s after a health check that failed
 	HealthStrikes  int           // 3 in a row: killed
 	BackoffMin     time.Duration // 1 s before the first restart, doubling
 	BackoffMax     time.Duration // 2 min
@@ -86,6 +87,8 @@ type Options struct {
 	KillGrace      time.Duration // 3 s for the process to end by itself
 	MaxWait        time.Duration // 5 s: a call waits no longer for a restart
 	MaxQueue       int           // 64 calls may wait for their turn
+	RateLimitHold  time.Duration // 1 min: for a host that does not say how long to leave it alone
+	AuthHold       time.Duration // 1 h: for a host that refuses the credentials
 	Deadlines      host.Deadlines
 }
 
@@ -105,6 +108,7 @@ func (o Options) orDefault() Options {
 	dur(&o.CheckInterval, 5*time.Minute)
 	dur(&o.HealthInterval, 15*time.Second)
 	dur(&o.HealthTimeout, 5*time.Second)
+	dur(&o.HealthRetry, time.Second)
 	num(&o.HealthStrikes, 3)
 	dur(&o.BackoffMin, time.Second)
 	dur(&o.BackoffMax, 2*time.Minute)
@@ -115,6 +119,8 @@ func (o Options) orDefault() Options {
 	dur(&o.KillGrace, 3*time.Second)
 	dur(&o.MaxWait, 5*time.Second)
 	num(&o.MaxQueue, 64)
+	dur(&o.RateLimitHold, time.Minute)
+	dur(&o.AuthHold, time.Hour)
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
@@ -309,7 +315,8 @@ func (m *Manager) States() []State {
 }
 
 // Restart replaces the adapter's process with a new one, also of one that is
-// broken or stopped. The old process goes on when the new one can't start.
+// broken or stopped. The old process goes on when the new one can't start. A
+// host that was left alone is asked again.
 func (m *Manager) Restart(ctx context.Context, name string) error {
 	s, err := m.supervisor(name)
 	if err != nil {

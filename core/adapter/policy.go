@@ -13,18 +13,20 @@ type Action string
 const (
 	// Retry tries again with backoff, without blaming the Lorry.
 	Retry Action = "retry"
-	// HoldUntil holds all Lorries of the host until Error.RetryAfter is over.
+	// HoldUntil leaves the host alone until Error.RetryAfter is over: until then
+	// calls are refused with the same kind, without asking the adapter.
 	HoldUntil Action = "hold-until"
-	// HoldAndAlert holds all Lorries of the host, tells an admin, and tries
-	// again hourly or when the configuration changes.
+	// HoldAndAlert leaves the host alone for Options.AuthHold, or until its
+	// configuration changes or somebody restarts the adapter, and shows why.
 	HoldAndAlert Action = "hold-and-alert"
-	// FailLorry fails this Lorry with the reason, to be retried daily.
+	// FailLorry fails this Lorry with the reason; it is tried again with the run
+	// queue's backoff, which grows to a day.
 	FailLorry Action = "fail-lorry"
 	// ConfirmByListing fails this Lorry; that it is gone is believed only after
 	// a complete listing. On the Downstream Host: ensure the repository again.
 	ConfirmByListing Action = "confirm-by-listing"
 	// AdapterFault tries again with backoff, and is shown as the adapter's
-	// fault when it keeps coming.
+	// fault when it came five times within a day.
 	AdapterFault Action = "adapter-fault"
 )
 
@@ -55,6 +57,10 @@ func Policy() []Rule {
 // ErrProcess marks an error of an adapter's process, which the run queue treats
 // like a host that can't be reached, but which a person mends elsewhere.
 var ErrProcess = errors.New("the adapter's process failed")
+
+// ErrHeld is wrapped by the error of a call that was refused because the host
+// is left alone; core.Error.RetryAfter says for how long.
+var ErrHeld = errors.New("the host is left alone")
 
 // RuleOf gives the row for an error, or the one of core.KindInternal when its
 // kind has none.

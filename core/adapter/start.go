@@ -22,6 +22,7 @@ type process interface {
 	Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, error)
 	Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error)
 	AfterPush(ctx context.Context, want sdk.Want) error
+	Retire(ctx context.Context, path string) error
 	Check(ctx context.Context) (sdk.Report, error)
 	Close(ctx context.Context) error
 

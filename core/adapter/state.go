@@ -45,9 +45,11 @@ type State struct {
 	Calls   int `json:"calls"`   // running now
 	Waiting int `json:"waiting"` // waiting for their turn
 
-	// HeldUntil is until when the host asked to be left alone; the last time
-	// that it did.
+	// HeldUntil is until when the host is left alone, because it asked for it
+	// (HeldKind "rate-limited") or refused the credentials ("unauthenticated");
+	// zero when it is not. Reason says more.
 	HeldUntil time.Time `json:"held_until,omitzero"`
+	HeldKind  string    `json:"held_kind,omitempty"`
 	// Checked is when the host was last looked at, and CheckError what was
 	// wrong, or "".
 	Checked       time.Time `json:"checked,omitzero"`

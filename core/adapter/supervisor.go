@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
 
@@ -38,6 +39,8 @@ type supervisor struct {
 	tried   string        // the program's stamp at the last start
 	faults  []time.Time   // within the breaker's window
 	streak  int           // faults since the adapter was last settled
+	held    hold          // the host is left alone
+	bad     blames
 }
 
 func newSupervisor(inst Instance, opts Options, start startFunc, stamp func(Instance) string) *supervisor {
@@ -87,8 +90,7 @@ func (s *supervisor) poke() {
 // enter changes the phase and tells everyone who waits. s.mu is held.
 func (s *supervisor) enter(phase Phase, reason, hint string) {
 	s.st.Phase, s.st.Reason, s.st.Hint, s.st.Since, s.st.NextStart = phase, reason, hint, s.opts.Clock(), time.Time{}
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.tellAll()
 	level := hclog.Info
 	if phase == PhaseBackoff || phase == PhaseBroken {
 		level = hclog.Error
@@ -105,7 +107,7 @@ func (s *supervisor) idle(ctx context.Context) {
 		if ordered {
 			s.faults, s.streak = nil, 0
 		}
-		needed := ordered || !broken && s.wanted > 0
+		needed := ordered || !broken && s.wanted > 0 && !s.isHeld()
 		s.stale = false
 		s.mu.Unlock()
 		if needed {
@@ -165,6 +167,10 @@ func (s *supervisor) fault(err error) {
 	if errors.Is(err, context.Canceled) {
 		return // closing; run leaves its loop
 	}
+	if rule := RuleOf(s.errorOf(err)); rule.Action == HoldUntil || rule.Action == HoldAndAlert {
+		s.refused(err)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.opts.Clock()
@@ -191,6 +197,16 @@ func (s *supervisor) fault(err error) {
 	}
 }
 
+// refused stops after a start at which the host turned the adapter away: that
+// is not the adapter's fault, and the next start has to wait for the host.
+func (s *supervisor) refused(err error) {
+	s.note(nil, s.errorOf(err))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cur, s.st.PID = nil, 0
+	s.enter(PhaseStopped, err.Error(), "")
+}
+
 // backoff gives the pause before the next start, with a jitter of a quarter
 // either way, so that many adapters do not come back at the same moment.
 func (s *supervisor) backoff() time.Duration {
@@ -215,6 +231,10 @@ func (s *supervisor) pause(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+			if s.refuseHeld() != nil {
+				s.retire(ctx, PhaseStopped, "the host is left alone")
+				return
+			}
 			s.begin(ctx)
 			return
 		case <-s.kick:
@@ -286,6 +306,7 @@ func (s *supervisor) change(inst Instance) {
 		fresh = true
 	}
 	if fresh {
+		s.lift(core.KindUnauthenticated)
 		s.stale = true
 		s.poke()
 	}
@@ -295,6 +316,8 @@ func (s *supervisor) change(inst Instance) {
 func (s *supervisor) restart(ctx context.Context) error {
 	order := make(chan error, 1)
 	s.mu.Lock()
+	s.lift()
+	s.bad = blames{}
 	s.orders = append(s.orders, order)
 	s.mu.Unlock()
 	s.poke()
@@ -327,6 +350,11 @@ func (s *supervisor) tell(flag *bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*flag = true
+	s.tellAll()
+}
+
+// tellAll wakes everyone who waits. s.mu is held.
+func (s *supervisor) tellAll() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -340,6 +368,7 @@ func (s *supervisor) state() State {
 	if st.Path == "" {
 		st.Path = s.inst.Path
 	}
+	s.showHold(&st)
 	st.Waiting = s.wanted
 	if s.cur != nil {
 		calls, waiting := s.cur.load()

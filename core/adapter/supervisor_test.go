@@ -142,7 +142,7 @@ func TestThreeFailedHealthChecksEndAProcess(t *testing.T) {
 		if err := call(t, s); err != nil {
 			t.Fatal(err)
 		}
-		pass(15*time.Second + 3*5*time.Second + 2*retryProbe + time.Millisecond)
+		pass(15*time.Second + 3*5*time.Second + 2*time.Second + time.Millisecond)
 		wantPhase(t, s, PhaseBackoff)
 		if st := s.state(); !strings.Contains(st.Reason, "health") {
 			t.Errorf("reason %q", st.Reason)

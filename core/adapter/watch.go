@@ -8,9 +8,6 @@ import (
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
 
-// retryProbe is the pause before a health check that failed is repeated.
-const retryProbe = time.Second
-
 // watch looks after the current session until it is no longer the current one,
 // or something else has to be done.
 func (s *supervisor) watch(ctx context.Context) {
@@ -85,7 +82,7 @@ func (s *supervisor) strike(strikes int, err error) int {
 // failed.
 func (s *supervisor) untilProbe(strikes int) time.Duration {
 	if strikes > 0 {
-		return min(retryProbe, s.opts.HealthInterval)
+		return min(s.opts.HealthRetry, s.opts.HealthInterval)
 	}
 	return s.opts.HealthInterval
 }
@@ -113,13 +110,20 @@ func (s *supervisor) settle(now time.Time) {
 // look has the adapter look at its host, for the pages alone: it is no call
 // that would keep the process from being idle, and restarts nothing.
 func (s *supervisor) look(ctx context.Context, cur *session) {
+	if s.refuseHeld() != nil {
+		return
+	}
 	report, err := cur.Check(ctx)
-	if err == nil {
-		err = reportError(report)
+	if ctx.Err() != nil {
+		return
 	}
-	if ctx.Err() == nil {
-		s.noteCheck(report, err)
+	if err != nil {
+		err = s.errorOf(err)
+		s.note(cur, err)
+	} else if err = reportError(report); err != nil {
+		err = s.errorOf(err)
 	}
+	s.noteCheck(report, err)
 }
 
 func (s *supervisor) probe(ctx context.Context, cur *session) error {
@@ -153,11 +157,12 @@ func (s *supervisor) renew(ctx context.Context, cur *session) bool {
 	s.mu.Lock()
 	ordered, stale := len(s.orders) > 0, s.stale
 	s.stale = false
+	held := s.isHeld()
 	s.mu.Unlock()
 	if !ordered && !stale {
 		return false
 	}
-	if stale && !ordered && cur.idleFor(s.opts.Clock()) > 0 && s.opts.IdleTimeout > 0 {
+	if stale && !ordered && (held || cur.idleFor(s.opts.Clock()) > 0 && s.opts.IdleTimeout > 0) {
 		// Nobody would notice the difference: the next call starts it.
 		s.retire(ctx, PhaseStopped, "its settings or its program changed")
 		return true
@@ -175,6 +180,7 @@ func (s *supervisor) renew(ctx context.Context, cur *session) bool {
 		s.fault(err)
 		s.drain(ctx, cur)
 	default:
+		s.note(nil, s.errorOf(err))
 		s.log.Error("adapter could not be restarted, the old process goes on", "err", err)
 	}
 	if err != nil {

@@ -8,7 +8,7 @@ PKG      ?= ./core/... ./sdk/... ./plugins/... ./cmd/... .
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 DATA     ?= var
-DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial
+DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial maven default-jdk-headless
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build run test race lint fmt generate check integration soak bench clean
@@ -22,6 +22,7 @@ deps: ## install what the tests need beyond Go, git and make (Debian, root)
 	else apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; fi
 	$(GO) mod download
 	$(GO) -C tools mod download
+	tools/gerrit
 
 build: ## build every program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -179,7 +180,7 @@ func condition(name string) (bool, error) {
 	}
 	_, err := exec.LookPath(tool)
 	required := os.Getenv("LORRY_TEST_REQUIRE")
-	if err != nil && (required == "all" || strings.Contains(","+required+",", ","+tool+",")) {
+	if names := strings.Split(required, ","); err != nil && (slices.Contains(names, "all") || slices.Contains(names, tool)) {
 		return false, fmt.Errorf("%s is required but not installed", tool)
 	}
 	return err == nil, nil

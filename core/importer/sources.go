@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/archive"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
@@ -29,6 +30,10 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 	switch j.Spec.Type {
 	case spec.Git:
 		return &gitsource.Source{Copy: place, Access: j.fetch, Reader: j.Reader}, nil
+	case spec.Tarball, spec.Zip, spec.Gzip:
+		return &archive.Source{
+			Copy: place, Kind: j.Spec.Type, Access: j.fetch, Path: LocalPath(j.fetch.URL), SHA256: j.Spec.SHA256, Env: j.Git.ToolEnv(),
+		}, nil
 	}
 	return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "type %q is not supported by this version", j.Spec.Type)
 }

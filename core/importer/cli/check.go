@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
@@ -56,7 +57,7 @@ func (r *run) check(ctx context.Context, files []string) int {
 			if ctx.Err() != nil {
 				return importer.ExitStopped
 			}
-			message, failure := reach(ctx, reader, s)
+			message, failure := reach(ctx, reader, git, s)
 			if failure != nil {
 				status = importer.ExitFailed
 				message = fmt.Sprintf("error: %s: %s (%s)", failure.Kind, failure.Cause, failure.Hint)
@@ -68,9 +69,12 @@ func (r *run) check(ctx context.Context, files []string) int {
 }
 
 // reach asks one source what it has.
-func reach(ctx context.Context, reader *lsrefs.Reader, s spec.Spec) (string, *gitfail.Error) {
+func reach(ctx context.Context, reader *lsrefs.Reader, git *childproc.Git, s spec.Spec) (string, *gitfail.Error) {
 	if s.Type != spec.Git {
-		return fmt.Sprintf("not tried: type %q is not supported by this version", s.Type), nil
+		if _, err := importer.List(ctx, importer.Options{Spec: s, Git: git, Reader: reader}); err != nil {
+			return "", gitfail.From(err, gitfail.Upstream)
+		}
+		return fmt.Sprintf("ok: the %s source answers", s.Type), nil
 	}
 	p, err := policy.New(s, core.RewriteByRefspec)
 	if err != nil {

@@ -196,13 +196,13 @@ func (r *Reader) do(ctx context.Context, a core.Access, method, address, body st
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, connectionError(ctx, err)
+		return nil, ConnectionError(ctx, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}
 	drain(resp)
-	return nil, statusError(resp)
+	return nil, StatusError(resp)
 }
 
 func drain(resp *http.Response) {
@@ -233,7 +233,8 @@ func notGit(err error) error {
 	return gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream), "upstream: %v", err)
 }
 
-func statusError(resp *http.Response) error {
+// StatusError says why an answer that is not 200 is a failure.
+func StatusError(resp *http.Response) error {
 	kind, hint := core.FailNetwork, ""
 	cause := fmt.Sprintf("upstream: the server answered %q", resp.Status)
 	switch code := resp.StatusCode; {
@@ -270,7 +271,8 @@ func target(resp *http.Response) string {
 	return u.Scheme + "://" + u.Host + path
 }
 
-func connectionError(ctx context.Context, err error) error {
+// ConnectionError says why there was no answer, without the address.
+func ConnectionError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		if stopped := gitfail.Stopped(context.Cause(ctx)); stopped != nil {
 			return stopped

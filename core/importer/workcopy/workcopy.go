@@ -81,6 +81,47 @@ func (c *Copy) Recover(ctx context.Context) error {
 	return nil
 }
 
+// Ensure makes the repository, empty, when there is none.
+func (c *Copy) Ensure(ctx context.Context) error {
+	if c.Repo.Exists() {
+		return nil
+	}
+	dir, err := c.Area.Temp()
+	if err == nil {
+		fresh := &repo.Repo{Dir: dir, Git: c.Repo.Git, Files: c.Repo.Files}
+		if err = fresh.Create(ctx); err == nil {
+			err = c.Area.Install(dir)
+		}
+	}
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+// Run undoes what a dead run left, sees to it that there is a repository and
+// updates it; when that fails because the repository is damaged, once more in a
+// new one.
+func (c *Copy) Run(ctx context.Context, update func(context.Context) (Result, error)) (Result, error) {
+	if err := c.Recover(ctx); err != nil {
+		return Result{}, err
+	}
+	for attempt := 0; ; attempt++ {
+		if err := c.Ensure(ctx); err != nil {
+			return Result{}, err
+		}
+		res, err := update(ctx)
+		if err == nil {
+			return res, nil
+		}
+		if attempt > 0 || !c.Broken(ctx, err) {
+			return Result{}, gitfail.From(err, gitfail.Upstream)
+		}
+		fmt.Fprintf(c.Out, ".. the working copy is damaged (%v): making a new one\n", err)
+		c.Log.Warn("working copy is damaged", "lorry", c.Area.Name, "error", err)
+	}
+}
+
 func (c *Copy) restore(ctx context.Context, before area.State) error {
 	if err := c.Repo.Restore(ctx, before.Refs, c.prefixes()...); err != nil {
 		return err

@@ -1,0 +1,299 @@
+// Package archive brings a file of sources (tar, zip, or one compressed file)
+// into the working area: each version is a commit on branch master, on top of
+// the version before, and a tag with the file's name. Members are streamed into
+// git; nothing is ever unpacked on disk.
+//
+// It must not touch the Downstream Host. Nothing becomes a branch or tag before
+// the archive has been read to its end.
+package archive
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/fastimport"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+)
+
+// Source is one archive and its place in the working area.
+type Source struct {
+	workcopy.Copy
+	// Kind is spec.Tarball, spec.Zip or spec.Gzip. What the file really is
+	// decides how a tarball or zip is read.
+	Kind   spec.Type
+	Access core.Access
+	// Path is where the file lies on this machine, or "" for one elsewhere.
+	Path string
+	// SHA256 is the checksum that the file must have, in lower-case hex, or "".
+	SHA256 string
+	Limits Limits
+	// Env is the environment of programs that unpack.
+	Env []string
+}
+
+const (
+	master = "refs/heads/master"
+	tags   = "refs/tags/"
+	// recordName is a file in the repository that says what was taken last.
+	recordName = "lorry-archive"
+)
+
+// record is what was taken last.
+type record struct {
+	Mark   string `json:"mark"` // of the facts before the download
+	URL    string `json:"url"`
+	SHA256 string `json:"sha256"`
+	// Master and Tag are what the refs were then; others mean that the record
+	// is about another state of the repository.
+	Master string `json:"master"`
+	Tag    string `json:"tag"`
+}
+
+// List asks the server what it has, without the file itself.
+func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
+	var (
+		f   facts
+		err error
+	)
+	switch {
+	case s.Path != "":
+		f, err = lookLocal(s.Access.URL, s.Path)
+	case strings.HasPrefix(s.Access.URL, "http://"), strings.HasPrefix(s.Access.URL, "https://"):
+		c := newClient(s.Access)
+		defer c.close()
+		f, err = c.look(ctx)
+	default:
+		err = gitfail.New(core.FailSpec, gitfail.Upstream, "use https, http or a file", "upstream: the url's scheme is not supported for archives by this version")
+	}
+	mark := f.mark()
+	if err != nil || mark == "" {
+		return lsrefs.Listing{}, err
+	}
+	mark += s.SHA256
+	return lsrefs.FromMap(map[string]string{master: mark, tags + s.tag(): mark}, master), nil
+}
+
+// tag is the name of the version's tag.
+func (s *Source) tag() string { return tagName(s.base()) }
+
+// base is the name of the file.
+func (s *Source) base() string {
+	if s.Path != "" {
+		return filepath.Base(s.Path)
+	}
+	u, err := url.Parse(s.Access.URL)
+	if err != nil {
+		return "archive"
+	}
+	return baseName(u.Path)
+}
+
+// Update takes the file in if it is another than the last. The error is a
+// *gitfail.Error; the refs are then what they were before.
+func (s *Source) Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.Result, error) {
+	if s.Limits == (Limits{}) {
+		s.Limits = DefaultLimits()
+	}
+	return s.Run(ctx, func(ctx context.Context) (workcopy.Result, error) {
+		res, err := s.update(ctx, upstream)
+		res.Upstream = upstream
+		return res, err
+	})
+}
+
+func (s *Source) update(ctx context.Context, upstream lsrefs.Listing) (workcopy.Result, error) {
+	before, err := s.Local(ctx)
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	old := s.record(before)
+	mark := upstream.Map()[master]
+	if old != nil && mark != "" && old.Mark == mark {
+		fmt.Fprintln(s.Out, ".. the file is the one that was taken last")
+		return s.Put(ctx, before, master)
+	}
+	dir, err := s.Area.Temp()
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	defer func() { _ = repo.Remove(dir) }()
+	file, got, sum, err := s.fetch(ctx, filepath.Join(dir, "file"))
+	if err != nil {
+		return workcopy.Result{}, err
+	}
+	defer func() { _ = file.Close() }()
+	refs := maps.Clone(before)
+	if old == nil || old.SHA256 != sum || old.URL != s.Access.URL {
+		if refs, err = s.take(ctx, file, got, before); err != nil {
+			return workcopy.Result{}, err
+		}
+	} else {
+		fmt.Fprintln(s.Out, ".. the contents are those that were taken last")
+	}
+	res, err := s.Put(ctx, refs, master)
+	if err == nil {
+		err = fastimport.Clear(ctx, s.Repo)
+	}
+	if err == nil {
+		err = s.setRecord(record{mark, s.Access.URL, sum, refs[master], refs[tags+s.tag()]})
+	}
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	return res, nil
+}
+
+// fetch brings the file into the working area and checks it as a whole.
+func (s *Source) fetch(ctx context.Context, path string) (*os.File, facts, string, error) {
+	fmt.Fprintf(s.Out, ".. downloading %s\n", s.base())
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, facts{}, "", gitfail.From(err, gitfail.Local)
+	}
+	hash := sha256.New()
+	w := io.MultiWriter(file, hash)
+	var got facts
+	if s.Path != "" {
+		got, err = copyLocal(w, s.Access.URL, s.Path, s.Limits.Download)
+	} else {
+		c := newClient(s.Access)
+		defer c.close()
+		got, err = c.download(ctx, w, s.Limits.Download)
+	}
+	sum := hex.EncodeToString(hash.Sum(nil))
+	if err == nil && s.SHA256 != "" && s.SHA256 != sum {
+		err = gitfail.New(core.FailCorrupt, gitfail.Upstream, "nothing was changed; compare with what the file's owner says, and put the right checksum into the specification",
+			"upstream: the file has the sha256 checksum %s, not %s", sum, s.SHA256)
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, facts{}, "", err
+	}
+	return file, got, sum, nil
+}
+
+// take makes the commit and tag of a version, and gives the refs as they shall
+// be with it.
+func (s *Source) take(ctx context.Context, file *os.File, got facts, before map[string]string) (map[string]string, error) {
+	fmt.Fprintf(s.Out, ".. importing %s\n", s.base())
+	stream := fastimport.Start(ctx, s.Repo, "")
+	defer stream.Abort()
+	r := &reader{file: file, kind: s.Kind, name: s.base(), limits: s.Limits, env: s.Env}
+	t, err := r.read(ctx, stream)
+	if err != nil {
+		return nil, broken(stream.Err(err))
+	}
+	for _, name := range t.skipped {
+		fmt.Fprintf(s.Out, ".. warning: left out %s\n", name)
+	}
+	seconds := when(t.newest, got.LastModified)
+	if err := s.commit(stream, t, seconds, before[master]); err != nil {
+		return nil, broken(stream.Err(err))
+	}
+	if err := stream.Finish(); err != nil {
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	return s.named(ctx, before, seconds)
+}
+
+// when is the date of a version: that of its newest member, else the server's.
+func when(newest int64, lastModified string) int64 {
+	if newest > 0 {
+		return newest
+	}
+	if at, err := http.ParseTime(lastModified); err == nil && at.Unix() > 0 {
+		return at.Unix()
+	}
+	return 0
+}
+
+const identity = "Lorry Tar Creator <lorry-tar-importer@lorry>"
+
+func (s *Source) commit(w *fastimport.Stream, t *tree, seconds int64, parent string) error {
+	message := "Imported from " + s.base() + ".\n"
+	fmt.Fprintf(w, "reset %s\ncommit %s\nmark :%d\n", fastimport.Ref, fastimport.Ref, tipMark)
+	fmt.Fprintf(w, "author %s %d +0000\ncommitter %s %d +0000\ndata %d\n%s\n", identity, seconds, identity, seconds, len(message), message)
+	if parent != "" {
+		fmt.Fprintf(w, "from %s\n", parent)
+	}
+	fmt.Fprintln(w, "deleteall")
+	for _, command := range t.commands() {
+		fmt.Fprint(w, command)
+	}
+	fmt.Fprintf(w, "\n")
+	return w.Flush()
+}
+
+// tipMark is a number that no blob has.
+const tipMark = 1 << 30
+
+// named gives the new commit and a tag their names, unless the version is there
+// already with the same contents. The refs themselves are put by the caller.
+func (s *Source) named(ctx context.Context, before map[string]string, seconds int64) (map[string]string, error) {
+	refs, tag := maps.Clone(before), tags+s.tag()
+	made, err := s.Repo.Refs(ctx, fastimport.Ref)
+	tip := made[fastimport.Ref]
+	if err != nil || tip == "" {
+		return nil, gitfail.From(fmt.Errorf("the commit that was made is not there: %w", err), gitfail.Local)
+	}
+	if before[tag] != "" {
+		tree, err := s.Repo.Git.Output(ctx, s.Repo.Call("rev-parse", "--verify", "--end-of-options", tip+"^{tree}"))
+		if err != nil {
+			return nil, gitfail.From(err, gitfail.Local)
+		}
+		was, err := s.Repo.Git.Output(ctx, s.Repo.Call("rev-parse", "--verify", "--end-of-options", before[tag]+"^{tree}"))
+		if err == nil && was == tree {
+			fmt.Fprintf(s.Out, ".. %s has these contents already\n", s.tag())
+			return refs, nil
+		}
+	}
+	call := s.Repo.Call("hash-object", "-t", "tag", "-w", "--stdin")
+	call.Stdin = strings.NewReader(fmt.Sprintf("object %s\ntype commit\ntag %s\ntagger %s %d +0000\n\nPackage %s\n", tip, s.tag(), identity, seconds, s.tag()))
+	object, err := s.Repo.Git.Output(ctx, call)
+	if err != nil {
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	refs[master], refs[tag] = tip, strings.TrimSpace(object)
+	return refs, nil
+}
+
+// record reads what was taken last; nil when it says nothing about the refs as
+// they are.
+func (s *Source) record(refs map[string]string) *record {
+	text, err := os.ReadFile(filepath.Join(s.Repo.Dir, recordName))
+	if err != nil {
+		return nil
+	}
+	var r record
+	if json.Unmarshal(text, &r) != nil || r.Master == "" || refs[master] != r.Master || refs[tags+s.tag()] != r.Tag {
+		return nil
+	}
+	return &r
+}
+
+func (s *Source) setRecord(r record) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.Repo.Dir, recordName)
+	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".lock", path)
+}

@@ -1,0 +1,88 @@
+package importer
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
+)
+
+func tarball(t *testing.T, text string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: "thing/file", Size: int64(len(text)), ModTime: time.Unix(1_600_000_000, 0)})
+	if err == nil {
+		_, err = w.Write([]byte(text))
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestTarballFromServerToMirror runs the whole importer on an archive: the
+// first time, with nothing new, with a new version, and with a broken one.
+func TestTarballFromServerToMirror(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var data atomic.Pointer[[]byte]
+	var gets atomic.Int32
+	put := func(b []byte) { data.Store(&b) }
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			gets.Add(1)
+		}
+		now := *data.Load()
+		out.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(now)))
+		http.ServeContent(out, r, "", time.Time{}, bytes.NewReader(now))
+	}))
+	defer server.Close()
+	put(tarball(t, "one"))
+	w.opts.Spec = spec.Spec{Name: "group/thing", Type: spec.Tarball, Access: core.Access{URL: server.URL + "/thing-1.tar"}}
+	report := w.mustRun()
+	if report.Digest == "" || report.Head != "refs/heads/master" || report.Unchanged {
+		t.Errorf("got %+v", report)
+	}
+	want := w.area().Mirrored()
+	if got := w.down.Mirrored(); len(got) != 2 || got["refs/tags/thing-1"] != want["refs/tags/thing-1"] || got["refs/heads/master"] != want["refs/heads/master"] {
+		t.Errorf("downstream has %v, want %v", got, want)
+	}
+	w.down.Fsck()
+	w.opts.Request.Digest = report.Digest
+	if again := w.mustRun(); !again.Unchanged || again.Digest != report.Digest || gets.Load() != 1 {
+		t.Errorf("%d downloads, %+v", gets.Load(), again)
+	}
+	if looked, same := Look(t.Context(), w.opts); !same || !looked.Unchanged {
+		t.Errorf("Look gave %+v, %v", looked, same)
+	}
+	w.opts.Spec.Access.URL = server.URL + "/thing-2.tar"
+	put(tarball(t, "two and longer")[:600])
+	down := w.down.Refs()
+	w.mustFail(core.FailCorrupt)
+	if len(w.down.Refs()) != len(down) {
+		t.Error("a broken archive changed the mirror")
+	}
+	put(tarball(t, strings.Repeat("two", 300)))
+	if next := w.mustRun(); next.Digest == report.Digest || next.Unchanged {
+		t.Errorf("got %+v", next)
+	}
+	if got := w.down.Git("rev-parse", "refs/heads/master^"); got != want["refs/heads/master"] {
+		t.Errorf("the second version lies on %s", got)
+	}
+	// Downstream is not trusted less because upstream is no git: all is the same.
+	gittest.OpenRepo(t, w.area().Dir).Fsck()
+}

@@ -76,7 +76,8 @@ type claim struct {
 }
 
 func (c *claim) run(ctx context.Context) error {
-	g, err := c.tx.Gate(ctx)
+	p := c.look(c.asked())
+	g, head, err := c.tx.Gate(ctx, p)
 	if err != nil || !g.Running {
 		return err
 	}
@@ -95,38 +96,51 @@ func (c *claim) run(ctx context.Context) error {
 		}
 		c.held = slices.Sorted(maps.Keys(holds))
 	}
+	more := true
+	if len(c.excepted()) == 0 { // then what came along is what the first round wants
+		more, err = c.round(ctx, head, p.Limit)
+	}
 	// A further round is only needed when hosts became full in the last one.
-	for more := true; more && err == nil; {
-		more, err = c.round(ctx)
+	for more && err == nil {
+		want := c.lim.Room(c.load, c.asked())
+		if want == 0 {
+			break
+		}
+		p = c.look(want)
+		if head, err = c.tx.Ready(ctx, p); err == nil {
+			more, err = c.round(ctx, head, p.Limit)
+		}
 	}
 	return err
 }
 
-// wanted is how many jobs are still asked for and allowed.
-func (c *claim) wanted() int {
+// asked is how many jobs are still asked for.
+func (c *claim) asked() int {
 	n := 0
 	for i, p := range c.ps {
 		n += p.Max - len(c.out[i])
 	}
-	return c.lim.Room(c.load, n)
+	return n
 }
 
-// round looks at the head of the queue once and starts what it may; more says
-// that what it looked at was used up by limits per host.
-func (c *claim) round(ctx context.Context) (more bool, err error) {
-	want := c.wanted()
-	if want == 0 {
-		return false, nil
-	}
+// excepted names the hosts that are held or full.
+func (c *claim) excepted() []string { return slices.Concat(c.held, c.lim.FullHosts(c.load)) }
+
+// look says which part of the queue's head is to be looked at for so many jobs.
+func (c *claim) look(want int) ReadyParams {
 	limit := want
-	if c.lim.PerHost > 0 || slices.ContainsFunc(c.ps, func(p ClaimParams) bool { return len(p.Holds) > 0 }) {
+	if c.q.o.MaxJobsPerHost > 0 || slices.ContainsFunc(c.ps, func(p ClaimParams) bool { return len(p.Holds) > 0 }) {
 		limit += lookAhead
 	}
-	ready, err := c.tx.Ready(ctx, ReadyParams{
-		Now: c.now, Limit: limit, ExceptHosts: slices.Concat(c.held, c.lim.FullHosts(c.load)),
-	})
-	if err != nil || len(ready) == 0 {
-		return false, err
+	return ReadyParams{Now: c.now, Limit: limit, ExceptHosts: c.excepted()}
+}
+
+// round starts what it may of the queue's head; more says that what it was
+// given was used up by limits per host.
+func (c *claim) round(ctx context.Context, ready []Ready, limit int) (more bool, err error) {
+	want := c.lim.Room(c.load, c.asked())
+	if want == 0 || len(ready) == 0 {
+		return false, nil
 	}
 	due := make([]core.LorryState, len(ready))
 	for i, r := range ready {

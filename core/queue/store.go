@@ -51,8 +51,9 @@ type Store interface {
 // Tx is one transaction of a Store.
 type Tx interface {
 	// Gate reads the queue's switch and locks it, so that claims of several
-	// cores come one after the other and every limit holds exactly.
-	Gate(ctx context.Context) (Gate, error)
+	// cores come one after the other and every limit holds exactly. What Ready
+	// gives behind it comes along, since that is nearly always wanted.
+	Gate(ctx context.Context, p ReadyParams) (Gate, []Ready, error)
 	SetRunning(ctx context.Context, running bool) error
 	SetMaxJobs(ctx context.Context, limit *int) error
 	Load(ctx context.Context) (map[string]int, error)
@@ -62,7 +63,8 @@ type Tx interface {
 	// order, locked; those locked by others are passed over.
 	Ready(ctx context.Context, p ReadyParams) ([]Ready, error)
 	// StartJobs gives every job an id and a place in the history, and makes it
-	// the running job of its Lorry. Fence and times are the caller's.
+	// the running job of its Lorry. Fence and times are the caller's, and so is
+	// having asked the Gate.
 	StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, error)
 
 	// Live gives the running ones among the jobs, locked, in the order of ids.

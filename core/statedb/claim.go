@@ -10,33 +10,42 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/queue"
 )
 
-const gateQuery = `SELECT running, max_jobs, (SELECT COALESCE(MAX(until), 0) FROM host_holds) FROM run_queue WHERE id = 1`
+const gateQuery = `SELECT running, max_jobs, next_job, (SELECT COALESCE(MAX(until), 0) FROM host_holds) FROM run_queue WHERE id = 1`
 
 // Gate implements queue.Store.
 func (db *DB) Gate(ctx context.Context) (queue.Gate, error) {
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
-	return gate(ctx, db.read, gateQuery)
+	g, _, err := scanGate(db.read.row(ctx, gateQuery))
+	return g, classify("reading the queue's switch", err)
 }
 
 // Gate implements queue.Tx.
-func (t *txn) Gate(ctx context.Context) (queue.Gate, error) {
-	return gate(ctx, t, gateQuery+t.d.forUpdate("run_queue"))
+func (t *txn) Gate(ctx context.Context, p queue.ReadyParams) (queue.Gate, []queue.Ready, error) {
+	var g queue.Gate
+	err := t.together(ctx, "reading the queue's switch", func(s scanner) (err error) {
+		g, t.next, err = scanGate(s)
+		return err
+	}, gateQuery+t.d.forUpdate("run_queue"))
+	if err != nil {
+		return g, nil, err
+	}
+	ready, err := t.Ready(ctx, p)
+	return g, ready, err
 }
 
-func gate(ctx context.Context, r runner, query string) (queue.Gate, error) {
+func scanGate(s scanner) (queue.Gate, core.JobID, error) {
 	var g queue.Gate
 	var limit sql.NullInt64
 	var holds int64
-	if err := r.row(ctx, query).Scan(&g.Running, &limit, &holds); err != nil {
-		return queue.Gate{}, describe("reading the queue's switch", err)
-	}
+	var next core.JobID
+	err := s.Scan(&g.Running, &limit, &next, &holds)
 	g.HoldsUntil = fromMicros(holds)
 	if limit.Valid {
 		n := int(limit.Int64)
 		g.MaxJobs = &n
 	}
-	return g, nil
+	return g, next, err
 }
 
 // SetRunning implements queue.Tx.
@@ -111,14 +120,13 @@ func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, err
 	if len(jobs) == 0 {
 		return nil, nil
 	}
-	var next core.JobID
-	if err := t.row(ctx, `UPDATE run_queue SET next_job = next_job + $1 WHERE id = 1 RETURNING next_job`, len(jobs)).Scan(&next); err != nil {
-		return nil, describe("numbering jobs", err)
+	if t.next == 0 {
+		return nil, core.Errorf(core.KindInternal, "state database: jobs can't be started before the gate was asked")
 	}
 	ids := make([]core.JobID, len(jobs))
 	rows := make([]startRow, len(jobs))
 	for i, j := range jobs {
-		ids[i] = next - core.JobID(len(jobs)-i)
+		ids[i] = t.next + core.JobID(i)
 		rows[i] = startRow{ids[i], j.Path, j.Fence, j.Minion, j.PID, micros(j.Started), micros(j.Updated), micros(j.Lease)}
 	}
 	arg, err := rowsOf(rows)
@@ -126,17 +134,20 @@ func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, err
 		return nil, err
 	}
 	from := t.d.from("x", "id bigint, path text, fence bigint, minion text, pid bigint, started bigint, updated bigint, lease bigint")
-	if _, err := t.change(ctx, "recording jobs", `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease)
-		SELECT x.id, x.path, x.fence, x.minion, x.pid, x.started, x.updated, x.lease FROM `+from, arg); err != nil {
+	t.next += core.JobID(len(jobs))
+	if err := t.later(ctx, "numbering jobs", `UPDATE run_queue SET next_job = $1 WHERE id = 1`, int64(t.next)); err != nil {
+		return nil, err
+	}
+	// Of a Lorry that is not there or runs already the path is NULL, which the
+	// table refuses.
+	if err := t.later(ctx, "recording jobs", `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease)
+		SELECT x.id, q.path, x.fence, x.minion, x.pid, x.started, x.updated, x.lease FROM `+from+`
+		LEFT JOIN queue q ON q.path = x.path AND q.running_job IS NULL`, arg); err != nil {
 		return nil, err
 	}
 	// The place at the top, if it had one, is used up.
-	n, err := t.change(ctx, "starting jobs", `UPDATE queue SET running_job = x.id, fence = x.fence, turn = due
+	return ids, t.later(ctx, "starting jobs", `UPDATE queue SET running_job = x.id, fence = x.fence, turn = due
 		FROM `+from+` WHERE queue.path = x.path AND queue.running_job IS NULL`, arg)
-	if err == nil && n != int64(len(jobs)) {
-		err = core.Errorf(core.KindInternal, "state database: started %d of %d jobs", n, len(jobs))
-	}
-	return ids, err
 }
 
 // HostHolds implements queue.Store.

@@ -75,6 +75,16 @@ func (d dialect) list(param, kind string) string {
 	return fmt.Sprintf("SELECT v::%s FROM json_array_elements_text(%s::json) v", kind, param)
 }
 
+// among says that a column is one of the JSON array in a parameter. PostgreSQL
+// would take a list from a function for a hundred rows, and look for them in all
+// there are; in an array it looks up each.
+func (d dialect) among(column, param, kind string) string {
+	if d.name == sqliteName {
+		return column + " IN (" + d.list(param, kind) + ")"
+	}
+	return column + " = ANY (ARRAY(" + d.list(param, kind) + "))"
+}
+
 func sqliteRows(alias string, cols []string) string {
 	var b strings.Builder
 	b.WriteString("(SELECT ")

@@ -5,61 +5,70 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
 )
 
-// BenchmarkFloor is what the bare engine takes for the two transactions of a
-// cycle, with no rule, no fence, no output and one client: claim the first due
-// row and insert a job; end the job and make the row due again.
-func BenchmarkFloor(b *testing.B) {
-	b.Run("SQLite", func(b *testing.B) {
-		url := sqliteFile(b)
-		db := filled(b, url)
-		defer closeFloor(b, db)
-		benchFloor(b, func(ctx context.Context, n int) error { return sqliteFloor(ctx, db, n) })
-	})
-	b.Run("PostgreSQL", func(b *testing.B) {
-		db := filled(b, postgres(b))
-		defer closeFloor(b, db)
-		benchFloor(b, func(ctx context.Context, n int) error { return postgresFloor(ctx, db, n) })
-	})
+// floor is the bare engine doing the two transactions of a cycle, with no rule,
+// no fence and no output: claim the first due row and insert a job; end the job
+// and make the row due again. PostgreSQL does each of the two in one statement.
+// SQLite does them in one transaction each or, for several clients, with the
+// group commit that a hand-written program would have.
+type floor struct {
+	db    *sql.DB
+	lite  bool
+	jobs  atomic.Int64
+	group chan floorRequest // nil: a transaction each
+	ended sync.WaitGroup
 }
 
-func closeFloor(b *testing.B, db *sql.DB) {
-	b.Helper()
-	if err := db.Close(); err != nil {
-		b.Error(err)
-	}
+type floorRequest struct {
+	fn   func(ctx context.Context, on floorRunner) error
+	done chan error
 }
 
-// filled makes the Lorries and gives a bare connection to them.
-func filled(b *testing.B, url string) *sql.DB {
+type floorRunner interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// floorConns is the size of the pool that PostgreSQL is given, as the store's.
+const floorConns = 16
+
+func newFloor(b *testing.B, url string, lorries, clients int) *floor {
 	b.Helper()
 	store := statedbtest.Open(b, url, statedbtest.NewClock())
-	fill(b, store, benchLorries(b))
-	driver, dsn := "pgx", url
-	if !statedb.IsPostgres(url) {
-		driver, dsn = "sqlite", statedb.SQLiteDSN(url)
+	fill(b, store, lorries)
+	f := &floor{lite: !statedb.IsPostgres(url)}
+	driver, dsn, conns := "pgx", url, floorConns
+	if f.lite {
+		driver, dsn, conns = "sqlite", statedb.SQLiteDSN(url), 1
 	}
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		b.Fatal(err)
 	}
-	db.SetMaxOpenConns(1)
-	return db
-}
-
-func benchFloor(b *testing.B, cycle func(ctx context.Context, n int) error) {
-	b.ResetTimer()
-	for n := range b.N {
-		if err := cycle(b.Context(), n+1); err != nil {
-			b.Fatal(err)
-		}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	f.db = db
+	if f.lite && clients > 1 {
+		f.group = make(chan floorRequest)
+		f.ended.Go(func() { f.write(b) })
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cycles/s")
+	b.Cleanup(func() {
+		if f.group != nil {
+			close(f.group)
+		}
+		f.ended.Wait()
+		if err := db.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return f
 }
 
 const (
@@ -68,48 +77,106 @@ const (
 	floorDue    = `UPDATE queue SET running_job = NULL, turn = turn + 3600000000, due = due + 3600000000 WHERE running_job = $1 AND path = $2`
 )
 
-func sqliteFloor(ctx context.Context, db *sql.DB, n int) error {
+// cycle claims and ends one job.
+func (f *floor) cycle(ctx context.Context) error {
+	id := f.jobs.Add(1)
+	if !f.lite {
+		return f.statements(ctx, id)
+	}
 	var path string
-	err := inTx(ctx, db, func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, `UPDATE queue SET running_job = $1 WHERE path =
-			(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1) RETURNING path`, n).Scan(&path); err != nil {
+	err := f.tx(ctx, func(ctx context.Context, on floorRunner) error {
+		if err := on.QueryRowContext(ctx, `UPDATE queue SET running_job = $1 WHERE path =
+			(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1) RETURNING path`, id).Scan(&path); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, floorInsert, n, path)
+		_, err := on.ExecContext(ctx, floorInsert, id, path)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return inTx(ctx, db, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, floorEnd, n); err != nil {
+	return f.tx(ctx, func(ctx context.Context, on floorRunner) error {
+		if _, err := on.ExecContext(ctx, floorEnd, id); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, floorDue, n, path)
+		_, err := on.ExecContext(ctx, floorDue, id, path)
 		return err
 	})
 }
 
-func inTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
+// statements does each of the two in one statement.
+func (f *floor) statements(ctx context.Context, id int64) error {
+	var path string
+	claim := func() error {
+		return f.db.QueryRowContext(ctx, `WITH c AS (UPDATE queue SET running_job = $1 WHERE path =
+			(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING path)
+		INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) SELECT $1, path, 1, 'm', 1, 1, 1, 1 FROM c RETURNING path`, id).Scan(&path)
+	}
+	err := claim()
+	for errors.Is(err, sql.ErrNoRows) { // somebody was quicker
+		err = claim()
+	}
+	if err != nil {
+		return fmt.Errorf("claim: %w", err)
+	}
+	_, err = f.db.ExecContext(ctx, `WITH j AS (`+floorEnd+`) `+floorDue, id, path)
+	return err
+}
+
+func (f *floor) tx(ctx context.Context, fn func(ctx context.Context, on floorRunner) error) error {
+	if f.group != nil {
+		r := floorRequest{fn, make(chan error, 1)}
+		f.group <- r
+		return <-r.done
+	}
+	tx, err := f.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if err := fn(tx); err != nil {
+	if err := fn(ctx, tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	return tx.Commit()
 }
 
-// postgresFloor does each of the two in one statement.
-func postgresFloor(ctx context.Context, db *sql.DB, n int) error {
-	var path string
-	err := db.QueryRowContext(ctx, `WITH c AS (UPDATE queue SET running_job = $1 WHERE path =
-			(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING path)
-		INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) SELECT $1, path, 1, 'm', 1, 1, 1, 1 FROM c RETURNING path`, n).Scan(&path)
-	if err != nil {
-		return fmt.Errorf("claim: %w", err)
+// write puts all requests that wait, at most 64, into one transaction with a
+// savepoint each.
+func (f *floor) write(b *testing.B) {
+	ctx := context.Background()
+	for first := range f.group {
+		tx, err := f.db.BeginTx(ctx, nil)
+		if err != nil {
+			b.Error(err)
+			first.done <- err
+			continue
+		}
+		batch := []floorRequest{first}
+		for i := 0; i < len(batch); i++ {
+			if err == nil {
+				_, err = tx.ExecContext(ctx, "SAVEPOINT one")
+			}
+			if err == nil {
+				err = batch[i].fn(ctx, tx)
+			}
+			if err == nil {
+				_, err = tx.ExecContext(ctx, "RELEASE one")
+			}
+			if len(batch) == 64 {
+				continue
+			}
+			select {
+			case r, more := <-f.group:
+				if more {
+					batch = append(batch, r)
+				}
+			default:
+			}
+		}
+		if err = errors.Join(err, tx.Commit()); err != nil {
+			b.Error(err)
+		}
+		for _, r := range batch {
+			r.done <- err
+		}
 	}
-	_, err = db.ExecContext(ctx, `WITH j AS (`+floorEnd+`) `+floorDue, n, path)
-	return err
 }

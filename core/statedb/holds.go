@@ -57,12 +57,10 @@ func (t *txn) Hold(ctx context.Context, path, reason string) error {
 // HoldHost implements queue.Tx.
 func (t *txn) HoldHost(ctx context.Context, name string, hold queue.HostHold) error {
 	if hold.Until.IsZero() {
-		_, err := t.change(ctx, "letting a host go", `DELETE FROM host_holds WHERE name = $1`, name)
-		return err
+		return t.later(ctx, "letting a host go", `DELETE FROM host_holds WHERE name = $1`, name)
 	}
-	_, err := t.change(ctx, "holding a host", `INSERT INTO host_holds (name, until, reason) VALUES ($1, $2, $3)
+	return t.later(ctx, "holding a host", `INSERT INTO host_holds (name, until, reason) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET until = excluded.until, reason = excluded.reason`, name, micros(hold.Until), hold.Reason)
-	return err
 }
 
 // heldRow is one held ref, as dialect.rows reads it.
@@ -88,16 +86,15 @@ func (t *txn) HoldRewrites(ctx context.Context, path string, refs []core.RefResu
 		return err
 	}
 	from := t.d.from("x", "path text, ref text, old text, new text, since bigint")
-	if _, err := t.change(ctx, "letting held rewrites lapse", `DELETE FROM held_rewrites WHERE path = $2 AND NOT EXISTS (
+	if err := t.later(ctx, "letting held rewrites lapse", `DELETE FROM held_rewrites WHERE path = $2 AND NOT EXISTS (
 		SELECT 1 FROM `+from+` WHERE x.ref = held_rewrites.ref AND x.old = held_rewrites.old AND x.new = held_rewrites.new)`, arg, path); err != nil {
 		return err
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err = t.change(ctx, "holding rewrites", `INSERT INTO held_rewrites (path, ref, old, new, since)
+	return t.later(ctx, "holding rewrites", `INSERT INTO held_rewrites (path, ref, old, new, since)
 		SELECT x.path, x.ref, x.old, x.new, x.since FROM `+from+` WHERE TRUE ON CONFLICT (path, ref) DO NOTHING`, arg)
-	return err
 }
 
 // ApproveRewrite implements queue.Tx.

@@ -187,6 +187,6 @@ func (t *txn) RemoveJobs(ctx context.Context, ids []core.JobID) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := t.change(ctx, "removing jobs", `DELETE FROM jobs WHERE exit <> '' AND id IN (`+t.d.list("$1", "bigint")+`)`, string(arg))
+	n, err := t.change(ctx, "removing jobs", `DELETE FROM jobs WHERE exit <> '' AND `+t.d.among("id", "$1", "bigint"), string(arg))
 	return int(n), err
 }

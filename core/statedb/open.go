@@ -2,12 +2,12 @@ package statedb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
@@ -32,10 +32,10 @@ type DB struct {
 	clock   core.Clock
 	timeout time.Duration // 0: none, the database is a local file
 
-	read  runner       // for what needs no transaction
-	pool  *sql.DB      // PostgreSQL: all transactions
-	write *writer      // SQLite: all transactions
-	close func() error // everything, in order
+	read  runner        // for what needs no transaction
+	pool  *pgxpool.Pool // PostgreSQL: all transactions
+	write *writer       // SQLite: all transactions
+	close func() error  // everything, in order
 }
 
 // Open opens the STATEDB and brings its schema up to date. A schema that is

@@ -2,7 +2,6 @@ package statedb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -51,6 +50,9 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	for _, way := range []string{"seqscan", "bitmapscan", "hashjoin", "mergejoin"} {
 		set("enable_"+way, "off")
 	}
+	// With that one plan serves all parameters, and planning takes longer than
+	// running: each statement is planned once a connection.
+	set("plan_cache_mode", "force_generic_plan")
 	set("jit", "off") // it takes longer to compile a statement than to run it
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -59,7 +61,7 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	handle := stdlib.OpenDBFromPool(pool)
 	db := &DB{
 		dialect: postgresDialect(), log: o.Log, clock: o.Clock, timeout: o.Timeout,
-		read: direct{handle}, pool: handle,
+		read: direct{handle}, pool: pool,
 		close: sync.OnceValue(func() error {
 			err := handle.Close()
 			pool.Close()
@@ -91,38 +93,25 @@ func (db *DB) transact(ctx context.Context, fn func(ctx context.Context, tx *txn
 // transactOnce honours the caller's context until it has a connection; from
 // then on the deadline alone ends it, so that a caller which goes away does not
 // leave in doubt what was committed.
-func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx *txn) error) (err error) {
+func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx *txn) error) error {
 	waiting, stopWaiting := db.deadline(ctx)
 	defer stopWaiting()
-	conn, err := db.pool.Conn(waiting)
+	conn, err := db.pool.Acquire(waiting)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		return err
 	}
-	defer func() { err = errors.Join(err, ignoreDone(conn.Close())) }()
+	defer conn.Release() // one that is still in a transaction is closed
 	ctx, cancel := db.deadline(context.WithoutCancel(ctx))
 	defer cancel()
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return err
+	p := newPipeline(conn.Conn())
+	if err := fn(ctx, &txn{runner: p, d: postgresDialect(), script: p.script, sends: p}); err != nil {
+		return errors.Join(err, p.rollback(ctx))
 	}
-	script := func(ctx context.Context, text string) error {
-		_, err := tx.ExecContext(ctx, text)
-		return err
+	if err := p.commit(ctx); err != nil {
+		return errors.Join(err, p.rollback(ctx))
 	}
-	if err := fn(ctx, &txn{runner: direct{tx}, d: postgresDialect(), script: script}); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
-	}
-	return tx.Commit()
-}
-
-// ignoreDone drops the errors that only say that the transaction or its
-// connection has ended already.
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) || errors.Is(err, sql.ErrConnDone) {
-		return nil
-	}
-	return err
+	return nil
 }

@@ -204,12 +204,12 @@ func (db *DB) RemoveLorries(ctx context.Context, paths []string) error {
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
 		// Locked first: a claim that has just taken one must be seen.
 		idle, err := collect(ctx, tx, scanText, `SELECT CASE WHEN running_job IS NULL THEN path ELSE '' END FROM queue
-			WHERE path IN (`+tx.d.list("$1", "text")+`) ORDER BY path`+tx.d.forUpdate("queue"), arg)
+			WHERE `+tx.d.among("path", "$1", "text")+` ORDER BY path`+tx.d.forUpdate("queue"), arg)
 		if err != nil {
 			return describe("looking for Lorries to remove", err)
 		}
 		if _, err := tx.change(ctx, "marking Lorries as removed", `UPDATE queue SET removed = TRUE
-			WHERE running_job IS NOT NULL AND path IN (`+tx.d.list("$1", "text")+`)`, arg); err != nil {
+			WHERE running_job IS NOT NULL AND `+tx.d.among("path", "$1", "text"), arg); err != nil {
 			return err
 		}
 		return tx.forget(ctx, slices.DeleteFunc(idle, func(path string) bool { return path == "" }))

@@ -18,7 +18,7 @@ func (t *txn) Live(ctx context.Context, ids []core.JobID) ([]queue.Live, error) 
 	}
 	all, err := collect(ctx, t, scanLive, `SELECT `+jobCols+`, j.kill_reason, j.output_kept, `+lorryNoText+`
 		FROM jobs j JOIN queue q ON q.path = j.path JOIN lorries l ON l.path = j.path
-		WHERE j.ended = 0 AND q.running_job = j.id AND j.id IN (`+t.d.list("$1", "bigint")+`)
+		WHERE j.ended = 0 AND q.running_job = j.id AND `+t.d.among("j.id", "$1", "bigint")+`
 		ORDER BY j.id`+t.d.forUpdate("j, q"), string(arg))
 	return all, describe("reading running jobs", err)
 }
@@ -149,7 +149,7 @@ func (t *txn) forget(ctx context.Context, paths []string) error {
 		return err
 	}
 	for _, table := range []string{"held_rewrites", "lorries"} {
-		if _, err := t.change(ctx, "removing Lorries", `DELETE FROM `+table+` WHERE path IN (`+t.d.list("$1", "text")+`)`, dropNUL(string(arg))); err != nil {
+		if err := t.later(ctx, "removing Lorries", `DELETE FROM `+table+` WHERE `+t.d.among("path", "$1", "text"), dropNUL(string(arg))); err != nil {
 			return err
 		}
 	}
@@ -165,6 +165,5 @@ func each[T any](ctx context.Context, t *txn, doing string, rows []T, query stri
 	if err != nil {
 		return err
 	}
-	_, err = t.change(ctx, doing, query, arg)
-	return err
+	return t.later(ctx, doing, query, arg)
 }

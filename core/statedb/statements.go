@@ -14,8 +14,10 @@ type preparer interface {
 
 // runner runs SQL, within a transaction or outside of one.
 type runner interface {
-	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
-	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// exec gives the number of rows that were changed.
+	exec(ctx context.Context, query string, args ...any) (int64, error)
+	// each calls scan for every row.
+	each(ctx context.Context, scan func(scanner) error, query string, args ...any) error
 	row(ctx context.Context, query string, args ...any) scanner
 }
 
@@ -47,20 +49,21 @@ func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, erro
 	return st, err
 }
 
-func (s *statements) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (s *statements) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept until close
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	return st.ExecContext(ctx, args...)
+	return affected(st.ExecContext(ctx, args...))
 }
 
-func (s *statements) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *statements) each(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
 	st, err := s.prepare(ctx, query) //nolint:sqlclosecheck // kept until close
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return st.QueryContext(ctx, args...)
+	rows, err := st.QueryContext(ctx, args...)
+	return scanAll(rows, err, scan)
 }
 
 func (s *statements) row(ctx context.Context, query string, args ...any) scanner {
@@ -86,43 +89,42 @@ type failedRow struct{ err error }
 
 func (f failedRow) Scan(...any) error { return f.err }
 
-// direct runs SQL as it stands: pgx keeps its own prepared statements.
-type direct struct {
-	on interface {
-		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+func affected(res sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
 	}
+	return res.RowsAffected()
 }
 
-func (d direct) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return d.on.ExecContext(ctx, query, args...)
-}
-
-func (d direct) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return d.on.QueryContext(ctx, query, args...)
-}
-
-func (d direct) row(ctx context.Context, query string, args ...any) scanner {
-	return d.on.QueryRowContext(ctx, query, args...)
+func scanAll(rows *sql.Rows, err error, scan func(scanner) error) error {
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
 }
 
 // collect reads all rows with scan.
-func collect[T any](ctx context.Context, r runner, scan func(scanner) (T, error), query string, args ...any) (_ []T, err error) {
-	rows, err := r.query(ctx, query, args...)
+func collect[T any](ctx context.Context, r runner, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	var all []T
+	err := r.each(ctx, appendTo(&all, scan), query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	var all []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, v)
+	return all, nil
+}
+
+// appendTo makes a scan of one row append to a list.
+func appendTo[T any](all *[]T, scan func(scanner) (T, error)) func(scanner) error {
+	return func(s scanner) error {
+		v, err := scan(s)
+		*all = append(*all, v)
+		return err
 	}
-	return all, rows.Err()
 }
 
 func scanText(s scanner) (string, error) {

@@ -15,6 +15,11 @@ type txn struct {
 	runner
 	d      dialect
 	script func(ctx context.Context, text string) error
+	// sends is set for a database to which statements travel: it takes those
+	// that can travel together with the next one.
+	sends *pipeline
+	// next is the number of the next job, once Gate has locked it.
+	next core.JobID
 }
 
 // Write implements queue.Store.
@@ -32,11 +37,29 @@ func (db *DB) tx(ctx context.Context, fn func(ctx context.Context, tx *txn) erro
 
 // change runs one statement and gives its error a name.
 func (t *txn) change(ctx context.Context, doing, query string, args ...any) (int64, error) {
-	res, err := t.exec(ctx, query, args...)
-	if err != nil {
-		return 0, describe(doing, err)
+	n, err := t.exec(ctx, query, args...)
+	return n, describe(doing, err)
+}
+
+// later runs one statement, at the latest before the commit. What is wrong with
+// it may be told by a later call, or by the commit; so what must not be is for
+// the database itself to refuse.
+func (t *txn) later(ctx context.Context, doing, query string, args ...any) error {
+	if t.sends != nil {
+		t.sends.later(doing, query, args)
+		return nil
 	}
-	return res.RowsAffected()
+	_, err := t.change(ctx, doing, query, args...)
+	return err
+}
+
+// together reads the rows of one statement before those of the next.
+func (t *txn) together(ctx context.Context, doing string, scan func(scanner) error, query string, args ...any) error {
+	if t.sends != nil {
+		t.sends.laterRows(doing, scan, query, args)
+		return nil
+	}
+	return describe(doing, t.each(ctx, scan, query, args...))
 }
 
 // describe says what a failed statement was for, keeping the cause visible to

@@ -155,6 +155,9 @@ func badNeighbour(w *World) {
 				case 0:
 					return broken
 				case 1: // the database itself refuses
+					if _, _, err := tx.Gate(ctx, queue.ReadyParams{Now: Start, Limit: 1}); err != nil {
+						return err
+					}
 					_, err := tx.StartJobs(ctx, []core.Job{{Path: "none"}})
 					return err
 				}

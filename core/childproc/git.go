@@ -124,7 +124,9 @@ type GitCall struct {
 	Access *core.Access
 	// Config is added to the fixed configuration, and wins over it.
 	Config []Setting
-	Stdin  io.Reader
+	// Env is added to the environment, and wins over it.
+	Env   []string
+	Stdin io.Reader
 	// DeferRefSync does without a sync of the disk for each single ref, here
 	// and in a repository on this machine that is pushed to. Who sets it
 	// changes many refs, and syncs the whole file system once it is done.
@@ -150,6 +152,7 @@ func (g *Git) Run(ctx context.Context, c GitCall) error {
 		return err
 	}
 	defer cleanup()
+	env = append(env, c.Env...)
 	args := make([]string, 0, len(c.Args)+1)
 	if c.GitDir != "" {
 		args = append(args, "--git-dir="+c.GitDir)

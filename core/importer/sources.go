@@ -9,6 +9,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/gitsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/svnsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 )
@@ -30,6 +31,8 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 	switch j.Spec.Type {
 	case spec.Git:
 		return &gitsource.Source{Copy: place, Access: j.fetch, Reader: j.Reader}, nil
+	case spec.Svn:
+		return &svnsource.Source{Copy: place, Access: j.fetch, Layout: j.Spec.Layout}, nil
 	case spec.Tarball, spec.Zip, spec.Gzip:
 		return &archive.Source{
 			Copy: place, Kind: j.Spec.Type, Access: j.fetch, Path: LocalPath(j.fetch.URL), SHA256: j.Spec.SHA256, Env: j.Git.ToolEnv(),

@@ -1,0 +1,118 @@
+package svnsource
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+)
+
+// svn runs the client svn, which never asks and keeps nothing, and gives its
+// output.
+func (s *Source) svn(ctx context.Context, command string, args ...string) (string, error) {
+	ssh, cleanup, err := s.Repo.Git.SSHCommand(&s.Access)
+	if err != nil {
+		return "", err
+	}
+	defer cleanup()
+	options := []string{command, "--non-interactive", "--no-auth-cache", "--config-dir=" + s.configDir()}
+	call := childproc.Spec{
+		Name: "svn", Env: append(s.Repo.Git.ToolEnv(), "SVN_SSH="+ssh), Dir: s.Repo.Git.Home(), ExtraFiles: s.Repo.Files,
+	}
+	if !s.Access.Secret.Empty() {
+		options = append(options, "--username="+s.Access.Username, "--password-from-stdin")
+		call.Stdin, call.Secrets = strings.NewReader(s.Access.Secret.Reveal()), []string{s.Access.Secret.Reveal()}
+	}
+	if s.Access.SkipCertificates {
+		options = append(options, "--trust-server-cert-failures=unknown-ca,cn-mismatch,expired,not-yet-valid,other")
+	}
+	var out bytes.Buffer
+	call.Args, call.Stdout = append(options, args...), &out
+	err = childproc.Run(ctx, call)
+	return out.String(), err
+}
+
+// configDir is a directory of Subversion's own, in place of the account's.
+func (s *Source) configDir() string { return filepath.Join(s.Repo.Git.Home(), "subversion") }
+
+// answers answers git svn's questions from its environment. What is asked for
+// is never in an argument or a file.
+const answers = `#!/bin/sh
+case "$1" in
+*"(R)eject"*) if [ "$LORRY_TRUST" = 1 ]; then echo t; else echo R; fi ;;
+[Uu]sername*) printf '%s\n' "$LORRY_USERNAME" ;;
+*) printf '%s\n' "$LORRY_SECRET" ;;
+esac
+`
+
+// fetch runs git svn fetch.
+func (s *Source) fetch(ctx context.Context, rec record) error {
+	ssh, cleanup, err := s.Repo.Git.SSHCommand(&s.Access)
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	defer cleanup()
+	if err := s.configure(ctx, rec); err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	args := []string{"svn", "fetch", "-q", "--no-auth-cache", "--config-dir=" + s.configDir()}
+	env := []string{"SVN_SSH=" + ssh}
+	var secrets []string
+	if !s.Access.Secret.Empty() || s.Access.SkipCertificates {
+		dir, err := s.Area.Temp()
+		if err != nil {
+			return gitfail.From(err, gitfail.Local)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		script := filepath.Join(dir, "answers")
+		if err := os.WriteFile(script, []byte(answers), 0o700); err != nil {
+			return gitfail.From(err, gitfail.Local)
+		}
+		env = append(env, "GIT_ASKPASS="+script, "LORRY_USERNAME="+s.Access.Username, "LORRY_SECRET="+s.Access.Secret.Reveal())
+		if s.Access.SkipCertificates {
+			env = append(env, "LORRY_TRUST=1")
+		}
+		if s.Access.Username != "" {
+			args = append(args, "--username="+s.Access.Username)
+		}
+		secrets = []string{s.Access.Secret.Reveal()}
+	}
+	call := s.Repo.Call(args...)
+	call.Env, call.Secrets = env, secrets
+	call.Stdout = childproc.NewRedactor(&revisions{out: s.Out, clock: s.Clock, shown: s.Clock()}, secrets...)
+	if err := s.Repo.Git.Run(ctx, call); err != nil {
+		return gitfail.From(err, gitfail.Upstream)
+	}
+	return nil
+}
+
+// configure writes where git svn fetches from and to. Commits name the URL that
+// the first of them came from, so that a repository that has moved keeps its
+// history.
+func (s *Source) configure(ctx context.Context, rec record) error {
+	settings := []childproc.Setting{
+		{Key: "url", Value: s.Access.URL},
+		{Key: "rewriteRoot", Value: rec.URL},
+		{Key: "fetch", Value: rec.Layout.Trunk + ":" + trunkRef},
+		{Key: "branches", Value: rec.Layout.Branches + ":" + headsRefs + "*"},
+		{Key: "tags", Value: rec.Layout.Tags + ":" + tagsRefs + "*"},
+	}
+	for _, set := range settings {
+		key := "svn-remote.svn." + set.Key
+		args := []string{"config", "--replace-all", "--", key, set.Value}
+		if strings.HasPrefix(set.Value, ":") || set.Key == "rewriteRoot" && rec.URL == s.Access.URL {
+			args = []string{"config", "--unset-all", "--", key}
+			if text, err := s.Repo.Git.Output(ctx, s.Repo.Call("config", "--default=", "--get", key)); err == nil && strings.TrimSpace(text) == "" {
+				continue
+			}
+		}
+		if err := s.Repo.Git.Run(ctx, s.Repo.Call(args...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

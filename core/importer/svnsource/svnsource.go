@@ -1,0 +1,297 @@
+// Package svnsource brings a Subversion repository into the working area by
+// git svn: trunk becomes branch master, branches and tags keep their names.
+// git svn works on refs of its own; branches and tags change all at once when
+// it has ended, so that a run that dies leaves a longer history to go on from
+// and nothing else.
+//
+// It must not touch the Downstream Host.
+package svnsource
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/core/spec"
+)
+
+// Source is one Subversion repository and its place in the working area.
+type Source struct {
+	workcopy.Copy
+	Access core.Access
+	// Layout says where the repository keeps what; nil is the standard one.
+	Layout *spec.Layout
+}
+
+const (
+	master = "refs/heads/master"
+	// Where git svn keeps its refs.
+	trunkRef  = "refs/lorry/svn/trunk"
+	headsRefs = "refs/lorry/svn/heads/"
+	tagsRefs  = "refs/lorry/svn/tags/"
+	// recordName is a file in the repository that says where it came from.
+	recordName = "lorry-svn"
+)
+
+// record is what the working copy was made from.
+type record struct {
+	URL    string      `json:"url"` // the first one, which is in every commit
+	UUID   string      `json:"uuid"`
+	Layout spec.Layout `json:"layout"`
+}
+
+// info is what a repository says of itself.
+type info struct{ uuid, revision string }
+
+func (s *Source) layout() spec.Layout {
+	l := spec.Layout{Trunk: "trunk", Branches: "branches/*", Tags: "tags/*"}
+	if s.Layout != nil {
+		l = *s.Layout
+	}
+	for _, part := range []*string{&l.Trunk, &l.Branches, &l.Tags} {
+		*part = strings.Trim(*part, "/")
+	}
+	for _, part := range []*string{&l.Branches, &l.Tags} {
+		if *part != "" && !strings.ContainsAny(*part, "*{") {
+			*part += "/*"
+		}
+	}
+	return l
+}
+
+// List asks for the last revision in which anything changed.
+func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
+	i, err := s.info(ctx)
+	if err != nil {
+		return lsrefs.Listing{}, err
+	}
+	return s.listing(i), nil
+}
+
+func (s *Source) listing(i info) lsrefs.Listing {
+	// Layouts and texts are plain, so that this cannot fail.
+	mark, _ := json.Marshal([]any{s.Access.URL, i.uuid, i.revision, s.layout()})
+	return lsrefs.FromMap(map[string]string{master: string(mark)}, master)
+}
+
+// info asks the repository.
+func (s *Source) info(ctx context.Context) (info, error) {
+	out, err := s.svn(ctx, "info", "--", s.Access.URL+"@")
+	if err != nil {
+		return info{}, gitfail.From(err, gitfail.Upstream)
+	}
+	var i info
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "Repository UUID":
+			i.uuid = value
+		case "Last Changed Rev":
+			i.revision = value
+		}
+	}
+	if i.uuid == "" || i.revision == "" {
+		return info{}, gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream), "upstream: the answer is not that of a Subversion repository")
+	}
+	return i, nil
+}
+
+// Update fetches what is new. The error is a *gitfail.Error; branches and tags
+// are then what they were before.
+func (s *Source) Update(ctx context.Context, _ lsrefs.Listing) (workcopy.Result, error) {
+	return s.Run(ctx, s.update)
+}
+
+func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
+	// What is asked before the fetch cannot claim more than was fetched.
+	now, err := s.info(ctx)
+	if err != nil {
+		return workcopy.Result{}, err
+	}
+	rec, err := s.prepare(ctx, now)
+	if err != nil {
+		return workcopy.Result{}, err
+	}
+	before, err := s.Repo.Refs(ctx, "refs/lorry/svn/")
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	fmt.Fprintln(s.Out, ".. fetching revisions")
+	if err := s.fetchOnly(ctx, rec); err != nil {
+		return workcopy.Result{}, err
+	}
+	refs, err := s.Repo.Refs(ctx, "refs/lorry/svn/")
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	wanted, err := s.wanted(refs)
+	if err != nil {
+		return workcopy.Result{}, err
+	}
+	if workcopy.Differing(before, refs) > 0 {
+		// git svn writes a file for each object.
+		if err := s.Repo.Git.Run(ctx, s.Repo.Call("repack", "-q", "-d")); err != nil {
+			return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+		}
+		if err := repo.SyncDisk(s.Repo.Dir); err != nil {
+			return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+		}
+	}
+	res, err := s.Put(ctx, wanted, master)
+	res.Upstream = s.listing(now)
+	return res, err
+}
+
+// fetchOnly fetches and removes the branch that git svn makes for a HEAD that
+// has none.
+func (s *Source) fetchOnly(ctx context.Context, rec record) error {
+	before, err := s.Local(ctx)
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	if err := s.fetch(ctx, rec); err != nil {
+		return err
+	}
+	after, err := s.Local(ctx)
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	var added []repo.Change
+	for name := range after {
+		if before[name] == "" {
+			added = append(added, repo.Change{Ref: name})
+		}
+	}
+	if err := s.Repo.Apply(ctx, added); err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+// prepare makes the repository fit the specification, or anew when the layout
+// is another.
+func (s *Source) prepare(ctx context.Context, now info) (record, error) {
+	rec := record{URL: s.Access.URL, UUID: now.uuid, Layout: s.layout()}
+	old, ok := s.record()
+	switch {
+	case ok && old.UUID != now.uuid:
+		return rec, gitfail.New(core.FailDiverged, gitfail.Upstream,
+			"if that is meant, remove this Lorry's directory from the working area: its whole history is then another",
+			"upstream: this is another Subversion repository (%s) than the one that was mirrored (%s)", now.uuid, old.UUID)
+	case ok && old.Layout != rec.Layout:
+		fmt.Fprintln(s.Out, ".. the layout is another: importing anew")
+		if err := s.Area.SetAside(s.KeepOld); err != nil {
+			return rec, gitfail.From(err, gitfail.Local)
+		}
+		if err := s.Ensure(ctx); err != nil {
+			return rec, err
+		}
+	case ok:
+		rec.URL = old.URL
+	}
+	if err := s.setRecord(rec); err != nil {
+		return rec, gitfail.From(err, gitfail.Local)
+	}
+	if err := sweep(filepath.Join(s.Repo.Dir, "svn")); err != nil {
+		return rec, gitfail.From(err, gitfail.Local)
+	}
+	return rec, nil
+}
+
+// sweep removes the locks that a dead run left in git svn's own files.
+func sweep(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case os.IsNotExist(err):
+			return nil
+		case err == nil && !d.IsDir() && strings.HasSuffix(path, ".lock"):
+			return os.Remove(path)
+		}
+		return err
+	})
+}
+
+// artefact is what git svn adds to the name of a place before it was moved.
+var artefact = regexp.MustCompile(`@[0-9]+$`)
+
+// wanted names what git svn has made.
+func (s *Source) wanted(refs map[string]string) (map[string]string, error) {
+	wanted := make(map[string]string)
+	for ref, object := range refs {
+		branch, isBranch := strings.CutPrefix(ref, headsRefs)
+		tag, isTag := strings.CutPrefix(ref, tagsRefs)
+		switch {
+		case artefact.MatchString(ref):
+		case ref == trunkRef:
+			wanted[master] = object
+		case isBranch && branch == "master":
+			return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "name the other branches one by one in the layout",
+				"upstream: it has a branch %q, which is the name that trunk gets", branch)
+		case isBranch:
+			wanted["refs/heads/"+branch] = object
+		case isTag:
+			wanted["refs/tags/"+tag] = object
+		}
+	}
+	if len(wanted) == 0 {
+		return nil, gitfail.New(core.FailEmpty, gitfail.Upstream, "check the layout: standard means trunk, branches and tags directly below the url",
+			"upstream: there is nothing at %q, nor a branch or tag", s.layout().Trunk)
+	}
+	if wanted[master] == "" {
+		fmt.Fprintf(s.Out, ".. warning: upstream has nothing at %q, so that there is no branch master\n", s.layout().Trunk)
+	}
+	return wanted, nil
+}
+
+func (s *Source) record() (record, bool) {
+	var r record
+	text, err := os.ReadFile(filepath.Join(s.Repo.Dir, recordName))
+	if err != nil || json.Unmarshal(text, &r) != nil || r.UUID == "" {
+		return r, false
+	}
+	return r, true
+}
+
+func (s *Source) setRecord(r record) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.Repo.Dir, recordName)
+	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".lock", path)
+}
+
+// revisions shows now and then how far a fetch has come.
+type revisions struct {
+	out   io.Writer
+	clock core.Clock
+	shown time.Time
+}
+
+const showEvery = 5 * time.Second
+
+// Write gets git svn's lines, such as "r12 = 0123… (refs/…)".
+func (r *revisions) Write(p []byte) (int, error) {
+	if now := r.clock(); now.Sub(r.shown) >= showEvery {
+		if name, _, ok := strings.Cut(string(p), " = "); ok && strings.HasPrefix(name, "r") && len(name) < 12 {
+			r.shown = now
+			fmt.Fprintf(r.out, "   at %s\n", name)
+		}
+	}
+	return len(p), nil
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	adapterv1 "github.com/lorry-controller/lorry-controller/sdk/internal/gen/lorry/adapter/v1"
+	"github.com/lorry-controller/lorry-controller/sdk/internal/value"
 )
 
 // field is one setting, read off a struct field:
@@ -86,7 +87,7 @@ func fieldOf(sf reflect.StructField, name string) (field, error) {
 	if f.typ == adapterv1.SettingType_SETTING_TYPE_SECRET {
 		return f, fmt.Errorf("a secret can't have a default")
 	}
-	if _, fact := f.convert(f.def); fact != "" {
+	if _, fact := value.Decode(f.typ, f.oneOf, f.def); fact != "" {
 		return f, fmt.Errorf("the default %s", fact)
 	}
 	return f, nil

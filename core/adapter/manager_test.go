@@ -106,7 +106,9 @@ func TestUnknownSettingsAreRefusedOrLeftOut(t *testing.T) {
 
 func TestUnsuitableRoleIsTold(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, impatient(), hostile(adapter.DownstreamName, "", t.TempDir()))
+	opts := impatient()
+	opts.Dir = hostileDir(t, "hostile", "upstream-only")
+	m := newManager(t, opts, hostile(adapter.DownstreamName, "", t.TempDir()))
 	down, err := m.Downstream(adapter.DownstreamName)
 	if err != nil {
 		t.Fatal(err)

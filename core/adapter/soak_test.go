@@ -15,24 +15,30 @@ import (
 )
 
 // TestRandomFaultsLeaveNothingBehind makes one adapter do wrong at random while
-// another one works. LORRY_SOAK_ROUNDS sets how often. It is not parallel,
-// because it counts what the whole test program holds.
+// another one works: 50 times, or 1,000 times when LORRY_TEST_SOAK is set. It is
+// not parallel, because it counts what the whole test program holds.
 func TestRandomFaultsLeaveNothingBehind(t *testing.T) {
 	rounds := 50
-	if testing.Short() {
-		rounds = 10
-	}
-	if n, err := strconv.Atoi(os.Getenv("LORRY_SOAK_ROUNDS")); err == nil {
-		rounds = n
+	if os.Getenv("LORRY_TEST_SOAK") != "" {
+		rounds = 1000
 	}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same rounds each time
-	modes := []string{"panic", "panic-elsewhere", "exit", "large", "bad-error", "bad-json", "long-line", "grandchild", "half-way", "twice", "incomplete", "crash-in-configure", "hang", "stop", ""}
+	modes := []string{"panic", "panic-elsewhere", "exit", "large", "bad-error", "bad-json", "long-line", "grandchild", "half-way", "twice", "incomplete", "crash-in-configure", "hang", "stop", "standstill", "flood", "bad-utf8", "tell-url", "kind:unauthenticated", ""}
+	// Faults before the settings are known are those of programs of their own.
+	programs := map[string]string{}
+	for _, mode := range []string{"exit-at-start", "hang-at-start", "stdout", "version", "cookie", "name"} {
+		modes = append(modes, mode)
+		programs[mode] = filepath.Join(hostileDir(t, "hostile", mode), "lorry-adapter-hostile")
+	}
 	tree := adapter.Instance{Name: "tree", Type: "local", Settings: map[string]any{"path": t.TempDir()}}
 	dirs := t.TempDir()
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
 	opts := impatient()
 	opts.Dir = bin
-	opts.Deadlines.Repo = time.Second
+	opts.Deadlines.Repo, opts.Deadlines.Page = 300*time.Millisecond, 300*time.Millisecond
+	opts.StartTimeout, opts.HealthTimeout = time.Second, 100*time.Millisecond
+	opts.IdleTimeout, opts.BreakerFaults, opts.AuthHold = -1, 2, time.Millisecond
+	opts.RateLimitHold = time.Millisecond
 	m := adapter.NewManager(opts)
 	counts := map[string]int{}
 	for round := range rounds {
@@ -41,7 +47,9 @@ func TestRandomFaultsLeaveNothingBehind(t *testing.T) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Apply(t.Context(), []adapter.Instance{tree, hostile("h", mode, dir)}); err != nil {
+		inst := hostile("h", mode, dir)
+		inst.Path = programs[mode]
+		if err := m.Apply(t.Context(), []adapter.Instance{tree, inst}); err != nil {
 			t.Fatal(err)
 		}
 		list(t, upstreamOf(t, m, "tree"))
@@ -55,9 +63,15 @@ func TestRandomFaultsLeaveNothingBehind(t *testing.T) {
 		}
 		await(t, "the adapter to be back or broken", func() bool {
 			phase := stateOf(t, m, "h").Phase
-			return phase == adapter.PhaseReady || phase == adapter.PhaseBroken
+			return phase == adapter.PhaseReady || phase == adapter.PhaseBroken || phase == adapter.PhaseStopped
 		})
 		counts[string(stateOf(t, m, "h").Phase)]++
+		if stateOf(t, m, "h").HeldKind != "" { // it would be held for the rounds to come
+			counts["held"]++
+			if err := m.Restart(t.Context(), "h"); err != nil {
+				t.Errorf("restarting: %v", err)
+			}
+		}
 		list(t, upstreamOf(t, m, "tree"))
 	}
 	if st := stateOf(t, m, "tree"); st.Faults != 0 || st.Starts != 1 {

@@ -133,10 +133,19 @@ func configure(ctx context.Context, p *host.Client, inst Instance, settings host
 	if inst.IgnoreUnknown {
 		dropUnknown(settings, desc, log)
 	}
+	if err := settingsError(desc, desc.Diagnose(settings), log); err != nil {
+		return desc, err // the adapter need not be asked
+	}
 	diags, err := p.Configure(ctx, settings)
 	if err != nil {
 		return desc, err
 	}
+	return desc, settingsError(desc, diags, log)
+}
+
+// settingsError makes one error of all that is wrong with settings, or nil, and
+// logs what is only doubtful.
+func settingsError(desc host.Description, diags []sdk.Diagnostic, log hclog.Logger) error {
 	var facts []string
 	for _, d := range diags {
 		if d.Severity == sdk.SeverityWarning {
@@ -145,11 +154,11 @@ func configure(ctx context.Context, p *host.Client, inst Instance, settings host
 		}
 		facts = append(facts, d.Summary)
 	}
-	if len(facts) > 0 {
-		return desc, sdk.WithHint(sdk.Errorf(sdk.Invalid, "the settings can't be used: %s", strings.Join(facts, "; ")),
-			fmt.Sprintf("correct the settings of the %s adapter", desc.Name))
+	if len(facts) == 0 {
+		return nil
 	}
-	return desc, nil
+	return sdk.WithHint(sdk.Errorf(sdk.Invalid, "the settings can't be used: %s", strings.Join(facts, "; ")),
+		fmt.Sprintf("correct the settings of the %s adapter", desc.Name))
 }
 
 // dropUnknown takes out settings that the adapter has not described.

@@ -288,25 +288,6 @@ func TestClosingCutsOffACallThatDoesNotEnd(t *testing.T) {
 	})
 }
 
-func TestRateLimitIsRemembered(t *testing.T) {
-	t.Parallel()
-	f := &fakeStarts{make: func(int) *fakeProcess {
-		return &fakeProcess{repo: func(context.Context, string) (sdk.Repo, sdk.Access, error) {
-			return sdk.Repo{}, sdk.Access{}, sdk.RetryAfter(sdk.Errorf(sdk.RateLimited, "slow down"), time.Minute)
-		}}
-	}}
-	bubble(t, Options{}, f, func(t *testing.T, s *supervisor) {
-		err := call(t, s)
-		var e *core.Error
-		if !errors.As(err, &e) || e.Kind != core.KindRateLimited || e.RetryAfter != time.Minute {
-			t.Errorf("got %#v", err)
-		}
-		if got, want := s.state().HeldUntil, time.Now().Add(time.Minute); !got.Equal(want) {
-			t.Errorf("held until %v, want %v", got, want)
-		}
-	})
-}
-
 func TestHostIsLookedAtWhileTheAdapterRuns(t *testing.T) {
 	t.Parallel()
 	bubble(t, Options{CheckInterval: 5 * time.Minute, IdleTimeout: time.Hour}, &fakeStarts{}, func(t *testing.T, s *supervisor) {

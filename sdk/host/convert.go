@@ -2,6 +2,7 @@ package host
 
 import (
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -102,25 +103,28 @@ func (c *Client) describe(resp *adapterv1.DescribeResponse) (Description, error)
 	return d, nil
 }
 
-func typeName(t adapterv1.SettingType) string {
-	switch t {
-	case adapterv1.SettingType_SETTING_TYPE_STRING:
-		return "string"
-	case adapterv1.SettingType_SETTING_TYPE_BOOL:
-		return "bool"
-	case adapterv1.SettingType_SETTING_TYPE_INT:
-		return "int"
-	case adapterv1.SettingType_SETTING_TYPE_DURATION:
-		return "duration"
-	case adapterv1.SettingType_SETTING_TYPE_URL:
-		return "url"
-	case adapterv1.SettingType_SETTING_TYPE_STRING_LIST:
-		return "list"
-	case adapterv1.SettingType_SETTING_TYPE_SECRET:
-		return "secret"
-	default:
-		return ""
+// settingTypes are the types of settings under the names that Setting has.
+func settingTypes() map[string]adapterv1.SettingType {
+	return map[string]adapterv1.SettingType{
+		"string":   adapterv1.SettingType_SETTING_TYPE_STRING,
+		"bool":     adapterv1.SettingType_SETTING_TYPE_BOOL,
+		"int":      adapterv1.SettingType_SETTING_TYPE_INT,
+		"duration": adapterv1.SettingType_SETTING_TYPE_DURATION,
+		"url":      adapterv1.SettingType_SETTING_TYPE_URL,
+		"list":     adapterv1.SettingType_SETTING_TYPE_STRING_LIST,
+		secretType: adapterv1.SettingType_SETTING_TYPE_SECRET,
 	}
+}
+
+const secretType = "secret"
+
+func typeName(t adapterv1.SettingType) string {
+	for name, typ := range settingTypes() {
+		if typ == t {
+			return name
+		}
+	}
+	return ""
 }
 
 func settingsToProto(s Settings) (*adapterv1.ConfigureRequest, error) {
@@ -155,36 +159,47 @@ func (c *Client) diagnostics(list []*adapterv1.Diagnostic) []sdk.Diagnostic {
 	return diags
 }
 
-func repoFromProto(p *adapterv1.Repo) sdk.Repo {
+// repo takes over a repository. A description is for people, so that a secret in
+// it is replaced; anywhere else one is the adapter's fault.
+func (c *Client) repo(p *adapterv1.Repo) (sdk.Repo, error) {
+	for _, field := range []string{p.GetId(), p.GetPath(), p.GetCloneUrl(), p.GetHead(), p.GetChangeHint()} {
+		if c.redact.Found(field) {
+			return sdk.Repo{}, sdk.Errorf(sdk.Internal, "the answer has a secret in the identity, path, URL, default branch or change hint of %q",
+				text.Clean(c.redact.Redact(p.GetPath()), wire.MaxHint))
+		}
+	}
 	return sdk.Repo{
 		ID:          p.GetId(),
 		Path:        p.GetPath(),
 		CloneURL:    p.GetCloneUrl(),
 		Head:        p.GetHead(),
-		Description: text.Clean(p.GetDescription(), wire.MaxText),
+		Description: text.Clean(c.redact.Redact(p.GetDescription()), wire.MaxText),
 		Visibility:  visibilityFromProto(p.GetVisibility()),
 		Archived:    p.GetArchived(),
 		Empty:       p.GetEmpty(),
 		Fork:        p.GetFork(),
 		Disabled:    p.GetDisabled(),
 		ChangeHint:  p.GetChangeHint(),
-	}
+	}, nil
 }
 
 // access takes over how to reach a repository; its secret becomes one that is
 // kept out of texts.
-func (c *Client) access(p *adapterv1.GitAccess) sdk.Access {
+func (c *Client) access(p *adapterv1.GitAccess) (sdk.Access, error) {
+	if c.redact.Found(p.GetUrl()) || len(p.GetSecret()) >= minFound && strings.Contains(p.GetUrl(), string(p.GetSecret())) {
+		return sdk.Access{}, sdk.Errorf(sdk.Internal, "the answer has a secret in a URL")
+	}
 	a := sdk.Access{
 		URL: p.GetUrl(), Username: p.GetUsername(), KnownHosts: p.GetKnownHosts(),
 		Secret: sdk.NewSecret(string(p.GetSecret())),
 	}
 	if !a.Secret.Empty() {
-		c.redact.Add(a.Secret.Reveal())
+		c.redact.issued(a.Secret.Reveal())
 	}
 	if p.GetExpiresAt().IsValid() {
 		a.ExpiresAt = p.GetExpiresAt().AsTime()
 	}
-	return a
+	return a, nil
 }
 
 func wantToProto(w sdk.Want) *adapterv1.RepoWish {

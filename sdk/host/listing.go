@@ -109,7 +109,11 @@ func (l *listing) message(msg *adapterv1.ListReposResponse) (done bool, err erro
 		return false, sdk.Errorf(sdk.Internal, "the listing has more than %d repositories", maxRepos)
 	}
 	for _, p := range repos {
-		if !l.take(repoFromProto(p)) {
+		repo, err := l.client.repo(p)
+		if err != nil {
+			return false, err
+		}
+		if !l.take(repo) {
 			return false, errLeft
 		}
 	}

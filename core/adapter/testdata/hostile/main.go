@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -61,6 +62,10 @@ func main() {
 		select {}
 	case "name":
 		name = "somebody"
+	case "local":
+		name = "local"
+	case "upstream-only":
+		sdk.Main(sdk.Define(name, openLister, sdk.WithVersion("1.0")))
 	}
 	sdk.Main(sdk.Define(name, open, sdk.WithVersion("1.0")))
 }
@@ -72,11 +77,66 @@ func open(_ context.Context, env sdk.Env, s settings) (*adapter, error) {
 		return a, os.WriteFile(filepath.Join(s.Dir, "environment"), []byte(strings.Join(os.Environ(), "\n")), 0o600)
 	case "crash-in-configure":
 		os.Exit(4)
+	case "tell":
+		env.Log.Warn("open knows "+s.Token.Reveal(), "token", s.Token.Reveal())
+	case "refuse":
+		return nil, sdk.WithHint(sdk.Errorf(sdk.Invalid, "no good: %s", s.Token.Reveal()), "look at "+s.Token.Reveal())
+	case "panic-in-configure":
+		panic("open: " + s.Token.Reveal())
+	case "panic-elsewhere-with-secret":
+		go func() { panic("a goroutine: " + s.Token.Reveal()) }()
+		select {}
 	case "leak":
 		env.Log.Error("the token is "+s.Token.Reveal(), "token", s.Token.Reveal(), "printed", s.Token)
 		fmt.Fprintln(os.Stderr, "on stderr:", s.Token.Reveal())
 	}
 	return a, nil
+}
+
+// lister has the methods of sdk.Upstream alone.
+type lister struct{ sdk.Upstream }
+
+func openLister(ctx context.Context, env sdk.Env, s settings) (lister, error) {
+	a, err := open(ctx, env, s)
+	return lister{a}, err
+}
+
+// refuse gives an error of a kind, and leaves a note that it was asked.
+func (a *adapter) refuse(kind sdk.Kind) error {
+	f, err := os.OpenFile(filepath.Join(a.Dir, "calls"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("x")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return sdk.RetryAfter(sdk.WithHint(sdk.Errorf(kind, "it says %s", kind), "do something"), 30*time.Minute)
+}
+
+// Ensure implements sdk.Downstream.
+func (a *adapter) Ensure(_ context.Context, want sdk.Want) (sdk.Have, error) {
+	have := sdk.Have{Access: sdk.Access{URL: "https://git.example.com/" + want.Path + ".git"}}
+	if a.Mode == "tell" {
+		have.ReadOnlyReason, have.Unsupported = "because of "+a.Token.Reveal(), []string{a.Token.Reveal()}
+	}
+	return have, nil
+}
+
+// Retire implements sdk.Retirer.
+func (a *adapter) Retire(_ context.Context, path string) error {
+	return os.WriteFile(filepath.Join(a.Dir, "retired"), []byte(path), 0o600)
+}
+
+// Check implements sdk.Checker.
+func (a *adapter) Check(context.Context) (sdk.Report, error) {
+	if !strings.HasPrefix(a.Mode, "tell") {
+		return sdk.Report{ServerVersion: "hostile 1"}, nil
+	}
+	secret := a.Token.Reveal()
+	return sdk.Report{ServerVersion: "1 " + secret, Diagnostics: []sdk.Diagnostic{
+		{Severity: sdk.SeverityError, Summary: "the token is " + secret, Detail: "really " + secret},
+	}}, nil
 }
 
 func (a *adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, error] {
@@ -136,6 +196,9 @@ func (a *adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, er
 func (a *adapter) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, error) {
 	url := "https://git.example.com/" + path + ".git"
 	repo, access := sdk.Repo{Path: path, CloneURL: url}, sdk.Access{URL: url}
+	if kind, ok := strings.CutPrefix(a.Mode, "kind:"); ok {
+		return repo, access, a.refuse(sdk.Kind(kind))
+	}
 	switch a.Mode {
 	case "panic":
 		panic("this should not have happened: " + a.Token.Reveal())
@@ -164,7 +227,7 @@ func (a *adapter) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, 
 		_, _ = fmt.Fprintln(realStderr(), strings.Repeat("y", 1<<20))
 	case "flood":
 		line := strings.Repeat("z", 1000) + "\n"
-		for range 20_000 {
+		for range 100_000 { // 100 MB
 			_, _ = realStderr().WriteString(line)
 		}
 	case "large":
@@ -172,6 +235,12 @@ func (a *adapter) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, 
 		access.KnownHosts = strings.Repeat("k", 20<<20)
 	case "bad-error":
 		return repo, access, sdk.WithHint(sdk.RetryAfter(sdk.Errorf(sdk.RateLimited, "wait \xff\x01\n%s", a.Token.Reveal()), time.Minute), "h\xffint")
+	case "tell":
+		repo.Description, access.Username = "see "+a.Token.Reveal(), "user"
+	case "tell-url":
+		access.URL = "https://git.example.com/" + a.Token.Reveal() + "/x.git"
+	case "tell-path":
+		repo.ID = a.Token.Reveal()
 	case "other":
 		repo.Path = "something/else"
 	case "credential":

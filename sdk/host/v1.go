@@ -100,8 +100,10 @@ func (c *Client) fault(outer, inner context.Context, err error) error {
 		return outer.Err()
 	}
 	st, _ := status.FromError(err)
-	// The adapter's clock may see a deadline pass a moment before ours does.
-	if at, ok := outer.Deadline(); ok && st.Code() == codes.DeadlineExceeded && time.Until(at) < deadlineSlack {
+	// The adapter's side may see a deadline pass a moment before ours does, and
+	// then says so or resets the stream.
+	late := st.Code() == codes.DeadlineExceeded || st.Code() == codes.Canceled
+	if at, ok := outer.Deadline(); ok && late && time.Until(at) < deadlineSlack {
 		return context.DeadlineExceeded
 	}
 	fact := text.Clean(c.redact.Redact(st.Message()), wire.MaxFact)
@@ -110,7 +112,7 @@ func (c *Client) fault(outer, inner context.Context, err error) error {
 			return c.told(detail, fact)
 		}
 	}
-	if inner.Err() != nil || st.Code() == codes.DeadlineExceeded {
+	if ended(inner) || st.Code() == codes.DeadlineExceeded {
 		return &sdk.Error{Kind: sdk.Unavailable, Fact: ErrTimeout.Error(), Err: ErrTimeout}
 	}
 	switch st.Code() {
@@ -125,6 +127,13 @@ func (c *Client) fault(outer, inner context.Context, err error) error {
 		}
 	}
 	return &sdk.Error{Kind: sdk.Internal, Fact: fact}
+}
+
+// ended reports whether a call's own deadline has passed, or is so near that
+// the adapter's side may have seen it pass.
+func ended(inner context.Context) bool {
+	at, ok := inner.Deadline()
+	return inner.Err() != nil || ok && time.Until(at) < deadlineSlack
 }
 
 // told takes over what the adapter says about its error. A pause that is
@@ -243,7 +252,12 @@ func (c *Client) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, e
 	if err != nil {
 		return sdk.Repo{}, sdk.Access{}, err
 	}
-	return repoFromProto(resp.GetRepo()), c.access(resp.GetAccess()), nil
+	repo, err := c.repo(resp.GetRepo())
+	if err != nil {
+		return sdk.Repo{}, sdk.Access{}, err
+	}
+	access, err := c.access(resp.GetAccess())
+	return repo, access, err
 }
 
 // Ensure gets a repository ready to be pushed to.
@@ -252,13 +266,17 @@ func (c *Client) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	if err != nil {
 		return sdk.Have{}, err
 	}
+	access, err := c.access(resp.GetAccess())
+	if err != nil {
+		return sdk.Have{}, err
+	}
 	have := sdk.Have{
-		Access:         c.access(resp.GetAccess()),
+		Access:         access,
 		Created:        resp.GetCreated(),
 		ReadOnlyReason: text.Clean(c.redact.Redact(resp.GetReadOnlyReason()), wire.MaxFact),
 	}
 	for _, name := range resp.GetUnsupported()[:min(len(resp.GetUnsupported()), wire.MaxNames)] {
-		have.Unsupported = append(have.Unsupported, text.Clean(name, wire.MaxHint))
+		have.Unsupported = append(have.Unsupported, text.Clean(c.redact.Redact(name), wire.MaxHint))
 	}
 	return have, nil
 }

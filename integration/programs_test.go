@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cgi"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
 // patience bounds every wait of a script. It is no expectation: only a hang
@@ -155,20 +156,16 @@ func gitdMain(args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: gitd ADDR DIR")
 	}
-	execPath, err := exec.Command("git", "--exec-path").Output()
-	if err != nil {
-		return err
-	}
 	root, err := filepath.Abs(args[1])
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", &cgi.Handler{
-		Path:       filepath.Join(strings.TrimSpace(string(execPath)), "git-http-backend"),
-		Env:        []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1"},
-		InheritEnv: []string{"HOME", "GIT_CONFIG_NOSYSTEM"},
-	})
+	backend, err := gittest.Backend(root)
+	if err != nil {
+		return err
+	}
+	mux.Handle("/", backend)
 	mux.HandleFunc("/html/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, "<html><body>Please log in</body></html>")

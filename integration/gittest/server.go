@@ -20,7 +20,7 @@ type Server struct {
 	// User and Password are asked for when User is set.
 	User, Password string
 
-	backend cgi.Handler
+	backend http.Handler
 	mu      sync.Mutex
 	seen    []string
 }
@@ -37,19 +37,44 @@ func NewTLSServer(t testing.TB, root string) *Server {
 func newServer(t testing.TB, root string, start func(http.Handler) *httptest.Server) *Server {
 	t.Helper()
 	Require(t, "git")
-	out, err := exec.Command("git", "--exec-path").Output()
+	backend, err := Backend(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend := filepath.Join(strings.TrimSpace(string(out)), "git-http-backend")
-	if _, err := os.Stat(backend); err != nil {
-		t.Skip("git has no http-backend")
-	}
-	env := append(Env(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=tester")
-	s := &Server{backend: cgi.Handler{Path: backend, Dir: root, Env: env, Stderr: io.Discard}}
+	s := &Server{backend: backend}
 	s.Server = start(s)
 	t.Cleanup(s.Close)
 	return s
+}
+
+// Backend gives a handler that serves the repositories below root, for reading
+// and pushing alike: git's own http-backend behind CGI.
+func Backend(root string) (http.Handler, error) {
+	out, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		return nil, err
+	}
+	backend := filepath.Join(strings.TrimSpace(string(out)), "git-http-backend")
+	if _, err := os.Stat(backend); err != nil {
+		return nil, err
+	}
+	env := append(Env(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=tester")
+	return whole(&cgi.Handler{Path: backend, Dir: root, Env: env, Stderr: io.Discard}), nil
+}
+
+// whole gives a handler requests of known length alone: CGI knows no chunks,
+// which git sends when it asks for very many refs.
+func whole(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength < 0 {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return // the client has gone
+			}
+			r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ServeHTTP implements http.Handler.
@@ -61,14 +86,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 		http.Error(w, "credentials wanted", http.StatusUnauthorized)
 		return
-	}
-	if r.ContentLength < 0 {
-		// CGI knows no chunked bodies.
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 	}
 	s.backend.ServeHTTP(w, r)
 }

@@ -28,15 +28,14 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	bin = dir
-	for name, pkg := range map[string]string{
-		"lorry-adapter-local":   "github.com/lorry-controller/lorry-controller/cmd/lorry-adapter-local",
-		"lorry-adapter-hostile": "./testdata/hostile",
-	} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building %s: %v\n%s", name, err, out)
-			return 1
-		}
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", dir, "../../cmd/lorry-adapter-local", "./testdata/hostile")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building adapters: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Rename(filepath.Join(dir, "hostile"), filepath.Join(dir, "lorry-adapter-hostile")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	code := m.Run()
 	if code != 0 {
@@ -44,6 +43,10 @@ func run(m *testing.M) int {
 	}
 	if err := goleak.Find(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if left := running(); len(left) > 0 {
+		fmt.Fprintln(os.Stderr, "adapters that were left running:", left)
 		return 1
 	}
 	return 0

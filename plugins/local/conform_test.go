@@ -51,6 +51,23 @@ func seed(dir string, n int) error {
 	return nil
 }
 
+// memoryDir gives a directory that is in memory where the system has one,
+// because the tests make so many files that a slow disk decides how long they
+// take.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "lorry-test")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
 func fixture(t *testing.T) sdktest.Fixture {
 	t.Helper()
 	up, down := t.TempDir(), t.TempDir()
@@ -65,7 +82,7 @@ func fixture(t *testing.T) sdktest.Fixture {
 		Repos:      repos,
 		Downstream: sdktest.Host{Settings: map[string]any{"base-directory": down}},
 		Seed: func(n int) (sdktest.Host, error) {
-			dir := filepath.Join(t.TempDir(), "tree")
+			dir := filepath.Join(memoryDir(t), "tree")
 			return sdktest.Host{Settings: map[string]any{"path": dir}}, seed(dir, n)
 		},
 		Verify: func(want sdk.Want, have sdk.Have) error {

@@ -46,6 +46,8 @@ type HostState struct {
 	Listed int
 	// Purge says that removals are being held, and why; "" when none are.
 	Purge string
+	// PurgeSince is when they were first held; zero when none are.
+	PurgeSince time.Time
 	// HeldUntil and HeldReason hold all Lorries of the host.
 	HeldUntil  time.Time
 	HeldReason string

@@ -116,6 +116,22 @@ func (q *Queue) StopJob(ctx context.Context, id core.JobID) error {
 	return q.store.Write(ctx, func(ctx context.Context, tx Tx) error { return tx.Kill(ctx, id, core.FailKilled) })
 }
 
+// noteKept bounds one note to a job's output, in bytes.
+const noteKept = 4 << 10
+
+// AppendOutput adds a note to the output of a job, at the end of what was kept;
+// core.KindNotFound when there is no such job.
+func (q *Queue) AppendOutput(ctx context.Context, id core.JobID, text string) error {
+	text = clean(text)
+	if len(text) > noteKept {
+		text = text[:runeStart(text, noteKept)] + "…\n"
+	}
+	if text == "" {
+		return nil
+	}
+	return q.store.Write(ctx, func(ctx context.Context, tx Tx) error { return tx.AppendOutput(ctx, id, text) })
+}
+
 // RemoveJob forgets an ended job; core.KindConflict while it runs.
 func (q *Queue) RemoveJob(ctx context.Context, id core.JobID) error {
 	var removed int

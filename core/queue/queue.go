@@ -143,6 +143,13 @@ func (q *Queue) Queue(ctx context.Context, page Page) ([]core.LorryState, error)
 	return q.store.Lorries(ctx, page)
 }
 
+// Failing lists the Lorries that have failed since their last success, in the
+// order of their paths and without their Text. Page.After is the path of the
+// last one of the page before.
+func (q *Queue) Failing(ctx context.Context, page Page) ([]core.LorryState, error) {
+	return q.store.Failing(ctx, page)
+}
+
 // Lorry gives one Lorry; core.KindNotFound when there is none.
 func (q *Queue) Lorry(ctx context.Context, path string) (core.LorryState, error) {
 	return q.store.Lorry(ctx, path)

@@ -20,6 +20,9 @@ type Store interface {
 	Counts(ctx context.Context, now time.Time) (Counts, error)
 	// Lorries lists Lorries in queue order without their Text.
 	Lorries(ctx context.Context, page Page) ([]core.LorryState, error)
+	// Failing lists the Lorries whose last job failed in the order of their
+	// paths, without their Text.
+	Failing(ctx context.Context, page Page) ([]core.LorryState, error)
 	// Lorry gives one; core.KindNotFound when there is none.
 	Lorry(ctx context.Context, path string) (core.LorryState, error)
 	// Ahead counts the Lorries that come before one in the queue and are due, up
@@ -71,6 +74,9 @@ type Tx interface {
 	Live(ctx context.Context, ids []core.JobID) ([]Live, error)
 	// Report writes what became of running jobs.
 	Report(ctx context.Context, reports []Report) error
+	// AppendOutput adds to the output of an ended job; core.KindNotFound when
+	// there is none of that number.
+	AppendOutput(ctx context.Context, id core.JobID, text string) error
 	// Kill marks a running job to be stopped.
 	Kill(ctx context.Context, id core.JobID, reason core.FailureKind) error
 	// Extend sets the lease of all running jobs to at least until.

@@ -1,10 +1,14 @@
 package reconcile
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 // agreeing is how many complete listings in a row must agree before one that
@@ -14,34 +18,42 @@ const (
 	fewest   = 3
 )
 
-// doubt is about a host whose listing dropped more than is likely.
-type doubt struct {
-	missing string // digest of the paths that it dropped
-	seen    int    // listings in a row that dropped just those
+// believe decides whether the Lorries that a complete listing lacks may be
+// removed. If not, purge says why. What it doubts is in the STATEDB, so that a
+// restart, or another core, goes on counting.
+func (r *Reconciler) believe(ctx context.Context, host string, missing []string, known int, approved bool) (ok bool, purge string, err error) {
+	held, err := r.opts.Store.HeldPurge(ctx, host)
+	if err != nil {
+		return false, "", err
+	}
+	next, ok := r.weigh(held, missing, known, approved)
+	if next != held {
+		err = r.opts.Store.SetHeldPurge(ctx, host, next)
+		if core.KindOf(err) == core.KindNotFound {
+			err = nil // another core has read that the host is gone
+		}
+	}
+	if ok || err != nil {
+		return ok && err == nil, "", err
+	}
+	return false, fmt.Sprintf("the listing lacks %d of %d repositories, such as %q; none is removed until %d complete listings in a row agree (this is number %d) or an admin approves",
+		len(missing), known, missing[0], agreeing, next.Seen), nil
 }
 
-// believe decides whether the Lorries that a complete listing lacks may be
-// removed. If not, purge says why.
-func (r *Reconciler) believe(host string, missing []string, known int, approved bool) (ok bool, purge string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// weigh gives what is held from now on, or that the listing is believed.
+func (r *Reconciler) weigh(held HeldPurge, missing []string, known int, approved bool) (HeldPurge, bool) {
 	allowed := max(fewest, int(float64(known)*r.opts.PurgeProtect/100))
 	if len(missing) <= allowed || approved {
-		delete(r.doubts, host)
-		return true, ""
+		return HeldPurge{}, true
 	}
-	d, digest := r.doubts[host], digestOf(missing)
-	if d.missing != digest {
-		d = doubt{missing: digest}
+	if digest := digestOf(missing); held.Digest != digest {
+		held = HeldPurge{Missing: len(missing), Digest: digest, Since: r.opts.Clock().UTC().Truncate(time.Microsecond)}
 	}
-	d.seen++
-	if d.seen >= agreeing {
-		delete(r.doubts, host)
-		return true, ""
+	held.Seen++
+	if held.Seen >= agreeing {
+		return HeldPurge{}, true
 	}
-	r.doubts[host] = d
-	return false, fmt.Sprintf("the listing lacks %d of %d repositories, such as %q; none is removed until %d complete listings in a row agree (this is number %d) or an admin approves",
-		len(missing), known, missing[0], agreeing, d.seen)
+	return held, false
 }
 
 func digestOf(paths []string) string {

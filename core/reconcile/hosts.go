@@ -177,7 +177,10 @@ func (r *Reconciler) applyListing(ctx context.Context, c *confgit.Config, l *lis
 	gone := unwanted
 	if outcome.Complete {
 		var ok bool
-		if ok, outcome.Purge = r.believe(l.host.Name, missing, known, approved); ok {
+		if ok, outcome.Purge, err = r.believe(ctx, l.host.Name, missing, known, approved); err != nil {
+			return err
+		}
+		if ok {
 			gone = append(gone, missing...)
 		} else {
 			r.log.Warn("removals are held back", "host", l.host.Name, "reason", outcome.Purge)

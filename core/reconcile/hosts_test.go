@@ -145,6 +145,8 @@ func TestShrinkGuard(t *testing.T) {
 		if n := count(numbered(31, 201)...); n != 191 || !strings.Contains(w.host("h").Purge, "number 1") {
 			t.Errorf("a listing that does not agree counted: %d, %q", n, w.host("h").Purge)
 		}
+		w.restart() // it goes on counting
+		w.read()
 		if n := count(numbered(31, 201)...); n != 191 || !strings.Contains(w.host("h").Purge, "number 2") {
 			t.Errorf("the second: %d, %q", n, w.host("h").Purge)
 		}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
@@ -45,14 +46,20 @@ func (r *Reconciler) stored(ctx context.Context, section string, see func(core.L
 	}
 }
 
+// choice is a wanted Lorry that is to be put.
+type choice struct {
+	index int
+	fresh bool // it is new in its section
+}
+
 // compare walks through a section and what is wanted of it side by side. It
 // gives the indexes of the Lorries to put; gone is called for each that is
 // stored and not wanted. known counts the stored ones.
-func (r *Reconciler) compare(ctx context.Context, section string, want wanted, gone func(core.Lorry)) (changed []int, known int, err error) {
+func (r *Reconciler) compare(ctx context.Context, section string, want wanted, gone func(core.Lorry)) (changed []choice, known int, err error) {
 	next := 0
 	put := func(i int, old *core.Lorry) {
 		if l, ok := want.lorry(i); ok && (old == nil || l != *old) {
-			changed = append(changed, i)
+			changed = append(changed, choice{i, old == nil})
 		}
 	}
 	err = r.stored(ctx, section, func(old core.Lorry) error {
@@ -77,17 +84,19 @@ func (r *Reconciler) compare(ctx context.Context, section string, want wanted, g
 }
 
 // put stores the chosen Lorries in chunks.
-func (r *Reconciler) put(ctx context.Context, want wanted, chosen []int) error {
+func (r *Reconciler) put(ctx context.Context, want wanted, chosen []choice) error {
+	first := newFirstTimes(r.opts, chosen)
 	batch := make([]core.Lorry, 0, min(chunk, len(chosen)))
-	for n, i := range chosen {
-		if l, ok := want.lorry(i); ok {
-			batch = append(batch, l)
+	due := make([]time.Time, 0, cap(batch))
+	for n, c := range chosen {
+		if l, ok := want.lorry(c.index); ok {
+			batch, due = append(batch, l), append(due, first.next(l, c.fresh))
 		}
 		if len(batch) == chunk || n == len(chosen)-1 && len(batch) > 0 {
-			if err := r.opts.Store.PutLorries(ctx, batch); err != nil {
+			if err := r.opts.Store.PutLorriesDue(ctx, batch, due); err != nil {
 				return err
 			}
-			batch = batch[:0]
+			batch, due = batch[:0], due[:0]
 		}
 	}
 	return nil

@@ -24,6 +24,9 @@ type Store interface {
 	// PutLorries adds new Lorries, due at once, and updates known ones without
 	// touching their running state. A known path is moved to the new section.
 	PutLorries(ctx context.Context, lorries []core.Lorry) error
+	// PutLorriesDue does the same with the first due time of each, should it be
+	// new, in the same order.
+	PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []time.Time) error
 	// RemoveLorries removes Lorries; one whose job runs goes when it ends.
 	RemoveLorries(ctx context.Context, paths []string) error
 
@@ -34,6 +37,21 @@ type Store interface {
 	Hosts(ctx context.Context) ([]core.HostState, error)
 	// HostListed records the outcome of a listing.
 	HostListed(ctx context.Context, outcome HostOutcome) error
+
+	// HeldPurge gives the removals of a host that are held back; a zero one
+	// when none are.
+	HeldPurge(ctx context.Context, host string) (HeldPurge, error)
+	// SetHeldPurge records them; a zero one lapses them. A host that is not
+	// known is core.KindNotFound.
+	SetHeldPurge(ctx context.Context, host string, p HeldPurge) error
+}
+
+// HeldPurge is about a host whose listing lacked more than is likely.
+type HeldPurge struct {
+	Missing int       // Lorries that it lacked
+	Digest  string    // of their paths
+	Seen    int       // complete listings in a row that lacked just those
+	Since   time.Time // when the first of these was
 }
 
 // HostOutcome is what came of listing one Upstream Host.

@@ -363,9 +363,9 @@ func (r *Reconciler) retune(ctx context.Context, h core.Host) (touched int, err 
 	if err != nil {
 		return 0, err
 	}
-	chosen := make([]int, len(update))
+	chosen := make([]choice, len(update))
 	for i := range chosen {
-		chosen[i] = i
+		chosen[i].index = i
 	}
 	if err := r.put(ctx, update, chosen); err != nil {
 		return 0, err

@@ -37,6 +37,9 @@ type Options struct {
 	PurgeProtect float64
 	// ListTimeout bounds the listing of one host; 0 means 15 minutes.
 	ListTimeout time.Duration
+	// FirstRuns bounds over which time the first jobs of a mass import are
+	// spread; 0 means 10 minutes, a negative one makes all due at once.
+	FirstRuns time.Duration
 	// Parallel is how many hosts are listed at once; 0 means 4.
 	Parallel int
 	Clock    core.Clock
@@ -64,7 +67,6 @@ type Reconciler struct {
 	trouble *core.Problem             // why CONFGIT can't be read now
 	stale   bool                      // the stored problems are not those that there are
 	clashes map[string][]core.Problem // by host: repositories that can't be mirrored
-	doubts  map[string]doubt          // by host
 }
 
 // New makes a Reconciler; nothing is read yet.
@@ -72,13 +74,16 @@ func New(o Options) *Reconciler {
 	if o.ListTimeout <= 0 {
 		o.ListTimeout = 15 * time.Minute
 	}
+	if o.FirstRuns == 0 {
+		o.FirstRuns = firstRuns
+	}
 	if o.Parallel <= 0 {
 		o.Parallel = 4
 	}
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Reconciler{opts: o, log: o.Log, clashes: map[string][]core.Problem{}, doubts: map[string]doubt{}}
+	return &Reconciler{opts: o, log: o.Log, clashes: map[string][]core.Problem{}}
 }
 
 // Config gives the Config in force; an empty one before CONFGIT was read. It

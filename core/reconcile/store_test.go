@@ -74,12 +74,14 @@ type memoryStore struct {
 	problems []core.Problem
 	lorries  map[string]core.Lorry
 	hosts    map[string]core.HostState
+	due      map[string]time.Time // first due times
+	held     map[string]reconcile.HeldPurge
 	largest  int // Lorries in one call
 	calls    map[string]int
 }
 
 func newMemory(clock core.Clock) *memoryStore {
-	return &memoryStore{clock: clock, lorries: map[string]core.Lorry{}, hosts: map[string]core.HostState{}, calls: map[string]int{}}
+	return &memoryStore{clock: clock, lorries: map[string]core.Lorry{}, hosts: map[string]core.HostState{}, due: map[string]time.Time{}, held: map[string]reconcile.HeldPurge{}, calls: map[string]int{}}
 }
 
 func (s *memoryStore) call(name string) func() {
@@ -131,6 +133,28 @@ func (s *memoryStore) PutLorries(_ context.Context, lorries []core.Lorry) error 
 	for _, l := range lorries {
 		s.lorries[l.Path] = l
 	}
+	return nil
+}
+
+func (s *memoryStore) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []time.Time) error {
+	err := s.PutLorries(ctx, lorries)
+	defer s.call("PutLorriesDue")()
+	for i, l := range lorries {
+		if _, known := s.due[l.Path]; !known {
+			s.due[l.Path] = due[i]
+		}
+	}
+	return err
+}
+
+func (s *memoryStore) HeldPurge(_ context.Context, host string) (reconcile.HeldPurge, error) {
+	defer s.call("HeldPurge")()
+	return s.held[host], nil
+}
+
+func (s *memoryStore) SetHeldPurge(_ context.Context, host string, p reconcile.HeldPurge) error {
+	defer s.call("SetHeldPurge")()
+	s.held[host] = p
 	return nil
 }
 

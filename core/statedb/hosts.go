@@ -2,7 +2,9 @@ package statedb
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,17 +74,18 @@ func (db *DB) Hosts(ctx context.Context) ([]core.HostState, error) {
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
 	all, err := collect(ctx, db.read, scanHost, `SELECT h.name, h.type, h.protocol, h.prefixes, h.ignored, h.ls_us, h.interval_us, h.timeout_us,
-		h.ls_last, h.ls_due, h.ls_error, h.listed, h.purge, COALESCE(o.until, 0), COALESCE(o.reason, '')
-		FROM hosts h LEFT JOIN host_holds o ON o.name = h.name AND o.until > $1 ORDER BY h.name`, micros(db.clock()))
+		h.ls_last, h.ls_due, h.ls_error, h.listed, h.purge, COALESCE(p.since, 0), COALESCE(o.until, 0), COALESCE(o.reason, '')
+		FROM hosts h LEFT JOIN held_purges p ON p.host = h.name
+		LEFT JOIN host_holds o ON o.name = h.name AND o.until > $1 ORDER BY h.name`, micros(db.clock()))
 	return all, classify("reading hosts", err)
 }
 
 func scanHost(s scanner) (core.HostState, error) {
 	var h core.HostState
 	var prefixes, ignored string
-	var ls, interval, timeout, last, due, held int64
+	var ls, interval, timeout, last, due, purge, held int64
 	if err := s.Scan(&h.Name, &h.Type, &h.Protocol, &prefixes, &ignored, &ls, &interval, &timeout,
-		&last, &due, &h.LsError, &h.Listed, &h.Purge, &held, &h.HeldReason); err != nil {
+		&last, &due, &h.LsError, &h.Listed, &h.Purge, &purge, &held, &h.HeldReason); err != nil {
 		return h, err
 	}
 	if err := json.Unmarshal([]byte(prefixes), &h.Prefixes); err != nil {
@@ -92,7 +95,7 @@ func scanHost(s scanner) (core.HostState, error) {
 		return h, fmt.Errorf("globs of host %q: %w", h.Name, err)
 	}
 	h.LsInterval, h.Interval, h.Timeout = duration(ls), duration(interval), duration(timeout)
-	h.LsLast, h.LsDue, h.HeldUntil = fromMicros(last), fromMicros(due), fromMicros(held)
+	h.LsLast, h.LsDue, h.PurgeSince, h.HeldUntil = fromMicros(last), fromMicros(due), fromMicros(purge), fromMicros(held)
 	return h, nil
 }
 
@@ -104,6 +107,38 @@ func (db *DB) HostListed(ctx context.Context, o reconcile.HostOutcome) error {
 			o.Name, micros(o.Next), o.Error, o.Purge, o.Complete, micros(o.At), int64(o.Listed))
 		if err == nil && n == 0 {
 			return notFound("there is no host %q", o.Name)
+		}
+		return err
+	})
+}
+
+// HeldPurge implements reconcile.Store.
+func (db *DB) HeldPurge(ctx context.Context, host string) (reconcile.HeldPurge, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	var p reconcile.HeldPurge
+	var since int64
+	err := db.read.row(ctx, `SELECT missing, digest, seen, since FROM held_purges WHERE host = $1`, host).
+		Scan(&p.Missing, &p.Digest, &p.Seen, &since)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, nil
+	}
+	p.Since = fromMicros(since)
+	return p, classify("reading a held purge", err)
+}
+
+// SetHeldPurge implements reconcile.Store.
+func (db *DB) SetHeldPurge(ctx context.Context, host string, p reconcile.HeldPurge) error {
+	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		if p == (reconcile.HeldPurge{}) {
+			return tx.later(ctx, "letting a held purge lapse", `DELETE FROM held_purges WHERE host = $1`, host)
+		}
+		n, err := tx.change(ctx, "holding a purge", `INSERT INTO held_purges (host, missing, digest, seen, since)
+			SELECT name, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM hosts WHERE name = $1
+			ON CONFLICT (host) DO UPDATE SET missing = excluded.missing, digest = excluded.digest, seen = excluded.seen, since = excluded.since`,
+			host, int64(p.Missing), p.Digest, int64(p.Seen), micros(p.Since))
+		if err == nil && n == 0 {
+			return notFound("there is no host %q", host)
 		}
 		return err
 	})

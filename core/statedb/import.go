@@ -55,7 +55,6 @@ func (i Import) Switch(ctx context.Context, running bool, maxJobs *int) error {
 // stateRow is the state of an imported Lorry.
 type stateRow struct {
 	wantRow
-	Due         int64            `json:"due"`
 	Failures    int              `json:"failures"`
 	LastRun     int64            `json:"last_run"`
 	LastSuccess int64            `json:"last_success"`
@@ -72,9 +71,9 @@ func (i Import) Lorries(ctx context.Context, all []core.LorryState) (int, error)
 		rows[n] = stateRow{
 			wantRow: wantRow{
 				l.Path, l.Text, l.Section, l.Host, l.HostPath, l.UpstreamHost,
-				l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription,
+				l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription, micros(l.Due),
 			},
-			Due: micros(l.Due), Failures: l.Failures, LastRun: micros(l.LastRun), LastSuccess: micros(l.LastSuccess), LastExit: l.LastExit,
+			Failures: l.Failures, LastRun: micros(l.LastRun), LastSuccess: micros(l.LastSuccess), LastExit: l.LastExit,
 			FailKind: l.LastFailure.Kind, FailCause: l.LastFailure.Cause, DiskUsage: l.DiskUsage,
 		}
 	}
@@ -84,7 +83,7 @@ func (i Import) Lorries(ctx context.Context, all []core.LorryState) (int, error)
 		if err != nil {
 			return err
 		}
-		from := tx.d.from("x", wantCols+", due bigint, failures bigint, last_run bigint, last_success bigint, last_exit text, "+
+		from := tx.d.from("x", wantCols+", failures bigint, last_run bigint, last_success bigint, last_exit text, "+
 			"fail_kind text, fail_cause text, disk_usage bigint")
 		if added, err = tx.change(ctx, "importing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host,
 				interval_us, timeout_us, rewrites, listed_head, listed_description)

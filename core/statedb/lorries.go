@@ -112,6 +112,22 @@ func (db *DB) Lorries(ctx context.Context, page queue.Page) ([]core.LorryState, 
 	return all, classify("reading the queue", err)
 }
 
+// Failing implements queue.Store.
+func (db *DB) Failing(ctx context.Context, page queue.Page) ([]core.LorryState, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	limit := int64(page.Limit)
+	if limit <= 0 {
+		limit = 1<<62 - 1
+	}
+	if page.After != "" && !storable(page.After) {
+		return nil, notFound("there is no Lorry %q", page.After)
+	}
+	all, err := collect(ctx, db.read, scanLorry, `SELECT `+lorryNoText+lorryFrom+`
+		WHERE q.failures > 0 AND q.path > $1 ORDER BY q.path LIMIT $2`, page.After, limit)
+	return all, classify("reading the failing Lorries", err)
+}
+
 // Ahead implements queue.Store.
 func (db *DB) Ahead(ctx context.Context, path string, now time.Time, limit int) (int, error) {
 	ctx, cancel := db.deadline(ctx)

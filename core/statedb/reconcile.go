@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
@@ -116,21 +117,27 @@ type wantRow struct {
 	Rewrites          core.RewritePolicy `json:"rewrites"`
 	ListedHead        string             `json:"listed_head"`
 	ListedDescription string             `json:"listed_description"`
+	Due               int64              `json:"due"`
 }
 
 const wantCols = "path text, spec_text text, section text, host text, host_path text, upstream_host text, interval_us bigint, " +
-	"timeout_us bigint, rewrites text, listed_head text, listed_description text"
+	"timeout_us bigint, rewrites text, listed_head text, listed_description text, due bigint"
 
 // PutLorries implements reconcile.Store. A changed interval moves the due time
 // of a Lorry that waits for it, as the original's sum of last run and interval
 // did; a changed text forgets the digest, so that the next job looks again.
 func (db *DB) PutLorries(ctx context.Context, lorries []core.Lorry) error {
+	return db.PutLorriesDue(ctx, lorries, slices.Repeat([]time.Time{db.clock()}, len(lorries)))
+}
+
+// PutLorriesDue implements reconcile.Store.
+func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []time.Time) error {
 	rows := make([]wantRow, 0, len(lorries))
 	at := map[string]int{}
-	for _, l := range lorries {
+	for n, l := range lorries {
 		r := wantRow{
 			l.Path, l.Text, l.Section, l.Host, l.HostPath, l.UpstreamHost,
-			l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription,
+			l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription, micros(due[n]),
 		}
 		if i, twice := at[l.Path]; twice {
 			rows[i] = r // the last one wins
@@ -141,7 +148,6 @@ func (db *DB) PutLorries(ctx context.Context, lorries []core.Lorry) error {
 	}
 	// One order for all who lock several rows.
 	slices.SortFunc(rows, func(a, b wantRow) int { return strings.Compare(a.Path, b.Path) })
-	now := micros(db.clock())
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if len(rows) == 0 {
 			return nil
@@ -152,11 +158,7 @@ func (db *DB) PutLorries(ctx context.Context, lorries []core.Lorry) error {
 		}
 		from := tx.d.from("x", wantCols)
 		for _, s := range putLorries() {
-			args := []any{arg}
-			if strings.Contains(s.query, "$2") {
-				args = append(args, now)
-			}
-			if _, err := tx.change(ctx, s.doing, strings.Replace(s.query, "{rows}", from, 1), args...); err != nil {
+			if err := tx.later(ctx, s.doing, strings.Replace(s.query, "{rows}", from, 1), arg); err != nil {
 				return err
 			}
 		}
@@ -185,7 +187,7 @@ func putLorries() []struct{ doing, query string } {
 			(excluded.spec_text, excluded.section, excluded.host, excluded.host_path, excluded.upstream_host, excluded.interval_us,
 			excluded.timeout_us, excluded.rewrites, excluded.listed_head, excluded.listed_description)`},
 		{"queueing Lorries", `INSERT INTO queue (path, upstream_host, turn, due)
-		SELECT x.path, x.upstream_host, CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM {rows} WHERE TRUE
+		SELECT x.path, x.upstream_host, x.due, x.due FROM {rows} WHERE TRUE
 		ON CONFLICT (path) DO UPDATE SET removed = FALSE, upstream_host = excluded.upstream_host
 		WHERE queue.removed OR queue.upstream_host <> excluded.upstream_host`},
 	}

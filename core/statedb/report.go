@@ -139,6 +139,20 @@ func (t *txn) writeReports(ctx context.Context, jobs []reportRow, ends []endRow,
 	return t.forget(ctx, gone)
 }
 
+// AppendOutput implements queue.Tx. The row is changed first, which locks it.
+func (t *txn) AppendOutput(ctx context.Context, id core.JobID, text string) error {
+	n, err := t.change(ctx, "noting output", `UPDATE jobs SET output_size = output_size + $2, output_kept = output_kept + $2 WHERE id = $1`,
+		int64(id), int64(len(text)))
+	if err == nil && n == 0 {
+		return notFound("there is no job %d", id)
+	}
+	if err != nil {
+		return err
+	}
+	return t.later(ctx, "keeping output", `INSERT INTO job_output (job, start, body)
+		SELECT id, output_kept - $2, $3 FROM jobs WHERE id = $1`, int64(id), int64(len(text)), text)
+}
+
 // forget removes Lorries that no job runs.
 func (t *txn) forget(ctx context.Context, paths []string) error {
 	if len(paths) == 0 {

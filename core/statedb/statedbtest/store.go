@@ -24,6 +24,11 @@ func storeTests() []test {
 		{"hosts keep their times and go with CONFGIT", hosts},
 		{"one core leads at a time and terms grow", leading},
 		{"settings are kept", settings},
+		{"a held purge is a row and goes with its host", heldPurge},
+		{"first due times are those of the caller, for new Lorries alone", firstDue},
+		{"failing Lorries are listed in pages", failingPages},
+		{"a note is added to the output of an ended job", notes},
+		{"holds and the switch survive a restart and are explained", holdsSurvive},
 		{"a time comes back as it went", times},
 	}
 }

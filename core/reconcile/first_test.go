@@ -1,6 +1,8 @@
 package reconcile_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,7 +23,7 @@ func TestTheFirstJobsOfAMassImportAreSpread(t *testing.T) {
 			var all []time.Duration
 			switch s := w.store.(type) {
 			case *memoryStore:
-				for _, path := range w.paths() {
+				for _, path := range slices.Sorted(maps.Keys(s.due)) {
 					all = append(all, s.due[path].Sub(w.clock.Now()))
 				}
 			case *statedb.DB:

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -21,6 +22,12 @@ type adapters interface {
 	Downstream(name string) (core.Downstream, error)
 }
 
+// hostHolder keeps the Lorries of an upstream host name from being claimed.
+// *queue.Queue has it.
+type hostHolder interface {
+	HoldHost(ctx context.Context, name string, until time.Time, reason string) error
+}
+
 // preparer gets the Downstream Host and the credentials ready for each job.
 // What it remembers saves calls and is safe to lose: another core asks again.
 type preparer struct {
@@ -30,6 +37,7 @@ type preparer struct {
 	// fileRoots gives the directories that a Lorry may read from.
 	fileRoots func(core.LorryState) []string
 	clock     core.Clock
+	holder    hostHolder // nil: none
 
 	mu    sync.Mutex
 	facts map[string]facts // by Lorry path
@@ -47,6 +55,28 @@ type facts struct {
 
 // Prepare implements minions.Preparer.
 func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prepared, error) {
+	prepared, err := p.prepare(ctx, l)
+	if err != nil {
+		err = p.hold(ctx, l, err)
+	}
+	return prepared, err
+}
+
+// hold keeps the queue from giving out more Lorries of an upstream host while a
+// host on their way asks to be left alone. The adapters refuse calls anyway; so
+// the Lorries need not fail one after the other.
+func (p *preparer) hold(ctx context.Context, l core.LorryState, err error) error {
+	var e *core.Error
+	if p.holder == nil || l.UpstreamHost == "" || !errors.As(err, &e) || e.RetryAfter <= 0 || adapter.RuleOf(err).Action != adapter.HoldUntil {
+		return err
+	}
+	if holdErr := p.holder.HoldHost(ctx, l.UpstreamHost, p.clock().Add(e.RetryAfter), err.Error()); holdErr != nil {
+		return fmt.Errorf("%w (and the host can't be held: %v)", err, holdErr) //nolint:errorlint // the first one says what to do
+	}
+	return err
+}
+
+func (p *preparer) prepare(ctx context.Context, l core.LorryState) (minions.Prepared, error) {
 	known := p.recall(l)
 	fetch, err := p.fetchAccess(ctx, l, &known)
 	if err != nil {
@@ -125,6 +155,9 @@ func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) e
 		return fmt.Errorf("downstream host: %w", err)
 	}
 	if err := down.AfterPush(ctx, want); err != nil {
+		if core.KindOf(err) == core.KindNotFound {
+			p.forget(l.Path) // the next job makes sure of it again
+		}
 		return fmt.Errorf("finishing %q on the downstream host: %w", l.Path, err)
 	}
 	known.pushed = want

@@ -137,3 +137,65 @@ func TestPushedTellsTheHostEachChangeOnce(t *testing.T) {
 		t.Errorf("AfterPush (-want +got):\n%s", diff)
 	}
 }
+
+// fakeHolder remembers what was held.
+type fakeHolder map[string]time.Time
+
+func (f fakeHolder) HoldHost(_ context.Context, name string, until time.Time, reason string) error {
+	if reason == "" {
+		return errors.New("no reason")
+	}
+	f[name] = until
+	return nil
+}
+
+func TestPrepareHoldsWhatARateLimitConcerns(t *testing.T) {
+	t.Parallel()
+	limited := &core.Error{Kind: core.KindRateLimited, Fact: "asked too often", RetryAfter: time.Minute}
+	for name, tc := range map[string]struct {
+		fail error
+		want fakeHolder
+	}{
+		"rate limit":            {limited, fakeHolder{"git.example.com": time.Unix(1060, 0)}},
+		"wrong credentials":     {&core.Error{Kind: core.KindUnauthenticated, Fact: "no", RetryAfter: time.Hour}, fakeHolder{}},
+		"does not say how long": {core.Errorf(core.KindRateLimited, "asked too often"), fakeHolder{}},
+		"none":                  {nil, fakeHolder{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := time.Unix(1000, 0)
+			p := newPreparer(&fakeHosts{fail: tc.fail, repo: core.Repo{Path: "one"}}, &now)
+			held := fakeHolder{}
+			p.holder = held
+			l := generated()
+			l.UpstreamHost = "git.example.com"
+			if _, err := p.Prepare(t.Context(), l); !errors.Is(err, tc.fail) {
+				t.Errorf("want %v, got %v", tc.fail, err)
+			}
+			if diff := cmp.Diff(tc.want, held); diff != "" {
+				t.Errorf("held (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRepositoryThatIsGoneAfterThePushIsEnsuredAgain(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	f := &fakeHosts{repo: core.Repo{Path: "one"}}
+	p := newPreparer(f, &now)
+	if _, err := p.Prepare(t.Context(), generated()); err != nil {
+		t.Fatal(err)
+	}
+	f.fail = core.Errorf(core.KindNotFound, "there is no such repository")
+	if err := p.Pushed(t.Context(), generated(), "refs/heads/main"); core.KindOf(err) != core.KindNotFound {
+		t.Fatalf("want kind %q, got %v", core.KindNotFound, err)
+	}
+	f.fail, f.calls = nil, nil
+	if _, err := p.Prepare(t.Context(), generated()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"repo one", "ensure up/one "}, f.calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}

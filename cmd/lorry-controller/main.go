@@ -1,4 +1,5 @@
-// Command lorry-controller is the core daemon. It must not do anything but
+// Command lorry-controller is the core daemon; called lorry-controller-webapp, it
+// is the original's program of that name. It must not do anything but
 // call core/daemon.
 package main
 
@@ -11,4 +12,4 @@ import (
 // version is set when the program is linked.
 var version = "unknown"
 
-func main() { os.Exit(daemon.Main(os.Args[1:], version, os.Stdout, os.Stderr)) }
+func main() { os.Exit(daemon.Main(os.Args, version, os.Stdout, os.Stderr)) }

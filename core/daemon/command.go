@@ -24,14 +24,23 @@ const (
 	exitUsage = 2 // a mistake on the command line
 )
 
-// Main is lorry-controller: it runs the command that args name and gives the
-// exit code. Interrupt and terminate stop the daemon in order; a second one
+// webappName is the original's name of the program. Under it there are no
+// commands.
+const webappName = "lorry-controller-webapp"
+
+// Main is lorry-controller: it runs the command that args, which begin with the
+// name of the program, ask for and gives the exit code. Interrupt and terminate stop the daemon in order; a second one
 // ends it at once.
 func Main(args []string, version string, stdout, stderr *os.File) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // from now on the system's own handling counts
-	err := dispatch(ctx, args, version, stdout, stderr)
+	var err error
+	if len(args) > 0 && filepath.Base(args[0]) == webappName {
+		err = serve(ctx, args[1:], false, version, stdout, stderr)
+	} else {
+		err = dispatch(ctx, args[min(1, len(args)):], version, stdout, stderr)
+	}
 	return tell(err, stderr)
 }
 
@@ -66,7 +75,7 @@ func serve(ctx context.Context, args []string, embedded bool, version string, st
 		return err
 	}
 	if len(values.Args) > 0 {
-		return usageError(fmt.Sprintf("what is %q? A command comes first, and takes options alone", values.Args[0]))
+		return usageError(fmt.Sprintf("what is %q? Only options can be here", values.Args[0]))
 	}
 	config, err := settings.NewController(values, embedded)
 	if err != nil {

@@ -50,7 +50,7 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 	}
 	d.confgit = reconcile.New(reconcile.Options{
 		Source: source, Store: d.db, Upstreams: hosts, PurgeProtect: d.config.PurgeProtect,
-		Clock: time.Now, Log: d.log.Named("reconcile"),
+		Clock: d.clock.now, Log: d.log.Named("reconcile"),
 		Applied: d.configApplied, Changed: d.queue.Wake,
 	})
 	d.follow(ctx)
@@ -149,11 +149,13 @@ func (d *Daemon) upkeep() *upkeep {
 			_, err := d.adminQueue().RemoveOldJobs(ctx)
 			return err
 		}},
-		{name: "list hosts", first: time.Second, every: d.config.LsTroves, do: func(ctx context.Context) error {
+		{name: "read configuration", every: d.config.ReadConfiguration, do: d.readConfiguration},
+	}
+	if d.config.LsTroves > 0 {
+		u.chores = append(u.chores, chore{name: "list hosts", first: time.Second, every: d.config.LsTroves, do: func(ctx context.Context) error {
 			_, err := d.confgit.ListHosts(ctx, false)
 			return err
-		}},
-		{name: "read configuration", every: d.config.ReadConfiguration, do: d.readConfiguration},
+		}})
 	}
 	if d.config.StatusHTML != "" {
 		u.chores = append(u.chores, chore{name: "write status page", first: time.Second, every: statusEvery, do: d.server.WriteStatusHTML})
@@ -165,6 +167,9 @@ func (d *Daemon) upkeep() *upkeep {
 func (d *Daemon) readConfiguration(ctx context.Context) error {
 	if _, err := (countedReads{d.confgit, d.metrics}).ReadConfiguration(ctx); err != nil {
 		return err
+	}
+	if d.config.LsTroves == 0 {
+		return nil // only when asked
 	}
 	_, err := d.confgit.ListHosts(ctx, false)
 	return err

@@ -48,6 +48,7 @@ type Options struct {
 type Daemon struct {
 	opts     Options
 	config   settings.Controller
+	clock    pretendClock
 	log      hclog.Logger
 	redactor *telemetry.Redactor
 	logFile  string
@@ -164,7 +165,7 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 			return err
 		}
 	}
-	db, err := statedb.Open(ctx, statedb.Options{URL: d.config.StateDB.Reveal(), Log: d.log.Named("statedb"), Clock: time.Now})
+	db, err := statedb.Open(ctx, statedb.Options{URL: d.config.StateDB.Reveal(), Log: d.log.Named("statedb"), Clock: d.clock.now})
 	if err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 	})
 	d.db = db
 	d.queue = queue.New(queue.Options{
-		Store: db, Clock: time.Now, Log: d.log.Named("queue"), Rand: rand.Float64,
+		Store: db, Clock: d.clock.now, Log: d.log.Named("queue"), Rand: rand.Float64,
 		GhostTimeout: d.config.GhostTimeout, MaxJobsPerHost: d.config.MaxJobsPerHost,
 		AffinityGrace: d.config.AffinityGrace, OutputCap: d.config.MaxJobOutput,
 		Backoff: schedule.Rules{NoBackoff: d.config.RetryBackoff == 0, Cap: d.config.RetryBackoff},
@@ -278,11 +279,11 @@ func (d *Daemon) openServer(context.Context) error {
 	if d.config.Minions > 0 {
 		guard.dirs = append(guard.dirs, d.config.WorkingArea)
 	}
-	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: time.Now}
+	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue}
 	server, err := webapp.New(webapp.Options{
 		Metrics: d.metrics.Handler(), Ready: d.db.Ping,
-		Queue: jobMetrics{guard, d.metrics}, Configuration: countedReads{d.confgit, d.metrics}, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: time.Now,
-		StatusHTML: d.config.StatusHTML,
+		Queue: jobMetrics{guard, d.metrics}, Configuration: countedReads{d.confgit, d.metrics}, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: d.clock.now,
+		StatusHTML: d.config.StatusHTML, PretendTime: d.pretendTime(),
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
 			Downstream: describeDownstream(d.config.Downstream), PublishFailures: d.config.PublishFailures,

@@ -32,6 +32,8 @@ type Controller struct {
 	Adapters        Adapters
 	// FileRoots are the directories below which CONFGIT may name upstreams.
 	FileRoots []string
+	// PretendTime lets the API stop the clock, for tests.
+	PretendTime bool
 	// FakeHosts maps an Upstream Host to the file of its faked listing.
 	FakeHosts map[string]string
 	// CheckCertificates is RR/CERT for all hosts.
@@ -111,7 +113,8 @@ type Retention struct {
 func NewController(v *Values, embedded bool) (Controller, error) {
 	c := Controller{
 		Embedded: embedded, WSGI: v.Bool("wsgi"), PublishFailures: v.Bool("publish-failures"),
-		Adapters: adapterSettings(v), FileRoots: v.List("file-roots"),
+		PretendTime: v.Bool("debug-pretend-time"),
+		Adapters:    adapterSettings(v), FileRoots: v.List("file-roots"),
 		CheckCertificates: v.Bool("check-certificates"), LorryCmd: v.String("lorry-cmd"),
 		GhostTimeout: v.Duration("ghost-timeout"), MaxJobsPerHost: v.Int("max-jobs-per-host"),
 		AffinityGrace: v.Duration("affinity-grace"), MinFree: v.Size("min-free"),

@@ -48,6 +48,7 @@ func placeOptions() []Option {
 		{Name: "upstream-dir", Kind: List, Metavar: "DIR", Doc: "For run: mirror every bare repository below DIR."},
 		{Name: "file-roots", Kind: List, Metavar: "DIR", Doc: "Directories below which CONFGIT may name upstream repositories by path or file URL."},
 		{Name: "debug-fake-trove", Aliases: []string{"debug-fake-upstream-host"}, Kind: List, Metavar: "HOST=FILE", Doc: "For tests: take the listing of HOST from a JSON file {\"ls-output\": [PATH, …]}.", Check: checkFake},
+		{Name: "debug-pretend-time", Kind: Bool, Default: "no", Doc: "For tests: POST /1.0/pretend-time stops the clock at a time of its choice."},
 	}
 }
 

@@ -2,9 +2,13 @@ package webapp_test
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
@@ -93,5 +97,49 @@ func TestRewritesAndRemovalsAreApproved(t *testing.T) {
 	s.post(t, "/1.0/approve", "host=forge.example.com").want(t, 200, "approved")
 	if approved != "forge.example.com" {
 		t.Errorf("want the removals of forge.example.com approved, got %q", approved)
+	}
+}
+
+func TestTheClockIsSetOnlyWhereThisIsAllowed(t *testing.T) {
+	t.Parallel()
+	refused := newSite(t).post(t, "/1.0/pretend-time", "now=0")
+	if refused.status != http.StatusNotImplemented || !strings.Contains(refused.body, "debug-pretend-time") {
+		t.Errorf("got %d %s", refused.status, refused.body)
+	}
+	var set []time.Time
+	s := newSite(t, func(o *webapp.Options) { o.PretendTime = func(now time.Time) { set = append(set, now) } })
+	if got := s.post(t, "/1.0/pretend-time", "now=86400"); got.body != "Time set to 86400" {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+	if got := s.post(t, "/1.0/pretend-time", ""); got.status != http.StatusBadRequest {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+	if diff := cmp.Diff([]time.Time{time.Unix(86400, 0)}, set); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestJobsAreListedNewestFirst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.queue.Put(foo())
+	s.post(t, "/1.0/give-me-job", "host=m&pid=1")
+	s.post(t, "/1.0/job-update", "job_id=1&exit=1&stderr=broken")
+	s.post(t, "/1.0/retry", "path=upstream/foo")
+	s.post(t, "/1.0/give-me-job", "host=m&pid=1")
+	for query, want := range map[string][]core.JobID{
+		"": {2, 1}, "?limit=1": {2}, "?running=1": {2}, "?failed=1": {1}, "?before=2": {1}, "?path=other": nil,
+	} {
+		var list struct{ Jobs []protocol.JobInfo }
+		if err := json.Unmarshal([]byte(s.get(t, "/1.0/jobs"+query).body), &list); err != nil {
+			t.Fatal(err)
+		}
+		var got []core.JobID
+		for _, job := range list.Jobs {
+			got = append(got, job.JobID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", query, diff)
+		}
 	}
 }

@@ -79,6 +79,8 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes) []Rout
 		{post, "/1.0/adapters/:name/restart", Write, whole, a.RestartAdapter},
 		{get, "/1.0/problems", Read, quick, a.Problems},
 		{get, "/1.0/hosts", Read, quick, a.Hosts},
+		{get, "/1.0/jobs", Read, whole, a.Jobs},
+		{post, "/1.0/pretend-time", Write, quick, a.PretendTime},
 		{get, "/lc-static/*file", Read, quick, p.Static},
 		{get, "/metrics", Read, quick, probe.Metrics},
 		{get, "/-/healthy", Read, quick, probe.Healthy},

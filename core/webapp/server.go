@@ -33,6 +33,9 @@ type Options struct {
 	Metrics http.Handler
 	// Ready reports why the controller can't work now, or nil. It may be nil.
 	Ready func(ctx context.Context) error
+	// PretendTime stops the clock at a time, for tests; nil means that this is
+	// not allowed.
+	PretendTime func(time.Time)
 	// StatusHTML is the file that GET /1.0/status-html rewrites, or "".
 	StatusHTML string
 	// PrepareTimeout bounds what the Downstream Host may take for one job;
@@ -71,6 +74,7 @@ func New(o Options) (*Server, error) {
 	}
 	admin := api.New(api.Options{
 		Queue: o.Queue, Configuration: o.Configuration, Info: o.Info, Clock: o.Clock, Log: o.Log.Named("api"),
+		PretendTime: o.PretendTime,
 	})
 	workers := minions.New(minions.Options{
 		Queue: o.Queue, Preparer: o.Preparer, Clock: o.Clock, Log: o.Log.Named("minions"),

@@ -40,6 +40,9 @@ type Options struct {
 	Info          Info
 	Clock         core.Clock
 	Log           hclog.Logger
+	// PretendTime stops the clock at a time, for tests; nil when this is not
+	// allowed.
+	PretendTime func(time.Time)
 }
 
 // API answers the admin's routes.
@@ -49,13 +52,15 @@ type API struct {
 	info   Info
 	clock  core.Clock
 	log    hclog.Logger
+
+	pretendTime func(time.Time)
 }
 
 // New makes an API.
 func New(o Options) *API {
 	return &API{
 		queue: o.Queue, config: o.Configuration,
-		info: o.Info, clock: o.Clock, log: o.Log,
+		info: o.Info, clock: o.Clock, log: o.Log, pretendTime: o.PretendTime,
 	}
 }
 

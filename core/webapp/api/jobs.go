@@ -34,15 +34,30 @@ func (a *API) ListJobs(r *exchange.Request) (exchange.Answer, error) {
 	return exchange.JSON(map[string]any{"job_ids": ids(jobs)}), nil
 }
 
-// JobFilterOf reads the fields path, failed, before and limit; limit stands
-// for a missing one.
+// Jobs answers GET /1.0/jobs: jobs without their output, newest first; at most
+// 100 unless limit says otherwise.
+func (a *API) Jobs(r *exchange.Request) (exchange.Answer, error) {
+	const usual = 100
+	filter, err := JobFilterOf(r, usual)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := a.queue.Jobs(r.Context(), filter)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]protocol.JobInfo, 0, len(jobs))
+	for _, job := range jobs {
+		list = append(list, JobInfo(job, a.clock()))
+	}
+	return exchange.JSON(map[string][]protocol.JobInfo{"jobs": list}), nil
+}
+
+// JobFilterOf reads the fields path, failed, running, before and limit; limit
+// stands for a missing one.
 func JobFilterOf(r *exchange.Request, limit int) (queue.JobFilter, error) {
 	filter := queue.JobFilter{Path: strings.Trim(r.Form.Get("path"), "/"), Limit: limit}
-	switch r.Form.Get("failed") {
-	case "", "0", "no", "false":
-	default:
-		filter.Failed = true
-	}
+	filter.Failed, filter.Running = wanted(r, "failed"), wanted(r, "running")
 	if r.Form.Get("before") != "" {
 		before, err := r.Form.Int("before")
 		if err != nil {
@@ -58,6 +73,15 @@ func JobFilterOf(r *exchange.Request, limit int) (queue.JobFilter, error) {
 		filter.Limit = page.Limit
 	}
 	return filter, nil
+}
+
+// wanted reads a field that switches something on.
+func wanted(r *exchange.Request, field string) bool {
+	switch r.Form.Get(field) {
+	case "", "0", "no", "false":
+		return false
+	}
+	return true
 }
 
 // Job answers GET /1.0/job/ID.

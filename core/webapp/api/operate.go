@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -27,6 +28,23 @@ func (a *API) RestartAdapter(r *exchange.Request) (exchange.Answer, error) {
 		return nil, err
 	}
 	return exchange.Line("Adapter " + name + " restarted"), nil
+}
+
+// PretendTime answers POST /1.0/pretend-time: the clock stands still at the
+// field now, in Unix seconds. It is refused unless the settings allow it.
+func (a *API) PretendTime(r *exchange.Request) (exchange.Answer, error) {
+	if a.pretendTime == nil {
+		return nil, &core.Error{
+			Kind: core.KindUnsupported, Fact: "this controller's clock can't be set",
+			Hint: "for tests, start it with debug-pretend-time = yes",
+		}
+	}
+	now, err := r.Form.Int("now")
+	if err != nil {
+		return nil, err
+	}
+	a.pretendTime(time.Unix(now, 0))
+	return exchange.Line("Time set to " + strconv.FormatInt(now, 10)), nil
 }
 
 // target is what hold, resume and retry act upon: a Lorry or an upstream host.

@@ -7,6 +7,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/archive"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitsource"
+	"github.com/lorry-controller/lorry-controller/core/importer/hgsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/svnsource"
@@ -33,6 +34,8 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 		return &gitsource.Source{Copy: place, Access: j.fetch, Reader: j.Reader}, nil
 	case spec.Svn:
 		return &svnsource.Source{Copy: place, Access: j.fetch, Layout: j.Spec.Layout}, nil
+	case spec.Hg:
+		return &hgsource.Source{Copy: place, Access: j.fetch}, nil
 	case spec.Tarball, spec.Zip, spec.Gzip:
 		return &archive.Source{
 			Copy: place, Kind: j.Spec.Type, Access: j.fetch, Path: LocalPath(j.fetch.URL), SHA256: j.Spec.SHA256, Env: j.Git.ToolEnv(),

@@ -31,25 +31,25 @@ func certain() []rule {
 		{kind: core.FailLFS, patterns: []string{"lfs objects are missing", "gh008", "lfs: missing object", "missing lfs"}},
 		{kind: core.FailTLS, patterns: []string{
 			"ssl certificate", "server certificate verification failed", "certificate verify failed", "gnutls_handshake", "ssl_connect", "ssl_read",
-			"e230001", "e120171", "tls connect error", "tls handshake", "certificate subject name", "self-signed certificate", "error setting certificate",
+			"unable to verify security", "e230001", "e120171", "tls connect error", "tls handshake", "certificate subject name", "self-signed certificate", "error setting certificate",
 		}},
-		{kind: core.FailRateLimited, patterns: []string{"returned error: 429", "too many requests", "rate limit"}},
+		{kind: core.FailRateLimited, patterns: []string{"http error 429", "returned error: 429", "too many requests", "rate limit"}},
 		{kind: core.FailAuth, patterns: []string{
 			"authentication failed", "could not read username", "could not read password", "terminal prompts disabled", "permission denied (",
-			"returned error: 401", "returned error: 403", "invalid username or password", "access denied", "incorrect username or password",
+			"http error 401", "http error 403", "http authorization required", "returned error: 401", "returned error: 403", "invalid username or password", "access denied", "incorrect username or password",
 			"invalid credentials", "e170001", "e215004", "no more credentials", "authorization failed", "no supported authentication methods", "not authorized", "too many authentication failures",
 		}},
 		{
 			kind: core.FailGone, hint: "find out the new address and put it in the specification",
 			patterns: []string{
-				"returned error: 301", "returned error: 302", "returned error: 303", "returned error: 307", "returned error: 308", "unable to update url base from redirection",
+				"http error 30", "returned error: 301", "returned error: 302", "returned error: 303", "returned error: 307", "returned error: 308", "unable to update url base from redirection",
 			},
 		},
 		{kind: core.FailNotGit, patterns: []string{
-			"not valid: is this a git repository?", "bad line length character", "invalid content-type", "e175003", "e175009", "e130003", "not valid: could not determine hash algorithm",
+			"not valid: is this a git repository?", "bad line length character", "invalid content-type", "does not appear to be an hg repository", "e175003", "e175009", "e130003", "not valid: could not determine hash algorithm",
 		}},
 		{kind: core.FailGone, patterns: []string{
-			"returned error: 404", "returned error: 410", "repository not found", "does not appear to be a git repository", "no such repository",
+			"http error 404", "abort: repository ", "http error 410", "returned error: 404", "returned error: 410", "repository not found", "does not appear to be a git repository", "no such repository",
 			"repository not exported", "' not found", "did you run git update-server-info", "project you were looking for could not be found",
 			"e160013", "e180001", "e210005", "e170000", "e200009", "' does not exist", "repository does not exist", "not a git repository",
 		}},
@@ -78,7 +78,7 @@ func likely() []rule {
 			"could not resolve host", "failed to connect", "couldn't connect", "connection refused", "connection timed out", "connection reset", "network is unreachable", "no route to host",
 			"operation too slow", "operation timed out", "timed out", "hung up unexpectedly", "early eof", "rpc failed", "empty reply from server", "returned error: 5",
 			"unable to look up", "name or service not known", "kex_exchange_identification", "broken pipe", "connection closed", "name resolution",
-			"unexpected disconnect", "transfer closed", "unable to connect", "e000111", "e670002", "e170013", "e175002", "e175012", "e210002", "bad response", "unable to access", "unexpected flush", "expected flush", "unable to rewind rpc post data",
+			"unexpected disconnect", "transfer closed", "http error 5", "no suitable response from remote hg", "unable to connect", "e000111", "e670002", "e170013", "e175002", "e175012", "e210002", "bad response", "unable to access", "unexpected flush", "expected flush", "unable to rewind rpc post data",
 			"could not read from remote repository",
 		}},
 		{kind: core.FailCorrupt, patterns: []string{"index-pack failed", "invalid index-pack output", "unpack-objects abnormal exit"}},

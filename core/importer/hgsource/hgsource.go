@@ -1,0 +1,263 @@
+// Package hgsource brings a Mercurial repository into the working area: hg
+// keeps a clone of it there, from which an extension of ours writes what is new
+// for git fast-import. Branch default becomes master; branches and tags keep
+// their names, as far as git can hold them.
+//
+// It must not touch the Downstream Host. Branches and tags change all at once,
+// when everything is there.
+package hgsource
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/fastimport"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+)
+
+// Source is one Mercurial repository and its place in the working area.
+type Source struct {
+	workcopy.Copy
+	Access core.Access
+}
+
+const (
+	master = "refs/heads/master"
+	// cloneName is the directory of the clone, beside the repository.
+	cloneName = "hg"
+	// mapName is a file in the repository: each changeset and its commit.
+	mapName = "lorry-hg-map"
+)
+
+// List asks for the heads of all branches.
+func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
+	out, err := s.hg(ctx, nil, "lorry-heads", s.insecure("--", s.Access.URL)...)
+	if err != nil {
+		return lsrefs.Listing{}, gitfail.From(err, gitfail.Upstream)
+	}
+	refs := make(map[string]string)
+	for line := range strings.Lines(out) {
+		if name, heads, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			refs[name] += heads
+		}
+	}
+	if len(refs) == 0 {
+		return lsrefs.Listing{}, empty()
+	}
+	head := ""
+	if refs[master] != "" {
+		head = master
+	}
+	return lsrefs.FromMap(refs, head), nil
+}
+
+func empty() error {
+	return gitfail.New(core.FailEmpty, gitfail.Upstream, gitfail.Hint(core.FailEmpty, gitfail.Upstream), "upstream: the repository has no changeset")
+}
+
+// Update pulls and exports what is new. The error is a *gitfail.Error; the refs
+// are then what they were before.
+func (s *Source) Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.Result, error) {
+	return s.Run(ctx, func(ctx context.Context) (workcopy.Result, error) {
+		res, err := s.update(ctx)
+		// The heads were listed before the pull, which brought at least these.
+		res.Upstream = upstream
+		return res, err
+	})
+}
+
+func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
+	if err := s.pull(ctx); err != nil {
+		return workcopy.Result{}, err
+	}
+	known, err := s.known(ctx)
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	dir, err := s.Area.Temp()
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	defer func() { _ = repo.Remove(dir) }()
+	wanted, err := s.export(ctx, dir, known)
+	if err != nil {
+		return workcopy.Result{}, err
+	}
+	res, err := s.Put(ctx, wanted, master)
+	if err == nil {
+		err = fastimport.Clear(ctx, s.Repo)
+	}
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	return res, nil
+}
+
+// pull brings the clone up to date; one that cannot be used is made anew, which
+// costs time and nothing else.
+func (s *Source) pull(ctx context.Context) error {
+	clone := s.Area.Path(cloneName)
+	if _, err := os.Stat(filepath.Join(clone, ".hg", "store", "journal")); err == nil {
+		// A run died within a transaction.
+		if _, err := s.hg(ctx, nil, "recover", "--no-verify", "-q", "-R", clone); err != nil && ctx.Err() == nil {
+			s.Log.Warn("cannot recover the clone", "lorry", s.Area.Name, "error", err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(clone, ".hg")); err == nil {
+		fmt.Fprintln(s.Out, ".. pulling changesets")
+		_, err := s.hg(ctx, s.Progress, "pull", s.insecure("-q", "-R", clone, "--", s.Access.URL)...)
+		if err == nil {
+			return nil
+		}
+		if kind := gitfail.From(err, gitfail.Upstream).Kind; kind != core.FailOther && kind != core.FailCorrupt || ctx.Err() != nil {
+			return gitfail.From(err, gitfail.Upstream)
+		}
+		fmt.Fprintf(s.Out, ".. the clone cannot be updated (%v): making a new one\n", err)
+	}
+	fmt.Fprintln(s.Out, ".. doing initial clone")
+	dir, err := s.Area.Temp()
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	defer func() { _ = repo.Remove(dir) }()
+	fresh := filepath.Join(dir, "hg")
+	if _, err := s.hg(ctx, s.Progress, "clone", s.insecure("-q", "--noupdate", "--pull", "--", s.Access.URL, fresh)...); err != nil {
+		return gitfail.From(err, gitfail.Upstream)
+	}
+	if err := os.RemoveAll(clone); err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	if err := os.Rename(fresh, clone); err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+// known reads which changesets have a commit here. A map that does not fit the
+// repository counts as none: the same changesets give the same commits again.
+func (s *Source) known(ctx context.Context) (map[string]string, error) {
+	known := make(map[string]string)
+	f, err := os.Open(filepath.Join(s.Repo.Dir, mapName))
+	if os.IsNotExist(err) {
+		return known, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	var objects strings.Builder
+	for in := bufio.NewScanner(f); in.Scan(); {
+		if node, object, ok := strings.Cut(in.Text(), " "); ok && len(node) == 40 && len(object) >= 40 {
+			known[node] = object
+			objects.WriteString(object + "\n")
+		}
+	}
+	call := s.Repo.Call("cat-file", "--batch-check=%(objecttype)", "--buffer")
+	call.Stdin = strings.NewReader(objects.String())
+	out, err := s.Repo.Git.Output(ctx, call)
+	if err != nil || strings.Count(out, "commit\n") != strings.Count(objects.String(), "\n") {
+		s.Log.Warn("the map of changesets does not fit the repository", "lorry", s.Area.Name)
+		return make(map[string]string), ctx.Err()
+	}
+	return known, nil
+}
+
+// export makes commits of the changesets that have none, and gives what the
+// refs shall be.
+func (s *Source) export(ctx context.Context, dir string, known map[string]string) (map[string]string, error) {
+	have, result, marks := filepath.Join(dir, "known"), filepath.Join(dir, "result"), filepath.Join(dir, "marks")
+	if err := writeMap(have, known); err != nil {
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	fmt.Fprintln(s.Out, ".. converting changesets")
+	stream := fastimport.Start(ctx, s.Repo, marks)
+	defer stream.Abort()
+	_, err := s.hg(ctx, stream, "lorry-export", "-R", s.Area.Path(cloneName), "--", have, result)
+	if err != nil {
+		stream.Abort()
+		if ferr := stream.Err(err); ferr != nil && ctx.Err() == nil {
+			err = ferr
+		}
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	if err := stream.Finish(); err != nil {
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	wanted, err := readResult(result, marks, known)
+	if err != nil {
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	if len(wanted) == 0 {
+		return nil, empty()
+	}
+	path := filepath.Join(s.Repo.Dir, mapName)
+	err = writeMap(path+".lock", known)
+	if err == nil {
+		err = os.Rename(path+".lock", path)
+	}
+	if err != nil {
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	return wanted, nil
+}
+
+func writeMap(path string, known map[string]string) error {
+	var b strings.Builder
+	for node, object := range known {
+		b.WriteString(node + " " + object + "\n")
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+// readResult adds the new commits to known, and gives the refs.
+func readResult(result, marks string, known map[string]string) (map[string]string, error) {
+	text, err := os.ReadFile(marks)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	made := make(map[string]string)
+	for line := range strings.Lines(string(text)) {
+		if mark, object, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			made[strings.TrimPrefix(mark, ":")] = object
+		}
+	}
+	if text, err = os.ReadFile(result); err != nil {
+		return nil, err
+	}
+	wanted, from := make(map[string]string), make(map[string]string)
+	ended := false
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		ended = ended || len(words) == 1 && words[0] == "end"
+		if len(words) != 3 {
+			continue
+		}
+		kind, name, node := words[0], words[1], words[2]
+		if kind == "commit" {
+			if known[node] = made[name]; made[name] == "" {
+				return nil, fmt.Errorf("the changeset %s became no commit", node)
+			}
+			continue
+		}
+		if known[node] == "" {
+			return nil, fmt.Errorf("%s names the changeset %s, which became no commit", name, node)
+		}
+		if from[name] != "" && from[name] != node && kind == "branch" {
+			return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "have one of the two renamed",
+				"upstream: two branches would have the name %s in git (default becomes master)", name)
+		}
+		wanted[name], from[name] = known[node], node
+	}
+	if !ended {
+		return nil, fmt.Errorf("the list of changesets is not whole")
+	}
+	return wanted, nil
+}

@@ -1,0 +1,168 @@
+# An extension of Mercurial that writes a repository as a stream for git
+# fast-import, and lists the heads of a remote one. It is given to hg by a
+# private configuration and never installed.
+
+import re
+from urllib.request import HTTPRedirectHandler
+
+from mercurial import hg, registrar, templatefilters
+
+cmdtable = {}
+command = registrar.command(cmdtable)
+
+# A redirect is told, never followed: it could lead anywhere.
+HTTPRedirectHandler.redirect_request = lambda *args: None
+
+SCRATCH = b'refs/lorry/import'
+
+
+def utf8(text):
+    """Bytes that are no UTF-8 are taken for Latin-1, where all bytes are."""
+    try:
+        text.decode('utf-8')
+        return text
+    except UnicodeDecodeError:
+        return text.decode('latin-1').encode('utf-8')
+
+
+def refname(name):
+    """What git does not take in a name becomes "_"."""
+    name = re.sub(br'([\[ ~^:?\\*]|\.\.)', b'_', utf8(name))
+    if name[-1:] in (b'/', b'.'):
+        name = name[:-1] + b'_'
+    name = b'/'.join([b'_' + p[1:] if p[:1] == b'.' else p for p in name.split(b'/')])
+    name = re.sub(br'[\x00-\x20\x7f]|@\{|^-|^/|//|(?<=\.)lock(?=/|$)', b'_', name)
+    return re.sub(b'_+', b'_', name) or b'_'
+
+
+def branchref(name):
+    if name in (b'default', b'HEAD', b''):
+        return b'refs/heads/master'
+    return b'refs/heads/' + refname(name)
+
+
+def person(user):
+    user = utf8(user).strip(b'"')
+    m = re.match(br'([^<]+) (<[^>]*>)$', user)
+    if m:
+        name, mail = m.group(1), m.group(2)
+    else:
+        name, mail = templatefilters.person(user), b'<%s>' % templatefilters.email(user)
+        if b'@' not in mail:
+            mail = b'<devnull@localhost>'
+    m = re.match(br'^["]([^"]+)["]$', name)
+    if m:
+        name = m.group(1)
+    clean = lambda text: re.sub(br'[<>\x00-\x1f]', b'', text)
+    return b'%s <%s>' % (clean(name), clean(mail))
+
+
+def date(ctx):
+    seconds, offset = ctx.date()
+    zone = b'%+03d%02d' % (-offset // 3600, (-offset % 3600) // 60)
+    if abs(int(zone)) > 1400:
+        zone = b'+0000'
+    return b'%d %s' % (max(0, int(seconds)), zone)
+
+
+def dotgit(path):
+    """Whether git would take a part of the path for a repository."""
+    for part in path.split(b'/'):
+        low = part.decode('utf-8', 'replace').lower()
+        low = re.sub('[\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]', '', low)
+        low = re.split(r'[:\\]', low)[0].rstrip(' .')
+        if part in (b'', b'.', b'..') or low in ('.git', 'git~1'):
+            return True
+    return False
+
+
+def quote(path):
+    return b'"' + re.sub(br'[^\x23-\x5b\x5d-\x7e\x21\x20]', lambda m: b'\\%03o' % ord(m.group(0)), path) + b'"'
+
+
+def data(out, content):
+    out.write(b'data %d\n' % len(content))
+    out.write(content)
+    out.write(b'\n')
+
+
+def commit(ui, out, repo, ctx, known):
+    parents = [p for p in repo.changelog.parentrevs(ctx.rev()) if p >= 0]
+    out.write(b'reset %s\n' % SCRATCH)
+    out.write(b'commit %s\nmark :%d\n' % (SCRATCH, ctx.rev() + 1))
+    out.write(b'committer %s %s\n' % (person(ctx.user()), date(ctx)))
+    data(out, utf8(ctx.description()) + b'\n')
+    for word, p in zip((b'from', b'merge'), parents):
+        out.write(b'%s %s\n' % (word, known.get(repo[p].hex()) or b':%d' % (p + 1)))
+    if parents:
+        status = repo.status(parents[0], ctx.rev())
+        changed, removed = status.modified + status.added, status.removed
+    else:
+        changed, removed = list(ctx.manifest()), []
+    for path in removed:
+        if path != b'.hgtags' and not dotgit(utf8(path)):
+            out.write(b'D %s\n' % quote(utf8(path)))
+    for path in sorted(changed):
+        name = utf8(path)
+        if path == b'.hgtags':
+            continue
+        if dotgit(name):
+            ui.warn(b'left out %s: git cannot hold it\n' % name)
+            continue
+        f = ctx[path]
+        mode = b'120000' if b'l' in f.flags() else b'100755' if b'x' in f.flags() else b'100644'
+        out.write(b'M %s inline %s\n' % (mode, quote(name)))
+        data(out, f.data())
+    out.write(b'\n')
+
+
+@command(b'lorry-export', [], b'KNOWN RESULT')
+def export(ui, repo, known, result):
+    """write what KNOWN does not have, and the refs to RESULT"""
+    have = {}
+    with open(known, 'rb') as f:
+        for line in f:
+            node, _, sha = line.strip().partition(b' ')
+            have[node] = sha
+    out, made = ui.fout, []
+    repo = repo.filtered(b'visible')
+    for rev in repo:
+        ctx = repo[rev]
+        if ctx.hex() not in have:
+            commit(ui, out, repo, ctx, have)
+            made.append((rev + 1, ctx.hex()))
+    out.flush()
+    with open(result, 'wb') as f:
+        for mark, node in made:
+            f.write(b'commit %d %s\n' % (mark, node))
+        for branch, heads in sorted(repo.branchmap().items()):
+            opened = [h for h in heads if not repo[h].closesbranch()]
+            tip = (opened or list(heads))[-1]
+            f.write(b'branch %s %s\n' % (branchref(branch), repo[tip].hex()))
+            for h in opened:
+                if h != tip:
+                    f.write(b'head refs/hg/heads/%s/%s %s\n' % (branchref(branch)[11:], repo[h].hex()[:12], repo[h].hex()))
+        for tag, node in repo.tagslist():
+            if tag != b'tip' and node in repo:
+                f.write(b'tag refs/tags/%s %s\n' % (refname(tag), repo[node].hex()))
+        f.write(b'end\n')
+
+
+@command(b'lorry-heads', [(b'', b'insecure', None, b'')], b'URL', norepo=True)
+def heads(ui, url, **opts):
+    """list the heads of the branches of a repository"""
+    path = url
+    try:
+        from mercurial.utils import urlutil
+
+        path = urlutil.get_unique_pull_path_obj(b'lorry', ui, url)
+    except (ImportError, AttributeError):
+        pass
+    peer = hg.peer(ui, {}, path)
+    try:
+        with peer.commandexecutor() as e:
+            branches = e.callcommand(b'branchmap', {}).result()
+    finally:
+        peer.close()
+    for branch, nodes in sorted(branches.items()):
+        ui.write(b'%s %s\n' % (branchref(branch), b','.join(sorted(n.hex().encode() for n in nodes))))

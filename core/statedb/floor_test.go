@@ -22,6 +22,8 @@ type floor struct {
 	db    *sql.DB
 	lite  bool
 	jobs  atomic.Int64
+	conn  *sql.Conn // SQLite's one, with its prepared statements
+	stmts map[string]*sql.Stmt
 	group chan floorRequest // nil: a transaction each
 	ended sync.WaitGroup
 }
@@ -32,8 +34,31 @@ type floorRequest struct {
 }
 
 type floorRunner interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	exec(ctx context.Context, query string, args ...any) error
+	row(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func (f *floor) exec(ctx context.Context, query string, args ...any) error {
+	_, err := f.stmts[query].ExecContext(ctx, args...)
+	return err
+}
+
+func (f *floor) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return f.stmts[query].QueryRowContext(ctx, args...)
+}
+
+// prepare prepares what SQLite is asked.
+func (f *floor) prepare(b *testing.B) {
+	conn, err := f.db.Conn(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	f.conn, f.stmts = conn, map[string]*sql.Stmt{}
+	for _, query := range []string{"BEGIN IMMEDIATE", "COMMIT", "SAVEPOINT one", "RELEASE one", floorClaim, floorInsert, floorEnd, floorDue} {
+		if f.stmts[query], err = conn.PrepareContext(b.Context(), query); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // floorConns is the size of the pool that PostgreSQL is given, as the store's.
@@ -55,6 +80,9 @@ func newFloor(b *testing.B, url string, lorries, clients int) *floor {
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	f.db = db
+	if f.lite {
+		f.prepare(b)
+	}
 	if f.lite && clients > 1 {
 		f.group = make(chan floorRequest)
 		f.ended.Go(func() { f.write(b) })
@@ -64,6 +92,16 @@ func newFloor(b *testing.B, url string, lorries, clients int) *floor {
 			close(f.group)
 		}
 		f.ended.Wait()
+		for _, st := range f.stmts {
+			if err := st.Close(); err != nil {
+				b.Error(err)
+			}
+		}
+		if f.conn != nil {
+			if err := f.conn.Close(); err != nil {
+				b.Error(err)
+			}
+		}
 		if err := db.Close(); err != nil {
 			b.Error(err)
 		}
@@ -72,6 +110,8 @@ func newFloor(b *testing.B, url string, lorries, clients int) *floor {
 }
 
 const (
+	floorClaim = `UPDATE queue SET running_job = $1 WHERE path =
+		(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1) RETURNING path`
 	floorInsert = `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) VALUES ($1, $2, 1, 'm', 1, 1, 1, 1)`
 	floorEnd    = `UPDATE jobs SET ended = 1, exit = '0' WHERE id = $1`
 	floorDue    = `UPDATE queue SET running_job = NULL, turn = turn + 3600000000, due = due + 3600000000 WHERE running_job = $1 AND path = $2`
@@ -85,22 +125,16 @@ func (f *floor) cycle(ctx context.Context) error {
 	}
 	var path string
 	err := f.tx(ctx, func(ctx context.Context, on floorRunner) error {
-		if err := on.QueryRowContext(ctx, `UPDATE queue SET running_job = $1 WHERE path =
-			(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1) RETURNING path`, id).Scan(&path); err != nil {
+		if err := on.row(ctx, floorClaim, id).Scan(&path); err != nil {
 			return err
 		}
-		_, err := on.ExecContext(ctx, floorInsert, id, path)
-		return err
+		return on.exec(ctx, floorInsert, id, path)
 	})
 	if err != nil {
 		return err
 	}
 	return f.tx(ctx, func(ctx context.Context, on floorRunner) error {
-		if _, err := on.ExecContext(ctx, floorEnd, id); err != nil {
-			return err
-		}
-		_, err := on.ExecContext(ctx, floorDue, id, path)
-		return err
+		return errors.Join(on.exec(ctx, floorEnd, id), on.exec(ctx, floorDue, id, path))
 	})
 }
 
@@ -129,14 +163,7 @@ func (f *floor) tx(ctx context.Context, fn func(ctx context.Context, on floorRun
 		f.group <- r
 		return <-r.done
 	}
-	tx, err := f.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	if err := fn(ctx, tx); err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	return tx.Commit()
+	return errors.Join(f.exec(ctx, "BEGIN IMMEDIATE"), fn(ctx, f), f.exec(ctx, "COMMIT"))
 }
 
 // write puts all requests that wait, at most 64, into one transaction with a
@@ -144,22 +171,17 @@ func (f *floor) tx(ctx context.Context, fn func(ctx context.Context, on floorRun
 func (f *floor) write(b *testing.B) {
 	ctx := context.Background()
 	for first := range f.group {
-		tx, err := f.db.BeginTx(ctx, nil)
-		if err != nil {
-			b.Error(err)
-			first.done <- err
-			continue
-		}
+		err := f.exec(ctx, "BEGIN IMMEDIATE")
 		batch := []floorRequest{first}
 		for i := 0; i < len(batch); i++ {
 			if err == nil {
-				_, err = tx.ExecContext(ctx, "SAVEPOINT one")
+				err = f.exec(ctx, "SAVEPOINT one")
 			}
 			if err == nil {
-				err = batch[i].fn(ctx, tx)
+				err = batch[i].fn(ctx, f)
 			}
 			if err == nil {
-				_, err = tx.ExecContext(ctx, "RELEASE one")
+				err = f.exec(ctx, "RELEASE one")
 			}
 			if len(batch) == 64 {
 				continue
@@ -172,7 +194,7 @@ func (f *floor) write(b *testing.B) {
 			default:
 			}
 		}
-		if err = errors.Join(err, tx.Commit()); err != nil {
+		if err = errors.Join(err, f.exec(ctx, "COMMIT")); err != nil {
 			b.Error(err)
 		}
 		for _, r := range batch {

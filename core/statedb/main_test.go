@@ -14,7 +14,10 @@ import (
 	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 )
 
-var servers pgtest.Servers
+var (
+	servers pgtest.Servers
+	durable = pgtest.Servers{Durable: true} // for measuring
+)
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(crashHelper); url != "" {
@@ -24,7 +27,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if err := servers.Stop(); err != nil {
+	if err := errors.Join(servers.Stop(), durable.Stop()); err != nil {
 		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
 		code = 1
 	}
@@ -51,7 +54,11 @@ func sqliteFile(t testing.TB) string {
 // postgres is a new PostgreSQL database with the schema in it.
 func postgres(t testing.TB) string {
 	t.Helper()
-	return servers.Prepared(t, func(url string) error {
+	from := &servers
+	if _, measured := t.(*testing.B); measured {
+		from = &durable
+	}
+	return from.Prepared(t, func(url string) error {
 		db, err := statedb.Open(t.Context(), statedb.Options{URL: url})
 		if err != nil {
 			return err

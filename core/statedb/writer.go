@@ -80,14 +80,14 @@ func (w *writer) loop() {
 // batch runs first and all that wait in one transaction, and answers them.
 func (w *writer) batch(first *request) {
 	ctx := context.WithoutCancel(first.ctx)
-	if err := w.control(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := w.say(ctx, "BEGIN IMMEDIATE"); err != nil {
 		first.done <- classify("beginning a transaction", err)
 		return
 	}
 	var good []*request
 	var broken error
 	for r, n := first, 1; r != nil; r, n = w.next(n), n+1 {
-		err, gone := w.one(r)
+		err, gone := w.one(r, len(good) == 0)
 		switch {
 		case gone != nil:
 			broken = classify("undoing a failed request", gone)
@@ -102,11 +102,11 @@ func (w *writer) batch(first *request) {
 		}
 	}
 	if broken == nil {
-		broken = classify("committing", w.control(ctx, "COMMIT"))
+		broken = classify("committing", w.say(ctx, "COMMIT"))
 	}
 	if broken != nil {
 		// SQLite may have rolled back by itself; then this fails, rightly.
-		_ = w.control(ctx, "ROLLBACK")
+		_ = w.say(ctx, "ROLLBACK")
 	}
 	for _, r := range good {
 		r.done <- broken
@@ -127,23 +127,38 @@ func (w *writer) next(n int) *request {
 }
 
 // one runs a request behind a savepoint. gone is set when the transaction
-// itself was lost, and all of the batch with it.
-func (w *writer) one(r *request) (err, gone error) {
+// itself was lost, and all of the batch with it. A request with none before it
+// needs no savepoint: the whole transaction is its own.
+func (w *writer) one(r *request, alone bool) (err, gone error) {
 	if err := r.ctx.Err(); err != nil {
 		return err, nil
 	}
 	ctx := context.WithoutCancel(r.ctx)
-	if err := w.control(ctx, "SAVEPOINT request"); err != nil {
+	if alone {
+		if err := r.fn(ctx, w.txn()); err != nil {
+			_ = w.say(ctx, "ROLLBACK") // it may have been rolled back already
+			return err, w.say(ctx, "BEGIN IMMEDIATE")
+		}
+		return nil, nil
+	}
+	if err := w.say(ctx, "SAVEPOINT request"); err != nil {
 		return classify("setting a savepoint", err), err
 	}
-	tx := &txn{runner: w.stmts, d: sqliteDialect(), script: w.control}
-	if err := r.fn(ctx, tx); err != nil {
-		return err, errors.Join(w.control(ctx, "ROLLBACK TO request"), w.control(ctx, "RELEASE request"))
+	if err := r.fn(ctx, w.txn()); err != nil {
+		return err, errors.Join(w.say(ctx, "ROLLBACK TO request"), w.say(ctx, "RELEASE request"))
 	}
-	if err := w.control(ctx, "RELEASE request"); err != nil {
+	if err := w.say(ctx, "RELEASE request"); err != nil {
 		return classify("releasing a savepoint", err), err
 	}
 	return nil, nil
+}
+
+func (w *writer) txn() *txn { return &txn{runner: w.stmts, d: sqliteDialect(), script: w.control} }
+
+// say runs one of the few statements that frame requests.
+func (w *writer) say(ctx context.Context, text string) error {
+	_, err := w.stmts.exec(ctx, text)
+	return err
 }
 
 // control runs SQL that is not worth a prepared statement, or is several.

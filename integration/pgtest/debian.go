@@ -47,7 +47,7 @@ func version(bin string) int {
 
 // startDebian starts a private server on a unix socket and a free port of
 // 127.0.0.1. It refuses root, so root starts it as the user postgres.
-func startDebian() (*server, error) {
+func startDebian(durable bool) (*server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func startDebian() (*server, error) {
 	}
 	var log bytes.Buffer
 	postgres := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1",
-		"-c", "fsync=off", "-c", "synchronous_commit=on", "-c", "full_page_writes=off", "-c", "max_connections=400", "-c", "shared_buffers=64MB")
+		"-c", "fsync="+onOff(durable), "-c", "synchronous_commit=on", "-c", "full_page_writes="+onOff(durable), "-c", "max_connections=400", "-c", "shared_buffers=64MB")
 	postgres.SysProcAttr, postgres.Dir, postgres.Stdout, postgres.Stderr = attr, dir, &log, &log
 	if err := postgres.Start(); err != nil {
 		return remove(fmt.Errorf("postgres: %w", err))
@@ -102,6 +102,13 @@ func startDebian() (*server, error) {
 		return nil, errors.Join(err, srv.stop(), fmt.Errorf("postgres: %s", log.String()))
 	}
 	return srv, nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 // runAs says as whom the server runs, and gives him the directory.

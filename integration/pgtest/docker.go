@@ -13,7 +13,7 @@ import (
 // startDocker starts a container of the image in LORRY_TEST_POSTGRES_IMAGE, or
 // of postgres:17-alpine. The engine is asked first: making a pool succeeds
 // without one.
-func startDocker() (*server, error) {
+func startDocker(durable bool) (*server, error) {
 	pool, err := dockertest.NewPool("")
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
@@ -29,7 +29,7 @@ func startDocker() (*server, error) {
 	container, err := pool.RunWithOptions(&dockertest.RunOptions{
 		Repository: repository, Tag: tag,
 		Env: []string{"POSTGRES_HOST_AUTH_METHOD=trust"},
-		Cmd: []string{"postgres", "-c", "fsync=off", "-c", "max_connections=400"},
+		Cmd: []string{"postgres", "-c", "fsync=" + onOff(durable), "-c", "max_connections=400"},
 	}, func(c *docker.HostConfig) { c.AutoRemove = true })
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)

@@ -26,6 +26,10 @@ import (
 // Servers is the PostgreSQL of one test binary. The zero value is ready; Stop
 // it when the tests have run.
 type Servers struct {
+	// Durable makes a server of our own flush every commit to the disk, for
+	// measuring.
+	Durable bool
+
 	mu     sync.Mutex
 	tried  bool
 	server *server
@@ -138,13 +142,13 @@ func (s *Servers) get() (*server, error) {
 	defer s.mu.Unlock()
 	if !s.tried {
 		s.tried = true
-		s.server, s.err = start()
+		s.server, s.err = start(s.Durable)
 	}
 	return s.server, s.err
 }
 
 // start tries the ways to a server in their order.
-func start() (*server, error) {
+func start(durable bool) (*server, error) {
 	if env := os.Getenv("LORRY_TEST_POSTGRES_URL"); env != "" {
 		u, err := url.Parse(env)
 		if err != nil {
@@ -153,11 +157,11 @@ func start() (*server, error) {
 		srv := &server{url: u}
 		return srv, srv.wait(startTimeout)
 	}
-	srv, err := startDebian()
+	srv, err := startDebian(durable)
 	if err == nil {
 		return srv, nil
 	}
-	srv, dockerErr := startDocker()
+	srv, dockerErr := startDocker(durable)
 	if dockerErr == nil {
 		return srv, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/sdk"
 )
 
 // blameAfter is how many answers at fault within blameWindow are shown as the
@@ -76,10 +77,14 @@ func (s *supervisor) holdUntil(until time.Time, err error) {
 	if !until.After(s.held.until) {
 		return
 	}
+	again := s.isHeld() // several calls met it at once
 	s.held = hold{kind: core.KindOf(err), until: until, fact: err.Error()}
 	var e *core.Error
 	if errors.As(err, &e) {
 		s.held.hint = e.Hint
+	}
+	if again {
+		return
 	}
 	s.log.Error("host is left alone", "until", until.UTC().Format(time.RFC3339), "kind", s.held.kind, "reason", s.held.fact, "hint", s.held.hint)
 	s.tellAll() // who waits for a process is refused
@@ -137,8 +142,36 @@ func (s *supervisor) showHold(st *State) {
 			st.Reason, st.Hint = err.Error(), s.held.hint
 		}
 	}
+	if err := s.unfit; err != nil && st.Phase == PhaseStopped && st.Reason == "" {
+		st.Reason, st.Hint = err.Error(), hintOf(err)
+	}
 	if st.Reason == "" && s.bad.recent(now) >= blameAfter {
 		st.Reason = fmt.Sprintf("%d of its answers were at fault within a day, the last: %s", blameAfter, s.bad.last)
 		st.Hint = "report this to the adapter's author; the log has the others"
 	}
+}
+
+func hintOf(err error) string {
+	var e *sdk.Error
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
+}
+
+// refused stops after a start at which the host turned the adapter away: that
+// is not the adapter's fault, and the next start has to wait for the host.
+func (s *supervisor) refused(err error) {
+	s.note(nil, s.errorOf(err))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cur, s.st.PID = nil, 0
+	s.enter(PhaseStopped, err.Error(), "")
+}
+
+// judge notes what is wrong with the program, or that nothing is, for the pages.
+func (s *supervisor) judge(unfit error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unfit = unfit
 }

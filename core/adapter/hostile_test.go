@@ -114,6 +114,9 @@ func TestProgramIsVerified(t *testing.T) {
 			if err := m.Apply(t.Context(), []adapter.Instance{tc.inst}); err == nil || !strings.Contains(err.Error(), tc.fault) {
 				t.Errorf("Apply: want %q, got %v", tc.fault, err)
 			}
+			if st := stateOf(t, m, "h"); !strings.Contains(st.Reason, tc.fault) || st.Hint == "" && name == "missing" {
+				t.Errorf("state: want %q, got %+v", tc.fault, st)
+			}
 			if err := m.Check(t.Context(), "h"); err == nil || !strings.Contains(err.Error(), tc.fault) {
 				t.Errorf("Check: want %q, got %v", tc.fault, err)
 			}

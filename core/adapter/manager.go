@@ -202,7 +202,7 @@ func (m *Manager) program(inst Instance) (string, error) {
 // twice); all others are in force nevertheless.
 func (m *Manager) Apply(ctx context.Context, instances []Instance) error {
 	var problems []error
-	wanted := map[string]Instance{}
+	wanted, unfit := map[string]Instance{}, map[string]error{}
 	for _, inst := range instances {
 		if _, ok := wanted[inst.Name]; ok {
 			problems = append(problems, core.Errorf(core.KindInvalid, "there are two hosts named %q; the first is used", inst.Name))
@@ -211,10 +211,11 @@ func (m *Manager) Apply(ctx context.Context, instances []Instance) error {
 		inst.Settings, inst.Secrets = maps.Clone(inst.Settings), maps.Clone(inst.Secrets)
 		wanted[inst.Name] = inst
 		if err := m.precheck(inst); err != nil {
+			unfit[inst.Name] = err
 			problems = append(problems, errorOf(inst, err))
 		}
 	}
-	gone, err := m.adopt(wanted) //nolint:contextcheck // a supervisor outlives the call
+	gone, err := m.adopt(wanted, unfit) //nolint:contextcheck // a supervisor outlives the call
 	if err != nil {
 		return err
 	}
@@ -225,7 +226,7 @@ func (m *Manager) Apply(ctx context.Context, instances []Instance) error {
 
 // adopt makes the wanted instances the known ones and gives those to be
 // stopped. On success the caller owes m.stopping a Done.
-func (m *Manager) adopt(wanted map[string]Instance) (gone []*supervisor, err error) {
+func (m *Manager) adopt(wanted map[string]Instance, unfit map[string]error) (gone []*supervisor, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -243,6 +244,7 @@ func (m *Manager) adopt(wanted map[string]Instance) (gone []*supervisor, err err
 		} else {
 			m.known[name] = newSupervisor(inst, m.opts, m.start, m.stamp)
 		}
+		m.known[name].judge(unfit[name])
 	}
 	m.stopping.Add(1)
 	return gone, nil
@@ -308,7 +310,11 @@ func (m *Manager) States() []State {
 	m.mu.Unlock()
 	var states []State
 	for _, s := range list {
-		states = append(states, s.state())
+		st := s.state()
+		if st.Path == "" { // it was not started yet, or could not be
+			st.Path, _ = m.program(Instance{Type: st.Type}) // "" when the type is none
+		}
+		states = append(states, st)
 	}
 	slices.SortFunc(states, func(a, b State) int { return strings.Compare(a.Name, b.Name) })
 	return states

@@ -41,6 +41,7 @@ type supervisor struct {
 	streak  int           // faults since the adapter was last settled
 	held    hold          // the host is left alone
 	bad     blames
+	unfit   error // what is wrong with the program, seen without starting it
 }
 
 func newSupervisor(inst Instance, opts Options, start startFunc, stamp func(Instance) string) *supervisor {
@@ -181,11 +182,7 @@ func (s *supervisor) fault(err error) {
 	for len(s.faults) > 0 && now.Sub(s.faults[0]) > s.opts.BreakerWindow {
 		s.faults = s.faults[1:]
 	}
-	var e *sdk.Error
-	hint := ""
-	if errors.As(err, &e) {
-		hint = e.Hint
-	}
+	hint := hintOf(err)
 	switch kind := sdk.KindOf(err); {
 	case kind == sdk.Invalid || kind == sdk.Unsupported:
 		s.enter(PhaseBroken, err.Error(), hint)
@@ -195,16 +192,6 @@ func (s *supervisor) fault(err error) {
 		s.enter(PhaseBackoff, err.Error(), hint)
 		s.st.NextStart = now.Add(s.backoff())
 	}
-}
-
-// refused stops after a start at which the host turned the adapter away: that
-// is not the adapter's fault, and the next start has to wait for the host.
-func (s *supervisor) refused(err error) {
-	s.note(nil, s.errorOf(err))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cur, s.st.PID = nil, 0
-	s.enter(PhaseStopped, err.Error(), "")
 }
 
 // backoff gives the pause before the next start, with a jitter of a quarter

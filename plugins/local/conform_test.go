@@ -56,7 +56,7 @@ func seed(dir string, n int) error {
 // take.
 func memoryDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "lorry-test")
+	dir, err := os.MkdirTemp("/dev/shm", "lorry-test") //nolint:usetesting // t.TempDir is on the disk
 	if err != nil {
 		return t.TempDir()
 	}

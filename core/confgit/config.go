@@ -1,7 +1,9 @@
 package confgit
 
 import (
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
@@ -90,7 +92,8 @@ func (e *BrokenError) Unwrap() error {
 	}
 }
 
-// Describe writes a problem as one line: FILE:LINE: key: message.
+// Describe writes a problem as one line that a terminal can show: FILE:LINE:
+// key: message.
 func Describe(p core.Problem) string {
 	text := p.File
 	if p.Line > 0 {
@@ -102,5 +105,19 @@ func Describe(p core.Problem) string {
 	if p.Key != "" {
 		text += p.Key + ": "
 	}
-	return text + p.Message
+	return printable(text + p.Message)
+}
+
+// printable writes what is not, such as a key that holds an escape sequence, as
+// Go would in quotes.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+	}
+	return b.String()
 }

@@ -223,6 +223,15 @@ func TestBrokenLorryFiles(t *testing.T) {
 	}
 }
 
+// A name may hold what acts on a terminal; the line that tells of it does not.
+func TestDescribeIsOnePrintableLine(t *testing.T) {
+	t.Parallel()
+	p := core.Problem{File: "a\nb.lorry", Line: 3, Key: "x\x1b[31m\u202e", Message: `not "good" über`}
+	if diff := cmp.Diff(`a\nb.lorry:3: x\x1b[31m\u202e: not "good" über`, Describe(p)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Nobody reads thousands of problems; the worst are told.
 func TestManyProblems(t *testing.T) {
 	t.Parallel()

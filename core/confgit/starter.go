@@ -249,7 +249,7 @@ func (s *starter) addMirror(ctx context.Context, address string) error {
 		return slices.Contains(paths, mirrorFile(name)) || slices.ContainsFunc(c.Lorries, func(l core.Lorry) bool { return l.Path == name })
 	}
 	name := free(mirrorName(address), taken)
-	text, err := indented(map[string]any{name: map[string]any{"type": "git", "url": address}})
+	text, err := indented(map[string]any{name: map[string]any{"type": "git", "url": address}}, "")
 	if err != nil {
 		return err
 	}
@@ -302,7 +302,7 @@ func (s *starter) addSection(ctx context.Context, section map[string]any) error 
 		return fmt.Errorf("the starter CONFGIT at %q: %s can't be read, so nothing can be added", s.opts.Dir, ConfFile)
 	}
 	end := bytes.LastIndexByte(text, ']')
-	added, err := indented(section)
+	added, err := indented(section, "    ")
 	if err != nil {
 		return err
 	}
@@ -311,16 +311,17 @@ func (s *starter) addSection(ctx context.Context, section map[string]any) error 
 	if len(top.items) > 0 {
 		out.WriteByte(',')
 	}
-	fmt.Fprintf(&out, "\n%s\n]\n", added)
+	fmt.Fprintf(&out, "\n    %s\n]\n", added)
 	s.tree.files[ConfFile] = out.Bytes()
 	return nil
 }
 
-func indented(v any) ([]byte, error) {
+// indented writes JSON; prefix stands before each line but the first.
+func indented(v any, prefix string) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "    ")
+	enc.SetIndent(prefix, "    ")
 	err := enc.Encode(v)
 	return bytes.TrimRight(out.Bytes(), "\n"), err
 }

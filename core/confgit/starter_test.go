@@ -123,6 +123,11 @@ func TestStarterTakesMirrorsAndDirectories(t *testing.T) {
 	if diff := cmp.Diff(want, c.Hosts); diff != "" || len(c.Problems) > 0 {
 		t.Error(diff, c.Problems)
 	}
+	// People go on editing the file: a section that was added looks like the first.
+	text := runGit(t, o.Dir, "show", "HEAD:"+ConfFile)
+	if want := "    },\n    {\n        \"host\": \"repos\",\n"; !strings.Contains(text, want) || !strings.HasSuffix(strings.TrimSpace(text), "\n    }\n]") {
+		t.Errorf("want %q in it, got\n%s", want, text)
+	}
 }
 
 // What the operator changed stays, and what is new is added to it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/adapter"
+	"github.com/lorry-controller/lorry-controller/core/spec"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 )
 
@@ -82,7 +83,7 @@ func (p *preparer) prepare(ctx context.Context, l core.LorryState) (minions.Prep
 	if err != nil {
 		return minions.Prepared{}, err
 	}
-	wish := core.Want{Path: l.Path, Head: l.ListedHead, Description: l.ListedDescription}
+	wish := core.Want{Path: l.Path, Head: l.ListedHead, Description: description(l)}
 	if known.repo.Head != "" {
 		wish.Head = known.repo.Head
 	}
@@ -142,7 +143,7 @@ func (p *preparer) fetchAccess(ctx context.Context, l core.LorryState, known *fa
 
 // Pushed implements minions.Preparer.
 func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) error {
-	want := core.Want{Path: l.Path, Head: head, Description: l.ListedDescription}
+	want := core.Want{Path: l.Path, Head: head, Description: description(l)}
 	if want.Head == "" {
 		want.Head = l.ListedHead
 	}
@@ -163,6 +164,19 @@ func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) e
 	known.pushed = want
 	p.remember(l.Path, known)
 	return nil
+}
+
+// description is what the Downstream Host is to say of a Lorry: the words of its
+// Upstream Host or of its .lorry file.
+func description(l core.LorryState) string {
+	if l.Host != "" {
+		return l.ListedDescription
+	}
+	specs, _ := spec.Parse("", []byte(l.Text)) // it was checked when CONFGIT was read
+	if len(specs) != 1 {
+		return ""
+	}
+	return specs[0].Description
 }
 
 // recall gives what is known of a Lorry, or nothing when that is too old, when

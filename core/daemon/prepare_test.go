@@ -199,3 +199,28 @@ func TestRepositoryThatIsGoneAfterThePushIsEnsuredAgain(t *testing.T) {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
+
+// The words of a .lorry file reach the Downstream Host; those of a Lorry that a
+// host gave come from its listing.
+func TestPrepareDescribes(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	f := &fakeHosts{repo: core.Repo{Path: "one"}}
+	p := newPreparer(f, &now)
+	written, listed := core.LorryState{}, generated()
+	written.Path = "tool"
+	written.Text = `{"tool": {"type": "git", "url": "https://git.example.org/tool.git", "description": "A tool"}}`
+	listed.ListedDescription = "One of them"
+	for _, l := range []core.LorryState{written, listed} {
+		if err := p.Pushed(t.Context(), l, "refs/heads/main"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []core.Want{
+		{Path: "tool", Head: "refs/heads/main", Description: "A tool"},
+		{Path: "up/one", Head: "refs/heads/main", Description: "One of them"},
+	}
+	if diff := cmp.Diff(want, f.finished); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}

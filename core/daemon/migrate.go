@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/settings"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 )
@@ -30,7 +31,10 @@ func migrate(ctx context.Context, args []string, version string, stdout io.Write
 	// Looking at an SQLite STATEDB must not make one.
 	if url := config.StateDB.Reveal(); what != "up" && !statedb.IsPostgres(url) {
 		if _, err := os.Stat(url); err != nil {
-			return fmt.Errorf("there is no state database: %w", err)
+			return &core.Error{
+				Kind: core.KindNotFound, Err: err, Fact: fmt.Sprintf("there is no state database: %v", err),
+				Hint: "name its place with --data DIR or --statedb, as the daemon has it",
+			}
 		}
 	}
 	db, err := statedb.Connect(ctx, statedb.Options{URL: config.StateDB.Reveal(), Clock: time.Now})

@@ -75,7 +75,7 @@ func (a *area) sign() error {
 func unusable(dir string, err error) error {
 	return &core.Error{
 		Kind: core.KindUnavailable, Err: err, Fact: fmt.Sprintf("working area %q can't be used: %v", dir, err),
-		Hint: "the user of the minion must be able to write there",
+		Hint: "give the minion's user the right to write there, or choose another directory with --lorry-working-area",
 	}
 }
 

@@ -27,7 +27,7 @@ func Table(version string) settings.Table {
 			{Name: "verbose", Short: "v", Kind: settings.Bool, Doc: "Show the progress of transfers."},
 			{Name: "repack", Kind: settings.Bool, Default: "yes", Doc: "Pack refs and objects after an import."},
 			{Name: "keep-multiple-backups", Kind: settings.Bool, Doc: "Keep every damaged working copy, not the last alone."},
-			{Name: "push-option", Kind: settings.List, Metavar: "TEXT", Doc: "Send TEXT to the server with every push; may be repeated."},
+			{Name: "push-option", Kind: settings.List, Metavar: "TEXT", Doc: "Send TEXT to the server with every push."},
 			{Name: "bundle", Default: "never", Choices: when, Metavar: "WHEN", Doc: "Write a git bundle after the first import, always or never."},
 			{Name: "bundle-dest", Default: "bundles", Metavar: "DIR", Doc: "Write bundles to DIR."},
 			{Name: "tarball", Default: "never", Choices: when, Metavar: "WHEN", Doc: "Write a tarball of the repository after the first import, always or never."},

@@ -42,7 +42,7 @@ func certain() []rule {
 		{
 			kind: core.FailGone, hint: "find out the new address and put it in the specification",
 			patterns: []string{
-				"http error 30", "returned error: 301", "returned error: 302", "returned error: 303", "returned error: 307", "returned error: 308", "unable to update url base from redirection",
+				"http error 30", "repository moved", "returned error: 301", "returned error: 302", "returned error: 303", "returned error: 307", "returned error: 308", "unable to update url base from redirection",
 			},
 		},
 		{kind: core.FailNotGit, patterns: []string{

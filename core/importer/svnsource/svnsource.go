@@ -88,6 +88,9 @@ func (s *Source) listing(i info) lsrefs.Listing {
 
 // info asks the repository.
 func (s *Source) info(ctx context.Context) (info, error) {
+	if strings.HasPrefix(s.Access.URL, "http://") || strings.HasPrefix(s.Access.URL, "https://") {
+		return s.infoOverHTTP(ctx)
+	}
 	out, err := s.svn(ctx, "info", "--", s.Access.URL+"@")
 	if err != nil {
 		return info{}, gitfail.From(err, gitfail.Upstream)
@@ -103,7 +106,7 @@ func (s *Source) info(ctx context.Context) (info, error) {
 		}
 	}
 	if i.uuid == "" || i.revision == "" {
-		return info{}, gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream), "upstream: the answer is not that of a Subversion repository")
+		return info{}, noSubversion()
 	}
 	return i, nil
 }

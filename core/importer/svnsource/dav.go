@@ -1,0 +1,78 @@
+package svnsource
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/xml"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+)
+
+// question asks a server for what svn info says of a directory.
+const question = `<?xml version="1.0" encoding="utf-8"?>
+<propfind xmlns="DAV:"><prop><version-name/><repository-uuid xmlns="http://subversion.tigris.org/xmlns/dav/"/></prop></propfind>
+`
+
+// properties is the part of the answer that matters.
+type properties struct {
+	Version []string `xml:"response>propstat>prop>version-name"`
+	UUID    []string `xml:"response>propstat>prop>repository-uuid"`
+}
+
+// infoOverHTTP asks in this process: the client svn would follow a redirect to
+// any address.
+func (s *Source) infoOverHTTP(ctx context.Context) (info, error) {
+	req, err := http.NewRequestWithContext(ctx, "PROPFIND", s.Access.URL, strings.NewReader(question))
+	if err != nil {
+		return info{}, gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: the url cannot be used")
+	}
+	req.Header.Set("Depth", "0")
+	req.Header.Set("Content-Type", "text/xml")
+	req.Header.Set("User-Agent", "SVN/lorry")
+	if !s.Access.Secret.Empty() {
+		req.SetBasicAuth(s.Access.Username, s.Access.Secret.Reveal())
+	}
+	transport := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   30 * time.Second,
+		ResponseHeaderTimeout: 2 * time.Minute,
+		// check-certificates = no: asked for by the operator, for this host.
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: s.Access.SkipCertificates, MinVersion: tls.VersionTLS12},
+	}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return info{}, lsrefs.ConnectionError(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode == http.StatusOK {
+		return info{}, noSubversion()
+	}
+	if resp.StatusCode != http.StatusMultiStatus {
+		return info{}, lsrefs.StatusError(resp)
+	}
+	return parseProperties(io.LimitReader(resp.Body, 1<<20))
+}
+
+func parseProperties(r io.Reader) (info, error) {
+	var p properties
+	if err := xml.NewDecoder(r).Decode(&p); err != nil || len(p.Version) == 0 || len(p.UUID) == 0 {
+		return info{}, noSubversion()
+	}
+	i := info{uuid: strings.TrimSpace(p.UUID[0]), revision: strings.TrimSpace(p.Version[0])}
+	if i.uuid == "" || i.revision == "" {
+		return info{}, noSubversion()
+	}
+	return i, nil
+}
+
+func noSubversion() error {
+	return gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream), "upstream: the answer is not that of a Subversion repository")
+}

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -85,4 +88,75 @@ func TestTarballFromServerToMirror(t *testing.T) {
 	}
 	// Downstream is not trusted less because upstream is no git: all is the same.
 	gittest.OpenRepo(t, w.area().Dir).Fsck()
+}
+
+// tool runs a program in the upstream's directory.
+func tool(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	gittest.Require(t, name)
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "HGRCPATH=", "HGPLAIN=1"}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v: %s", name, args, err, out)
+	}
+}
+
+// TestOtherKindsFromUpstreamToMirror runs the whole importer on each kind of
+// upstream that has a server or a directory of its own.
+func TestOtherKindsFromUpstreamToMirror(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		kind spec.Type
+		make func(t *testing.T, dir string)
+		more func(t *testing.T, dir string)
+	}{
+		{spec.Svn, func(t *testing.T, dir string) {
+			if _, err := exec.Command("git", "svn", "--version").Output(); err != nil {
+				gittest.Require(t, "git-svn")
+			}
+			tool(t, "/", "svnadmin", "create", dir)
+			tool(t, "/", "svn", "mkdir", "-q", "-m", "layout", "file://"+dir+"/trunk", "file://"+dir+"/branches", "file://"+dir+"/tags")
+			tool(t, "/", "svn", "mkdir", "-q", "-m", "a tag", "file://"+dir+"/tags/v1")
+		}, func(t *testing.T, dir string) {
+			tool(t, "/", "svn", "mkdir", "-q", "-m", "more", "file://"+dir+"/trunk/more")
+		}},
+		{spec.Hg, func(t *testing.T, dir string) {
+			tool(t, "/", "hg", "init", dir)
+			tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "first", "--config", "ui.allowemptycommit=1")
+			tool(t, dir, "hg", "tag", "-u", "ann", "v1")
+		}, func(t *testing.T, dir string) {
+			tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "more", "--config", "ui.allowemptycommit=1")
+		}},
+	} {
+		t.Run(string(test.kind), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			dir := filepath.Join(w.dir, "other")
+			test.make(t, dir)
+			w.opts.Spec = spec.Spec{Name: "group/thing", Type: test.kind, Access: core.Access{URL: "file://" + dir}}
+			// A path that is not listed is not read.
+			roots := w.opts.Request.FileRoots
+			w.opts.Request.FileRoots = nil
+			w.mustFail(core.FailSpec)
+			w.opts.Request.FileRoots = roots
+			report := w.mustRun()
+			down := w.down.Mirrored()
+			if len(down) != 2 || down["refs/heads/master"] == "" || down["refs/tags/v1"] == "" || report.Head != "refs/heads/master" {
+				t.Fatalf("downstream has %v, %+v", down, report)
+			}
+			w.down.Fsck()
+			w.opts.Request.Digest = report.Digest
+			if again, same := Look(t.Context(), w.opts); !same || !again.Unchanged || report.Digest == "" {
+				t.Errorf("got %+v", again)
+			}
+			test.more(t, dir)
+			if next := w.mustRun(); next.Unchanged || next.Digest == report.Digest {
+				t.Errorf("got %+v", next)
+			}
+			if got := w.down.Git("rev-parse", "refs/heads/master^"); got != down["refs/heads/master"] {
+				t.Errorf("the new commit lies on %s", got)
+			}
+		})
+	}
 }

@@ -121,9 +121,17 @@ func (b *bench) pids(t *testing.T, id core.JobID) []int {
 	return pids
 }
 
+// gone waits for processes that were killed: on a busy machine one may take a
+// moment to end.
 func gone(t *testing.T, pids []int) {
 	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	until := time.Now().Add(10 * time.Second)
 	for _, pid := range pids {
+		for alive(pid) && time.Now().Before(until) {
+			<-tick.C
+		}
 		if alive(pid) {
 			t.Errorf("process %d is left behind", pid)
 			_ = syscall.Kill(pid, syscall.SIGKILL)

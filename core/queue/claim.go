@@ -41,11 +41,16 @@ func (q *Queue) Claim(ctx context.Context, p ClaimParams) ([]Claimed, error) {
 }
 
 // claimAll serves several claims in one transaction.
-func (q *Queue) claimAll(ctx context.Context, ps []ClaimParams) ([][]Claimed, error) {
-	gen := q.waiters.generation()
-	now := q.clock().UTC()
+func (q *Queue) claimAll(ctx context.Context, take func() []ClaimParams) ([][]Claimed, error) {
+	var gen uint64
+	var now time.Time
 	var out [][]Claimed
 	err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
+		gen, now, out = q.waiters.generation(), q.clock().UTC(), nil
+		ps := take()
+		if len(ps) == 0 {
+			return nil
+		}
 		c := claim{q: q, tx: tx, now: now, ps: ps, out: make([][]Claimed, len(ps))}
 		err := c.run(ctx)
 		out = c.out

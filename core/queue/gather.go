@@ -9,19 +9,21 @@ const (
 	// gatherMax bounds how many callers share one transaction.
 	gatherMax = 64
 	// claimers and reporters are how many transactions of a kind may be under
-	// way. Claims wait for each other in any case; of the reports one may
-	// commit while the next is being put together.
-	claimers, reporters = 1, 2
+	// way: while one commits the next is at the door, and takes all who have
+	// come by then when it is let in.
+	claimers, reporters = 2, 2
 )
 
 // gatherer lets requests that come while a transaction is under way share the
 // next one. There is no delay and no goroutine: a caller that finds nobody at
-// work does the work, and whoever is done hands the next batch to one of those
-// who came meanwhile.
+// work does the work, and whoever is done hands it to one of those who came
+// meanwhile. Who takes part is settled when the transaction has begun.
 type gatherer[P, R any] struct {
 	workers int
 	// run handles all requests in one transaction; results are in their order.
-	run func(ctx context.Context, ps []P) ([]R, error)
+	// take gives the requests, the same ones if it is called again; it is to be
+	// called in the transaction.
+	run func(ctx context.Context, take func() []P) ([]R, error)
 
 	mu      sync.Mutex
 	working int
@@ -34,9 +36,9 @@ type gathered[P, R any] struct {
 	ps  []P
 	rs  []R
 	err error
-	// turn gets the batch that this caller is to handle, or nil when somebody
-	// else has handled its requests.
-	turn chan []*gathered[P, R]
+	// turn says whether this caller is to do the work, or that somebody else
+	// has handled its requests.
+	turn chan bool
 }
 
 // do handles ps, together with those of others, and gives their results.
@@ -44,57 +46,68 @@ func (g *gatherer[P, R]) do(ctx context.Context, ps []P) ([]R, error) {
 	if err := ctx.Err(); err != nil || len(ps) == 0 {
 		return nil, err
 	}
-	me := &gathered[P, R]{ctx: ctx, ps: ps, turn: make(chan []*gathered[P, R], 1)}
-	batch := g.join(me)
-	if batch == nil {
-		batch = <-me.turn
-	}
-	if batch != nil {
-		g.serve(batch) //nolint:contextcheck // each of the batch has its own
+	me := &gathered[P, R]{ctx: ctx, ps: ps, turn: make(chan bool, 1)}
+	if g.join(me) || <-me.turn {
+		g.serve(me)
 		g.handOver()
 	}
 	return me.rs, me.err
 }
 
-// join gives me a batch to handle when there is a free worker.
-func (g *gatherer[P, R]) join(me *gathered[P, R]) []*gathered[P, R] {
+// join reports whether there is a free worker, which I am then.
+func (g *gatherer[P, R]) join(me *gathered[P, R]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.working < g.workers { // then nobody waits
 		g.working++
-		return []*gathered[P, R]{me}
+		return true
 	}
 	g.waiting = append(g.waiting, me)
-	return nil
+	return false
 }
 
-// handOver gives the next batch to the first of its callers.
+// handOver lets the first of those who wait do the work.
 func (g *gatherer[P, R]) handOver() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := min(len(g.waiting), gatherMax)
-	if n == 0 {
+	if len(g.waiting) == 0 {
 		g.working--
 		return
 	}
-	batch := append([]*gathered[P, R](nil), g.waiting[:n]...)
-	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
-	batch[0].turn <- batch
+	g.waiting[0].turn <- true // it has room
+	g.waiting = append(g.waiting[:0], g.waiting[1:]...)
 }
 
-// serve handles a batch, the first of which is the caller's own.
-func (g *gatherer[P, R]) serve(batch []*gathered[P, R]) {
+// others takes out the first of those who wait.
+func (g *gatherer[P, R]) others(limit int) []*gathered[P, R] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), limit)
+	some := append([]*gathered[P, R](nil), g.waiting[:n]...)
+	g.waiting = append(g.waiting[:0], g.waiting[n:]...)
+	return some
+}
+
+// serve handles my requests and those of others who wait by then.
+func (g *gatherer[P, R]) serve(me *gathered[P, R]) {
+	var batch []*gathered[P, R]
 	var ps []P
-	for _, b := range batch {
-		if b.err = b.ctx.Err(); b.err == nil {
-			ps = append(ps, b.ps...)
+	take := func() []P {
+		if batch != nil {
+			return ps
 		}
+		batch = append([]*gathered[P, R]{me}, g.others(gatherMax-1)...)
+		for _, b := range batch {
+			if b.err = b.ctx.Err(); b.err == nil {
+				ps = append(ps, b.ps...)
+			}
+		}
+		return ps
 	}
-	var rs []R
-	var err error
-	if len(ps) > 0 {
-		// Others depend on it: the first caller's going away must not end it.
-		rs, err = g.run(context.WithoutCancel(batch[0].ctx), ps)
+	// Others may depend on it: my going away must not end it.
+	rs, err := g.run(context.WithoutCancel(me.ctx), take)
+	if batch == nil { // it was not even begun
+		batch = []*gathered[P, R]{me}
 	}
 	for i, b := range batch {
 		if b.err == nil {
@@ -103,7 +116,7 @@ func (g *gatherer[P, R]) serve(batch []*gathered[P, R]) {
 			}
 		}
 		if i > 0 {
-			b.turn <- nil
+			b.turn <- false
 		}
 	}
 }

@@ -21,7 +21,8 @@ func TestRequestsThatComeMeanwhileShareTheNextTransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var batches []int
 		goOn := make(chan struct{})
-		g := gatherer[int, string]{workers: 1, run: func(_ context.Context, ps []int) ([]string, error) {
+		g := gatherer[int, string]{workers: 1, run: func(_ context.Context, take func() []int) ([]string, error) {
+			ps := take()
 			batches = append(batches, len(ps))
 			<-goOn
 			var rs []string
@@ -64,7 +65,8 @@ func TestAFailedTransactionFailsThoseInItAndNoOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("broken")
 		goOn := make(chan struct{})
-		g := gatherer[int, int]{workers: 1, run: func(_ context.Context, ps []int) ([]int, error) {
+		g := gatherer[int, int]{workers: 1, run: func(_ context.Context, take func() []int) ([]int, error) {
+			ps := take()
 			<-goOn
 			if slices.Contains(ps, 2) {
 				return nil, broken
@@ -97,7 +99,8 @@ func TestAFailedTransactionFailsThoseInItAndNoOthers(t *testing.T) {
 
 func TestRequestsAreNeitherLostNorMixedUp(t *testing.T) {
 	t.Parallel()
-	g := gatherer[int, int]{workers: 2, run: func(_ context.Context, ps []int) ([]int, error) {
+	g := gatherer[int, int]{workers: 2, run: func(_ context.Context, take func() []int) ([]int, error) {
+		ps := take()
 		rs := make([]int, len(ps))
 		for i, p := range ps {
 			rs[i] = 2 * p

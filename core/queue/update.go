@@ -16,24 +16,21 @@ func (q *Queue) Update(ctx context.Context, updates []UpdateParams) ([]UpdateRes
 }
 
 // updateAll applies the reports of several callers in one transaction.
-func (q *Queue) updateAll(ctx context.Context, ps []UpdateParams) ([]UpdateResult, error) {
-	now := q.clock().UTC()
-	ids := make([]core.JobID, 0, len(ps))
-	for _, p := range ps {
-		ids = append(ids, p.Job)
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-
+func (q *Queue) updateAll(ctx context.Context, take func() []UpdateParams) ([]UpdateResult, error) {
 	var results []UpdateResult
 	var wake bool
 	var ends []time.Time
 	err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
-		live, err := tx.Live(ctx, ids)
+		results, wake, ends = nil, false, nil
+		ps := take()
+		if len(ps) == 0 {
+			return nil
+		}
+		live, err := tx.Live(ctx, jobsOf(ps))
 		if err != nil {
 			return err
 		}
-		u := newUpdating(q, now, live)
+		u := newUpdating(q, q.clock().UTC(), live)
 		results = make([]UpdateResult, len(ps))
 		for i, p := range ps {
 			results[i] = u.apply(p)
@@ -51,6 +48,16 @@ func (q *Queue) updateAll(ctx context.Context, ps []UpdateParams) ([]UpdateResul
 		q.Wake()
 	}
 	return results, nil
+}
+
+// jobsOf names the jobs of some reports, in order.
+func jobsOf(ps []UpdateParams) []core.JobID {
+	ids := make([]core.JobID, 0, len(ps))
+	for _, p := range ps {
+		ids = append(ids, p.Job)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // updating is the state of running jobs while reports are applied to them.

@@ -33,8 +33,13 @@ func crash(url string) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv(crashHow) == "work" {
+	switch os.Getenv(crashHow) {
+	case "work":
 		return workUntilKilled(ctx, db)
+	case "late":
+		return lateMinion(ctx, db)
+	case "lead":
+		return leader(ctx, db)
 	}
 	return waitInTransaction(ctx, db)
 }

@@ -5,12 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
 
 // maxBatch bounds how many requests share one transaction.
 const maxBatch = 64
+
+// yields is how often others may run before a batch is taken for complete.
+const yields = 2
 
 // writer is the one goroutine that writes to an SQLite file. All requests that
 // wait when it begins a transaction go into that transaction, each behind a
@@ -118,11 +122,16 @@ func (w *writer) next(n int) *request {
 	if n >= maxBatch {
 		return nil
 	}
-	select {
-	case r := <-w.requests:
-		return r
-	default:
-		return nil
+	for try := 0; ; try++ {
+		select {
+		case r := <-w.requests:
+			return r
+		default:
+		}
+		if try == yields {
+			return nil
+		}
+		runtime.Gosched() // let those come that were just answered
 	}
 }
 

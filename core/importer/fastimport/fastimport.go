@@ -31,7 +31,7 @@ type Stream struct {
 	result chan error
 	marks  int
 	ended  bool
-	err    error
+	failed error // of git fast-import itself
 }
 
 // Start starts git fast-import. Finish or Abort must follow. marks is the file
@@ -48,12 +48,12 @@ func Start(ctx context.Context, r *repo.Repo, marks string) *Stream {
 	call.Config = []childproc.Setting{{Key: "fastimport.unpackLimit", Value: "1"}, {Key: "core.bigFileThreshold", Value: "32m"}}
 	go func() {
 		err := r.Git.Run(ctx, call)
-		if err == nil {
-			err = in.CloseWithError(errEnded)
-		} else {
-			_ = in.CloseWithError(err)
-		}
+		// First, so that whoever fails to write finds the reason.
 		s.result <- err
+		if err == nil {
+			err = errEnded
+		}
+		_ = in.CloseWithError(err)
 	}()
 	return s
 }
@@ -92,31 +92,37 @@ func (s *Stream) Abort() {
 	}
 }
 
-// Err waits for the end after a failed write and gives the reason: the
-// program's own words rather than those of the broken pipe.
-func (s *Stream) Err(written error) error {
+// Err breaks the stream off after a failure of what feeds it, and gives what is
+// to be told: the failure of git fast-import if that came first, else the
+// given one.
+func (s *Stream) Err(fed error) error {
 	if !s.ended {
-		_ = s.end(written)
+		_ = s.end(fed)
 	}
-	var exit *childproc.ExitError
-	if errors.As(written, &exit) || errors.Is(written, errEnded) {
-		return s.err
+	if s.failed != nil {
+		return s.failed
 	}
-	return written
+	return fed
 }
 
+// end waits for git fast-import, and breaks it off if err is not nil.
 func (s *Stream) end(err error) error {
 	s.ended = true
 	if err == nil {
 		_ = s.pipe.Close()
+		s.failed = <-s.result
 	} else {
-		_ = s.pipe.CloseWithError(err)
+		select {
+		case s.failed = <-s.result: // it ended before it was told to
+			_ = s.pipe.Close()
+		default:
+			_ = s.pipe.CloseWithError(err)
+			<-s.result
+		}
 	}
-	result := <-s.result
-	if result != nil || err == nil {
-		err = result
+	if s.failed != nil {
+		err = s.failed
 	}
-	s.err = err
 	if err != nil {
 		removeReports(s.repo.Dir)
 	}

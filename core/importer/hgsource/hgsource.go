@@ -182,11 +182,7 @@ func (s *Source) export(ctx context.Context, dir string, known map[string]string
 	defer stream.Abort()
 	_, err := s.hg(ctx, stream, "lorry-export", "-R", s.Area.Path(cloneName), "--", have, result)
 	if err != nil {
-		stream.Abort()
-		if ferr := stream.Err(err); ferr != nil && ctx.Err() == nil {
-			err = ferr
-		}
-		return nil, gitfail.From(err, gitfail.Local)
+		return nil, gitfail.From(stream.Err(err), gitfail.Local)
 	}
 	if err := stream.Finish(); err != nil {
 		return nil, gitfail.From(err, gitfail.Local)

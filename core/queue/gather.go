@@ -48,7 +48,7 @@ func (g *gatherer[P, R]) do(ctx context.Context, ps []P) ([]R, error) {
 	}
 	me := &gathered[P, R]{ctx: ctx, ps: ps, turn: make(chan bool, 1)}
 	if g.join(me) || <-me.turn {
-		g.serve(me)
+		g.serve(me) //nolint:contextcheck // each of the batch has its own
 		g.handOver()
 	}
 	return me.rs, me.err

@@ -55,7 +55,7 @@ func (f *floor) prepare(b *testing.B) {
 	}
 	f.conn, f.stmts = conn, map[string]*sql.Stmt{}
 	for _, query := range []string{"BEGIN IMMEDIATE", "COMMIT", "SAVEPOINT one", "RELEASE one", floorClaim, floorInsert, floorEnd, floorDue} {
-		if f.stmts[query], err = conn.PrepareContext(b.Context(), query); err != nil {
+		if f.stmts[query], err = conn.PrepareContext(b.Context(), query); err != nil { //nolint:sqlclosecheck // with the floor
 			b.Fatal(err)
 		}
 	}

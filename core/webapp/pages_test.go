@@ -109,6 +109,17 @@ func TestEmptyPagesSayWhatToDo(t *testing.T) {
 	}
 }
 
+// A due Lorry may wait for more than a minion, so the page does not name one
+// cause alone.
+func TestThePageSaysWhatDueLorriesWaitFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	l := lorryAt("upstream/foo")
+	l.Due = s.clock.Now()
+	s.queue.Put(l)
+	s.get(t, "/1.0/status-html").contains(t, "1 Lorry is due and waits: for a minion, or for a host that is given a rest")
+}
+
 func TestOtherPages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/lorry-controller/lorry-controller/core/adapter"
 	"github.com/lorry-controller/lorry-controller/core/minion"
 )
 
@@ -38,6 +39,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	upkeep := d.upkeep()
 	work.Go(func() { upkeep.run(working) })
 	work.Go(func() { d.keepFollowing(working) })
+	work.Go(func() { d.checkDownstream(working) })
 	if d.opts.Terminal {
 		work.Go(func() { d.view().run(working) })
 	}
@@ -120,6 +122,14 @@ func (d *Daemon) announce() {
 		"downstream", describeDownstream(d.config.Downstream))
 	if d.config.Embedded && !d.opts.Terminal {
 		fmt.Fprintf(d.opts.Stdout, "Lorry Controller is at %s/1.0/status-html\n", address)
+	}
+}
+
+// checkDownstream looks at the Downstream Host once, so that wrong settings are
+// told at the start and not with the first job.
+func (d *Daemon) checkDownstream(ctx context.Context) {
+	if err := d.adapters.Check(ctx, adapter.DownstreamName); err != nil && ctx.Err() == nil {
+		d.logAdapters(err)
 	}
 }
 

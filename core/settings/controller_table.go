@@ -14,7 +14,7 @@ import (
 func ControllerTable(version string) Table {
 	return Table{
 		Program: "lorry-controller", ConfigName: "lorry-controller-webapp", Version: version,
-		Usage: "[COMMAND]",
+		Command: "[COMMAND]",
 		Summary: "Mirrors repositories as CONFGIT says. Without a command it serves by its configuration;\n" +
 			"\"lorry-controller run\" needs no configuration: it keeps everything under --data DIR\n" +
 			"and mirrors what --mirror and --upstream-dir name. Other commands:\n" +

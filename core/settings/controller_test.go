@@ -27,6 +27,22 @@ func controller(t *testing.T, embedded bool, file string, args ...string) (Contr
 	return c, v.Warnings, err
 }
 
+func TestControllerHelpPutsTheCommandFirst(t *testing.T) {
+	t.Parallel()
+	v, err := ControllerTable("1").Parse([]string{"--help", "--no-default-configs"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if _, err := v.Inform(&out); err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(out.String(), "\n")
+	if diff := cmp.Diff("Usage: lorry-controller [COMMAND] [options]", first); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // An installation of the original keeps its configuration file.
 func TestOldConfigurationFile(t *testing.T) {
 	t.Parallel()

@@ -92,11 +92,8 @@ func withoutPasswords(text string) string {
 
 func (v *Values) help(all bool) string {
 	var out strings.Builder
-	usage := v.table.Usage
-	if usage != "" {
-		usage = " " + usage
-	}
-	fmt.Fprintf(&out, "Usage: %s [options]%s\n", v.table.Program, usage)
+	usage := strings.Fields(v.table.Program + " " + v.table.Command + " [options] " + v.table.Usage)
+	fmt.Fprintf(&out, "Usage: %s\n", strings.Join(usage, " "))
 	if v.table.Summary != "" {
 		fmt.Fprintf(&out, "\n%s\n", v.table.Summary)
 	}

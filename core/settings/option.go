@@ -63,6 +63,9 @@ type Table struct {
 	ConfigName string
 	// Version is what --version prints behind the program's name.
 	Version string
+	// Command is what comes before the options in the usage line, such as
+	// "[COMMAND]".
+	Command string
 	// Usage is what follows the options in the usage line, such as "SPECFILE...".
 	Usage string
 	// Summary says what the program does; it opens --help.

@@ -253,7 +253,8 @@ func processes(dir, pattern string) []process {
 			continue
 		}
 		cwd, _ := os.Readlink(filepath.Join(e, "cwd"))
-		if strings.HasPrefix(cwd, dir) || strings.Contains(command, dir) {
+		// The slash keeps a script apart from one whose name begins the same.
+		if strings.HasPrefix(cwd+"/", dir+"/") || strings.Contains(command, dir+"/") {
 			found = append(found, process{pid, command})
 		}
 	}

@@ -164,6 +164,17 @@ func (u *updating) end(r *running, p UpdateParams) {
 	}
 }
 
+// holdHost leaves a host alone that said it is asked too often, unless it is
+// held for longer already, because the host itself or an admin said so.
+func (u *updating) holdHost(ctx context.Context, tx Tx, host string) error {
+	until := u.now.Add(u.q.o.RateLimitHold)
+	held, err := tx.HostHolds(ctx, u.now)
+	if err != nil || held[host].Until.After(until) {
+		return err
+	}
+	return tx.HoldHost(ctx, host, HostHold{Until: until, Reason: "it said that it is asked too often"})
+}
+
 // write stores everything that was touched.
 func (u *updating) write(ctx context.Context, tx Tx) error {
 	reports := make([]Report, 0, len(u.touched))
@@ -182,8 +193,7 @@ func (u *updating) write(ctx context.Context, tx Tx) error {
 	}
 	for _, r := range u.touched {
 		if r.limited {
-			hold := HostHold{Until: u.now.Add(u.q.o.RateLimitHold), Reason: "it said that it is asked too often"}
-			if err := tx.HoldHost(ctx, r.live.Lorry.UpstreamHost, hold); err != nil {
+			if err := u.holdHost(ctx, tx, r.live.Lorry.UpstreamHost); err != nil {
 				return err
 			}
 		}

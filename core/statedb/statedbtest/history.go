@@ -178,13 +178,25 @@ func waitDue(w *World) {
 }
 
 func rateLimit(w *World) {
-	w.put("a", "b")
-	c := w.claimOne("a")
-	w.update(queue.UpdateParams{Job: c.Job.ID, Done: true, Exit: "1", Failure: core.Failure{Kind: core.FailRateLimited, Cause: "429"}})
+	w.put("a", "b", "c")
+	refused := func(c queue.Claimed) {
+		w.Helper()
+		w.update(queue.UpdateParams{Job: c.Job.ID, Done: true, Exit: "1", Failure: core.Failure{Kind: core.FailRateLimited, Cause: "429"}})
+	}
+	refused(w.claimOne("a"))
 	same(w, "why", "host held", w.explain("b"))
 	same(w, "nothing", 0, len(w.claim(1)))
 	w.Clock.Advance(queue.DefaultRateLimitHold)
-	w.claimOne("b")
+	// A longer hold that was set while a job ran is not cut short by its end.
+	l, err := w.Queue.Lorry(w.Ctx, "b")
+	w.ok(err)
+	b := w.claimOne("b")
+	w.ok(w.Queue.HoldHost(w.Ctx, l.UpstreamHost, w.Clock.Now().Add(2*queue.DefaultRateLimitHold), "as the host asks"))
+	refused(b)
+	w.Clock.Advance(queue.DefaultRateLimitHold)
+	same(w, "why", "host held", w.explain("c"))
+	w.Clock.Advance(queue.DefaultRateLimitHold)
+	w.claimOne("c")
 }
 
 func rewrites(w *World) {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -49,9 +48,15 @@ func fcgiAsk(t *testing.T, socket, method, path, body string) (status, text stri
 	request := fcgiRecord(fcgiBegin, "\x00\x01\x00\x00\x00\x00\x00\x00")
 	params := ""
 	for _, p := range [][2]string{
-		{"REQUEST_METHOD", method}, {"REQUEST_URI", path}, {"SCRIPT_NAME", ""}, {"PATH_INFO", path},
-		{"SERVER_PROTOCOL", "HTTP/1.1"}, {"HTTP_HOST", "lorry.example.com"}, {"REMOTE_ADDR", "127.0.0.1"},
-		{"CONTENT_TYPE", "application/x-www-form-urlencoded"}, {"CONTENT_LENGTH", strconv.Itoa(len(body))},
+		{"REQUEST_METHOD", method},
+		{"REQUEST_URI", path},
+		{"SCRIPT_NAME", ""},
+		{"PATH_INFO", path},
+		{"SERVER_PROTOCOL", "HTTP/1.1"},
+		{"HTTP_HOST", "lorry.example.com"},
+		{"REMOTE_ADDR", "127.0.0.1"},
+		{"CONTENT_TYPE", "application/x-www-form-urlencoded"},
+		{"CONTENT_LENGTH", strconv.Itoa(len(body))},
 	} {
 		params += string([]byte{byte(len(p[0])), byte(len(p[1]))}) + p[0] + p[1]
 	}
@@ -103,11 +108,7 @@ func fcgiAnswer(t *testing.T, conn io.Reader) (status, text string) {
 // server does, and asks it over that.
 func TestFastCGI(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "lorry-fcgi") // a socket's path must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := t.TempDir()
 	socket := filepath.Join(dir, "s")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {

@@ -11,10 +11,10 @@ DATA     ?= var
 DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial xz-utils zstd lzip ncompress maven default-jdk-headless
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test race lint fmt generate check integration soak bench clean
+.PHONY: help deps build run test race lint fmt generate check integration soak bench bench-queue clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install what the tests need beyond Go, git and make (Debian, root)
 	@missing=""; for p in $(DEBIAN); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -39,9 +39,10 @@ race: ## the same for core, sdk and plugins, with the race detector
 integration: build ## whole programs, real servers
 	$(GOTEST) $(TESTFLAGS) ./integration/...
 
-lint: ## golangci-lint and buf lint
+lint: ## golangci-lint, buf lint, and whether the contract only grows
 	$(TOOL) golangci-lint run ./...
 	cd sdk/proto && $(GO) tool -modfile=../../tools/go.mod buf lint
+	cd sdk/proto && $(GO) tool -modfile=../../tools/go.mod buf breaking --against ../internal/wire/testdata/v1.binpb
 
 fmt: ## format every Go file
 	$(TOOL) gofumpt -w arch_test.go cmd core integration plugins sdk
@@ -59,6 +60,9 @@ check: ## generated code fresh, formatting, lint, import rules
 
 soak: ## the long versions of the randomised tests
 	LORRY_TEST_SOAK=1 $(GOTEST) -count=1 -timeout 12h $(TESTFLAGS) ./core/... ./sdk/... ./plugins/... ./integration/...
+
+bench-queue: ## the run queue beside the bare databases (LORRY_BENCH_LORRIES=1000,100000)
+	$(GO) test -run '^$$' -bench Queue -timeout 2h ./core/statedb
 
 bench: ## benchmarks, each beside its floor
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./core/... ./sdk/...

@@ -118,7 +118,6 @@ func (d *Daemon) openLog(context.Context) error {
 		if d.opts.Terminal {
 			l.To = filepath.Join(d.config.Data, "lorry-controller.log")
 		}
-		l.Level = "info"
 	}
 	d.logFile = l.To
 	d.redactor = telemetry.NewRedactor(d.opts.Secrets...)
@@ -235,7 +234,7 @@ func (d *Daemon) openAdapters(ctx context.Context) error {
 			return err
 		}
 	}
-	d.adapters = adapter.NewManager(adapter.Options{Reattach: reattach, Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now})
+	d.adapters = adapter.NewManager(adapter.Options{ReadSecrets: d.readSecrets, Reattach: reattach, Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now})
 	d.onClose(func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), adapterGrace)
 		defer cancel()

@@ -1,9 +1,13 @@
 package daemon
 
 import (
+	"context"
+	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/adapter"
@@ -40,6 +44,28 @@ func downstreamInstance(d settings.Downstream) adapter.Instance {
 	set("http-url", d.HTTPURL)
 	set("visibility", d.Visibility)
 	return i
+}
+
+// readSecrets gives an adapter's secrets afresh when it starts: a token that is
+// kept in a file may have been replaced there since.
+func (d *Daemon) readSecrets(_ context.Context, i adapter.Instance) (map[string]core.Secret, error) {
+	file := d.config.Downstream.TokenFile
+	if i.Name != adapter.DownstreamName || file == "" {
+		return i.Secrets, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &core.Error{
+			Kind: core.KindUnavailable, Err: err, Fact: fmt.Sprintf("the token of the Downstream Host can't be read: %v", err),
+			Hint: "put the token back into that file",
+		}
+	}
+	secrets := maps.Clone(i.Secrets)
+	for name := range secrets {
+		secrets[name] = core.NewSecret(strings.TrimSpace(string(text)))
+		d.redactor.Add(secrets[name])
+	}
+	return secrets, nil
 }
 
 // hostInstance gives the adapter settings of an Upstream Host of CONFGIT: the

@@ -87,6 +87,9 @@ type Downstream struct {
 	Visibility    string // private, internal, public
 	GerritParent  string
 	GitLabToken   core.Secret
+	// TokenFile holds the token, when it was given as a file; it is read again
+	// whenever the adapter starts.
+	TokenFile string
 	GiteaToken    core.Secret
 	BaseDirectory string // of a local one
 }
@@ -150,6 +153,9 @@ func NewController(v *Values, embedded bool) (Controller, error) {
 			c.FakeHosts = map[string]string{}
 		}
 		c.FakeHosts[host] = file
+	}
+	if embedded && !v.IsSet("log-level") {
+		c.Log.Level = "info" // the original's default, debug, is for a file that nobody watches
 	}
 	var stateErr, confErr, downErr error
 	c.StateDB, stateErr = stateDB(v, c.Data)
@@ -284,6 +290,12 @@ func downstream(v *Values, data string, embedded bool) (Downstream, error) {
 	}
 	if d.BaseDirectory == "" && embedded {
 		d.BaseDirectory = filepath.Join(data, "mirrors")
+	}
+	switch d.Type {
+	case "gitlab":
+		d.TokenFile = absolutePath(v.String("gitlab-private-token-file"))
+	case "gitea":
+		d.TokenFile = absolutePath(v.String("gitea-access-token-file"))
 	}
 	missing := ""
 	switch {

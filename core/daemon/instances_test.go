@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/adapter"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
+	"github.com/lorry-controller/lorry-controller/core/settings"
+	"github.com/lorry-controller/lorry-controller/core/telemetry"
+)
+
+func TestATokenFileIsReadAtEachStart(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	d := &Daemon{redactor: telemetry.NewRedactor()}
+	d.config.Downstream = settings.Downstream{Type: "gitlab", GitLabToken: core.NewSecret("first-token"), TokenFile: file}
+	instance := downstreamInstance(d.config.Downstream)
+	read := func() string {
+		t.Helper()
+		secrets, err := d.readSecrets(t.Context(), instance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return secrets["private-token"].Reveal()
+	}
+	for _, want := range []string{"second-token", "third-token"} {
+		if err := os.WriteFile(file, []byte(want+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
+		if line := d.redactor.Redact("it says " + want); strings.Contains(line, want) {
+			t.Errorf("the new token is not kept out of the log: %q", line)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.readSecrets(t.Context(), instance); err == nil || core.KindOf(err) != core.KindUnavailable {
+		t.Errorf("want kind %s, got %v", core.KindUnavailable, err)
+	}
+	host := adapter.Instance{Name: "forge", Secrets: map[string]core.Secret{"private-token": core.NewSecret("own")}}
+	if secrets, err := d.readSecrets(t.Context(), host); err != nil || secrets["private-token"].Reveal() != "own" {
+		t.Errorf("an Upstream Host got another secret: %v", err)
+	}
+}
+
+func TestSecretsOfAHostAreNoSettings(t *testing.T) {
+	t.Parallel()
+	h := core.Host{Name: "forge.example.com", Type: "gitlab", Protocol: "https", Settings: map[string]any{"group": "g"}, SkipCertificates: true}
+	got := hostInstance(h, confgit.HostSecrets{Username: "u", Password: core.NewSecret("p"), Token: core.NewSecret("t")})
+	want := map[string]any{"group": "g", "host": "forge.example.com", "protocol": "https", "username": "u", "check-certificates": false}
+	if diff := cmp.Diff(want, got.Settings); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	if got.Secrets["password"].Reveal() != "p" || got.Secrets["private-token"].Reveal() != "t" || !got.SkipCertificates {
+		t.Errorf("got %v", got)
+	}
+	if len(h.Settings) != 1 {
+		t.Error("the settings of CONFGIT were changed")
+	}
+}

@@ -135,7 +135,7 @@ func classify(doing string, err error) error {
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 			hint = "check the owner and the mode of the state database and of its directory"
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			kind, hint = core.KindInternal, "restore the state database from a backup"
+			kind, hint = core.KindInternal, "restore the state database from a backup, or move it away: the mirrors stay, and the queue is made anew from CONFGIT"
 		case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH:
 			kind = core.KindInternal
 		}

@@ -67,6 +67,7 @@ type Daemon struct {
 	leaderName string // of this core, for the upkeep
 
 	closers []func() // in the order of opening
+	served  bool     // Run was called
 }
 
 // New opens everything that a start can fail on. What it opened before an
@@ -127,7 +128,12 @@ func (d *Daemon) openLog(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.onClose(func() { _ = log.Close() })
+	d.onClose(func() {
+		if d.served {
+			d.log.Info("stopped")
+		}
+		_ = log.Close()
+	})
 	d.log = log.Logger
 	for _, warning := range d.opts.Warnings {
 		d.log.Warn("setting", "warning", warning)
@@ -165,6 +171,9 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 		}
 	}
 	db, err := statedb.Open(ctx, statedb.Options{URL: d.config.StateDB.Reveal(), Log: d.log.Named("statedb"), Clock: d.clock.now})
+	if url := d.config.StateDB.Reveal(); err != nil && !statedb.IsPostgres(url) {
+		return fmt.Errorf("%s: %w", url, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ const (
 // which hand their jobs back over the API; then the API; then what New opened.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.close()
+	d.served = true
 	failed := make(chan error, 1)
 	stopServer := d.startServer(failed)
 	d.announce()
@@ -59,7 +60,6 @@ func (d *Daemon) Run(ctx context.Context) error {
 	work.Wait()
 	d.resign(context.WithoutCancel(ctx))
 	stopServer(context.WithoutCancel(ctx))
-	d.log.Info("stopped")
 	return err
 }
 

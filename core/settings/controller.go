@@ -81,15 +81,15 @@ type Confgit struct {
 
 // Downstream describes the Downstream Host.
 type Downstream struct {
-	Type          string
-	SSHURL        string
-	HTTPURL       string
-	Visibility    string // private, internal, public
-	GerritParent  string
-	GitLabToken   core.Secret
+	Type         string
+	SSHURL       string
+	HTTPURL      string
+	Visibility   string // private, internal, public
+	GerritParent string
+	GitLabToken  core.Secret
 	// TokenFile holds the token, when it was given as a file; it is read again
 	// whenever the adapter starts.
-	TokenFile string
+	TokenFile     string
 	GiteaToken    core.Secret
 	BaseDirectory string // of a local one
 }

@@ -117,7 +117,7 @@ func (s *Stream) end(err error) error {
 			_ = s.pipe.Close()
 		default:
 			_ = s.pipe.CloseWithError(err)
-			<-s.result
+			<-s.result //nolint:errcheck // it fails because it was told to
 		}
 	}
 	if s.failed != nil {

@@ -32,7 +32,6 @@ func downstreamInstance(d settings.Downstream) adapter.Instance {
 			base = d.BaseDirectory // the adapter refuses it in words
 		}
 		set("base-directory", base)
-		return i
 	case "gerrit":
 		set("parent-project", d.GerritParent)
 	case "gitlab":
@@ -40,28 +39,32 @@ func downstreamInstance(d settings.Downstream) adapter.Instance {
 	case "gitea":
 		i.Secrets["access-token"] = d.GiteaToken
 	}
-	set("ssh-url", d.SSHURL)
-	set("http-url", d.HTTPURL)
-	set("visibility", d.Visibility)
+	if d.Type != "local" { // a directory has neither addresses nor visibility
+		set("ssh-url", d.SSHURL)
+		set("http-url", d.HTTPURL)
+		set("visibility", d.Visibility)
+	}
+	for name, value := range d.Settings {
+		i.Settings[name] = value
+	}
 	return i
 }
 
-// readSecrets gives an adapter's secrets afresh when it starts: a token that is
-// kept in a file may have been replaced there since.
+// readSecrets gives an adapter's secrets afresh when it starts: what is kept in
+// a file may have been replaced there since.
 func (d *Daemon) readSecrets(_ context.Context, i adapter.Instance) (map[string]core.Secret, error) {
-	file := d.config.Downstream.TokenFile
-	if i.Name != adapter.DownstreamName || file == "" {
+	if i.Name != adapter.DownstreamName {
 		return i.Secrets, nil
 	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, &core.Error{
-			Kind: core.KindUnavailable, Err: err, Fact: fmt.Sprintf("the token of the Downstream Host can't be read: %v", err),
-			Hint: "put the token back into that file",
-		}
-	}
 	secrets := maps.Clone(i.Secrets)
-	for name := range secrets {
+	for name, file := range d.config.Downstream.SecretFiles {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, &core.Error{
+				Kind: core.KindUnavailable, Err: err, Fact: fmt.Sprintf("the secret %q of the Downstream Host can't be read: %v", name, err),
+				Hint: "put it back into that file",
+			}
+		}
 		secrets[name] = core.NewSecret(strings.TrimSpace(string(text)))
 		d.redactor.Add(secrets[name])
 	}

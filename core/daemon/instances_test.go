@@ -19,7 +19,7 @@ func TestATokenFileIsReadAtEachStart(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "token")
 	d := &Daemon{redactor: telemetry.NewRedactor()}
-	d.config.Downstream = settings.Downstream{Type: "gitlab", GitLabToken: core.NewSecret("first-token"), TokenFile: file}
+	d.config.Downstream = settings.Downstream{Type: "gitlab", GitLabToken: core.NewSecret("first-token"), SecretFiles: map[string]string{"private-token": file}}
 	instance := downstreamInstance(d.config.Downstream)
 	read := func() string {
 		t.Helper()
@@ -49,6 +49,21 @@ func TestATokenFileIsReadAtEachStart(t *testing.T) {
 	host := adapter.Instance{Name: "forge", Secrets: map[string]core.Secret{"private-token": core.NewSecret("own")}}
 	if secrets, err := d.readSecrets(t.Context(), host); err != nil || secrets["private-token"].Reveal() != "own" {
 		t.Errorf("an Upstream Host got another secret: %v", err)
+	}
+}
+
+func TestFurtherSettingsReachTheDownstreamAdapter(t *testing.T) {
+	t.Parallel()
+	got := downstreamInstance(settings.Downstream{
+		Type: "gerrit", SSHURL: "ssh://git@git.example.com", HTTPURL: "https://git.example.com/", Visibility: "private",
+		GerritParent: "mirrors", Settings: map[string]string{"api": "rest", "visibility": "public"},
+	})
+	want := map[string]any{
+		"ssh-url": "ssh://git@git.example.com", "http-url": "https://git.example.com/", "visibility": "public",
+		"parent-project": "mirrors", "api": "rest",
+	}
+	if diff := cmp.Diff(want, got.Settings); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 }
 

@@ -55,6 +55,28 @@ func byType(pairs []string) map[string]string {
 	return values
 }
 
+// pairs reads NAME=VALUE pairs; the last of a name counts.
+func pairs(list []string) map[string]string {
+	values := map[string]string{}
+	for _, pair := range list {
+		name, value, _ := strings.Cut(pair, "=")
+		values[name] = value
+	}
+	return values
+}
+
+func checkPair(text string) error {
+	if name, _, ok := strings.Cut(text, "="); !ok || name == "" {
+		return fmt.Errorf("%q is not NAME=VALUE", text)
+	}
+	return nil
+}
+
+func checkFilePair(text string) error {
+	_, file, _ := strings.Cut(text, "=")
+	return errors.Join(checkPair(text), checkProgram(file))
+}
+
 // checkByType makes a check of TYPE=VALUE from one of the value.
 func checkByType(check func(value string) error) func(text string) error {
 	return func(text string) error {

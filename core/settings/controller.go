@@ -87,9 +87,11 @@ type Downstream struct {
 	Visibility   string // private, internal, public
 	GerritParent string
 	GitLabToken  core.Secret
-	// TokenFile holds the token, when it was given as a file; it is read again
-	// whenever the adapter starts.
-	TokenFile     string
+	// Settings are further settings of its adapter, as texts.
+	Settings map[string]string
+	// SecretFiles are the files of those secrets of its adapter that were given
+	// as files. They are read again whenever the adapter starts.
+	SecretFiles   map[string]string
 	GiteaToken    core.Secret
 	BaseDirectory string // of a local one
 }
@@ -291,11 +293,14 @@ func downstream(v *Values, data string, embedded bool) (Downstream, error) {
 	if d.BaseDirectory == "" && embedded {
 		d.BaseDirectory = filepath.Join(data, "mirrors")
 	}
-	switch d.Type {
-	case "gitlab":
-		d.TokenFile = absolutePath(v.String("gitlab-private-token-file"))
-	case "gitea":
-		d.TokenFile = absolutePath(v.String("gitea-access-token-file"))
+	d.Settings, d.SecretFiles = pairs(v.List("downstream-setting")), pairs(v.List("downstream-secret-file"))
+	for _, token := range []struct{ host, option, secret string }{
+		{"gitlab", "gitlab-private-token-file", "private-token"},
+		{"gitea", "gitea-access-token-file", "access-token"},
+	} {
+		if file := v.String(token.option); d.Type == token.host && file != "" {
+			d.SecretFiles[token.secret] = absolutePath(file)
+		}
 	}
 	missing := ""
 	switch {

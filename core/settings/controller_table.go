@@ -66,6 +66,8 @@ func downstreamOptions() []Option {
 		{Name: "gitlab-private-token", Secret: true, Metavar: "TOKEN", Doc: "The token for the API of GitLab."},
 		{Name: "gitea-access-token", Secret: true, Metavar: "TOKEN", Doc: "The token for the API of Gitea."},
 		{Name: "local-base-directory", Metavar: "DIR", Doc: "The directory of a local Downstream Host. For run the default is mirrors in the data directory."},
+		{Name: "downstream-setting", Kind: List, Metavar: "NAME=VALUE", Doc: "A further setting for the adapter of the Downstream Host; \"lorry-adapter-TYPE describe\" names them.", Check: checkPair},
+		{Name: "downstream-secret-file", Kind: List, Metavar: "NAME=FILE", Doc: "A secret for the adapter of the Downstream Host is in FILE.", Check: checkFilePair},
 		{Name: "check-certificates", Kind: Bool, Default: "yes", Doc: "Verify TLS certificates. With no, mirroring goes on when they can't be verified."},
 	}
 }

@@ -57,6 +57,9 @@ func (s *Source) hg(ctx context.Context, out io.Writer, command string, args ...
 	}
 	stderr := childproc.NewRedactor(s.Progress, secrets...)
 	defer func() { _ = stderr.Close() }()
+	if out == s.Progress {
+		out = stderr // hg writes both at once, and only the redactor takes that
+	}
 	err = childproc.Run(ctx, childproc.Spec{
 		Name: "hg", Args: append([]string{command}, args...), Dir: git.Home(), ExtraFiles: files, Secrets: secrets,
 		Env: append(git.ToolEnv(), "HGPLAIN=1", "HGENCODING=utf-8", "HGRCSKIPREPO=1", "PYTHONDONTWRITEBYTECODE=1",

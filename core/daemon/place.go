@@ -55,8 +55,12 @@ func badPlace(dir string, err error) error {
 	}
 }
 
-// close gives the directory back.
-func (p *place) close() { p.lock.Close() }
+// close gives the directory back. Closing the file alone is not enough: a child
+// that is being started right now has a copy of its descriptor.
+func (p *place) close() {
+	_ = syscall.Flock(int(p.lock.Fd()), syscall.LOCK_UN)
+	p.lock.Close()
+}
 
 // listen opens the address of the API and the pages.
 func listen(ctx context.Context, address string) (net.Listener, error) {

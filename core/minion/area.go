@@ -94,6 +94,9 @@ func inUse(dir string, lock *os.File) error {
 // close gives the working area free. The lock ends with its descriptor.
 func (a *area) close() {
 	_ = os.RemoveAll(a.specs)
+	// Closing alone is not enough: a child that is being started right now has a
+	// copy of the descriptor until it becomes another program.
+	_ = unix.Flock(int(a.lock.Fd()), unix.LOCK_UN)
 	_ = a.lock.Close()
 }
 

@@ -124,7 +124,7 @@ func (u *updating) touch(r *running) {
 
 func (r *running) overran(now time.Time) bool {
 	l := r.live.Lorry
-	return l.Timeout > 0 && now.Sub(r.live.Job.Started) > l.Timeout
+	return l.Timeout > 0 && now.Sub(r.live.Job.Started) >= l.Timeout
 }
 
 // end ends a job, and says when its Lorry is due again.

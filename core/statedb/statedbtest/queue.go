@@ -163,7 +163,7 @@ func stopJob(w *World) {
 func timeouts(w *World) {
 	w.put("a", "b")
 	a, b := w.claimOne("a"), w.claimOne("b")
-	w.Clock.Advance(2 * Hour)
+	w.Clock.Advance(2*Hour - time.Second)
 	same(w, "in time", queue.UpdateResult{}, w.update(queue.UpdateParams{Job: a.Job.ID, Fence: a.Job.Fence}))
 	w.Clock.Advance(time.Second)
 	same(w, "too long", queue.UpdateResult{Kill: true}, w.update(queue.UpdateParams{Job: a.Job.ID, Fence: a.Job.Fence}))

@@ -8,7 +8,7 @@ PKG      ?= ./core/... ./sdk/... ./plugins/... ./cmd/... .
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 DATA     ?= var
-DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial xz-utils zstd lzip ncompress maven default-jdk-headless
+DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial git-lfs cvs git-cvs cvsps brz prometheus xz-utils zstd lzip ncompress maven default-jdk-headless
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build run test race lint fmt generate check integration soak bench bench-queue clean

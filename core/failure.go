@@ -40,6 +40,9 @@ type Failure struct {
 	Kind  FailureKind `json:"kind,omitempty"`
 	Cause string      `json:"cause,omitempty"`
 	Hint  string      `json:"hint,omitempty"`
+	// RetryAfter is how many seconds the host asked to be left alone, as its
+	// Retry-After said; 0 when it did not.
+	RetryAfter int64 `json:"retry_after,omitempty"`
 }
 
 // Failed reports whether f describes a failure.

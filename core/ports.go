@@ -88,6 +88,8 @@ type Have struct {
 	Created        bool
 	ReadOnlyReason string   // why a push would be refused, or ""
 	Unsupported    []string // wishes that the host can't grant
+	// PushOptions are given to git as push options, in order (--push-option).
+	PushOptions []string
 }
 
 // Downstream prepares repositories on the Downstream Host. Every call is

@@ -44,6 +44,8 @@ type FailureInfo struct {
 	Kind  core.FailureKind `json:"kind"`
 	Cause string           `json:"cause"`
 	Hint  string           `json:"hint"`
+	// RetryAfter is how many seconds the host asked to be left alone, or 0.
+	RetryAfter int64 `json:"retry_after,omitempty"`
 }
 
 // LorryDetail is the answer of GET /1.0/lorry/PATH.

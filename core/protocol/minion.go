@@ -28,6 +28,8 @@ type Access struct {
 	Secret           string `json:"secret,omitempty"`
 	KnownHosts       string `json:"known_hosts,omitempty"`
 	SkipCertificates bool   `json:"skip_certificates,omitempty"`
+	// PushOptions are given to git as push options, in order (--push-option).
+	PushOptions []string `json:"push_options,omitempty"`
 }
 
 // Job is one job as a minion gets it. The original's minion reads job_id,

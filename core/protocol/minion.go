@@ -17,6 +17,11 @@ type GiveMeJob struct {
 	Wait    int    `json:"wait,omitempty"`    // seconds to wait for one to become due; at most 60
 	// Holds are the paths that the minion has in its working area, for affinity.
 	Holds []string `json:"holds,omitempty"`
+	// Labels say what the minion is good for, such as "site-a"; for people and
+	// for choosing minions.
+	Labels []string `json:"labels,omitempty"`
+	// Running are the jobs that the minion works on now.
+	Running []core.JobID `json:"running,omitempty"`
 }
 
 // Access is how git reaches a repository. It travels only in a job answer to
@@ -63,6 +68,10 @@ type Job struct {
 	Approved []Approval `json:"approved,omitempty"`
 
 	Jobs []Job `json:"jobs,omitempty"` // all of them, when more than one was asked for
+
+	// Drain tells the minion to take no further job: it is to end those that it
+	// has and to go on asking, with no job in the answers, until this is false.
+	Drain bool `json:"drain,omitempty"`
 }
 
 // Update is what a minion reports of one job.

@@ -109,6 +109,23 @@ type ImportRequest struct {
 	Push      *Access            `json:"push,omitempty"`
 	FileRoots []string           `json:"file_roots,omitempty"`
 	Approved  []Approval         `json:"approved,omitempty"`
+	// Proxy is how upstream is reached, as the minion's proxy-config says; nil:
+	// as the environment says. The Downstream Host is reached by it too, unless
+	// NoProxy names it.
+	Proxy *Proxy `json:"proxy,omitempty"`
+}
+
+// Proxy is an HTTP proxy. Like Access it travels over the private file
+// descriptor alone, since it may hold a password.
+type Proxy struct {
+	HTTP  string `json:"http,omitempty"`  // for http:// URLs, such as http://proxy.example.com:3128; no credential in it
+	HTTPS string `json:"https,omitempty"` // the same for https:// URLs
+	// NoProxy lists hosts that are reached without it, as the variable
+	// no_proxy does: names, ".domain", addresses, networks, with commas.
+	// Loopback is always reached without it.
+	NoProxy  string `json:"no_proxy,omitempty"`
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
 }
 
 // Approval lets the rewrite of one downstream ref to one object through.

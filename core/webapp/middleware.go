@@ -98,7 +98,7 @@ func (w *trackedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (s *Server) handle(route Route) httprouter.Handle {
 	guard := http.NewCrossOriginProtection()
 	return func(w http.ResponseWriter, r *http.Request, params httprouter.Params) {
-		if route.Effect == Write {
+		if route.Effect != Read {
 			if err := sameOrigin(guard, r); err != nil {
 				s.fail(w, r, err)
 				return

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/webapp/api"
+	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
 	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 	"github.com/lorry-controller/lorry-controller/core/webapp/pages"
@@ -13,11 +14,14 @@ import (
 // Effect says whether a route changes anything.
 type Effect int
 
-// The effects. A read route changes nothing, so a crawler may follow it; a
-// write route may.
+// The effects. A read route changes nothing, so a crawler may follow it. A
+// write route may, and each call leaves a row in the audit. Traffic changes
+// something too, but in the ordinary run of things and too often for a row
+// each: the minions' messages and the forges' webhooks.
 const (
-	Read Effect = iota
+	Read Effect = iota + 1
 	Write
+	Traffic
 )
 
 // Route is one row of the table of routes.
@@ -26,6 +30,9 @@ type Route struct {
 	// Path is httprouter's: ":name" is one element, "*name" the rest.
 	Path   string
 	Effect Effect
+	// Access says whose tokens may call it. The rows name no fields, so that one
+	// without it does not compile.
+	Access auth.Access
 	// Deadline is how long the request may take once its body is read.
 	Deadline time.Duration
 	Handler  exchange.Handler
@@ -42,49 +49,49 @@ const (
 func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes) []Route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []Route{
-		{get, "/", Read, quick, p.Home},
-		{get, "/1.0/status", Read, whole, a.Status},
-		{get, "/1.0/status-html", Read, whole, p.Status}, // it refreshes the status-html file, nothing else
-		{post, "/1.0/start-queue", Write, quick, a.StartQueue},
-		{post, "/1.0/stop-queue", Write, quick, a.StopQueue},
-		{get, "/1.0/list-queue", Read, whole, a.ListQueue},
-		{post, "/1.0/move-to-top", Write, quick, a.MoveToTop},
-		{post, "/1.0/move-to-bottom", Write, quick, a.MoveToBottom},
-		{get, "/1.0/lorry/*path", Read, quick, a.Lorry},
-		{get, "/1.0/lorry-html/*path", Read, quick, p.Lorry},
-		{get, "/1.0/list-running-jobs", Read, quick, a.ListRunningJobs},
-		{get, "/1.0/list-jobs", Read, whole, a.ListJobs},
-		{get, "/1.0/list-jobs-html", Read, whole, p.Jobs},
-		{get, "/1.0/job/:job_id", Read, whole, a.Job},
-		{get, "/1.0/job-html/:job_id", Read, whole, p.Job},
-		{post, "/1.0/stop-job", Write, quick, a.StopJob},
-		{post, "/1.0/remove-job", Write, quick, a.RemoveJob},
-		{post, "/1.0/remove-ghost-jobs", Write, whole, a.RemoveGhostJobs},
-		{post, "/1.0/remove-old-jobs", Write, poll, a.RemoveOldJobs},
-		{post, "/1.0/give-me-job", Write, poll, m.GiveMeJob},
-		{get, "/1.0/give-me-job", Write, poll, m.GiveMeJob}, // the original's document says GET
-		{post, "/1.0/job-update", Write, whole, m.JobUpdate},
-		{post, "/1.0/read-configuration", Write, hosts, a.ReadConfiguration},
-		{post, "/1.0/ls-troves", Write, hosts, a.ListHosts},
-		{post, "/1.0/force-ls-troves", Write, hosts, a.ListAllHosts},
-		{post, "/1.0/force-ls-trove", Write, hosts, a.ListHost},
-		{get, "/1.0/get-max-jobs", Read, quick, a.MaxJobs},
-		{post, "/1.0/set-max-jobs", Write, quick, a.SetMaxJobs},
-		{post, "/1.0/retry", Write, quick, a.Retry},
-		{post, "/1.0/hold", Write, quick, a.Hold},
-		{post, "/1.0/resume", Write, quick, a.Resume},
-		{get, "/1.0/held-rewrites", Read, whole, a.HeldRewrites},
-		{post, "/1.0/approve", Write, hosts, a.Approve},
-		{get, "/1.0/adapters", Read, quick, a.Adapters},
-		{post, "/1.0/adapters/:name/restart", Write, whole, a.RestartAdapter},
-		{get, "/1.0/problems", Read, quick, a.Problems},
-		{get, "/1.0/hosts", Read, quick, a.Hosts},
-		{get, "/1.0/jobs", Read, whole, a.Jobs},
-		{post, "/1.0/pretend-time", Write, quick, a.PretendTime},
-		{get, "/lc-static/*file", Read, quick, p.Static},
-		{get, "/metrics", Read, quick, probe.Metrics},
-		{get, "/-/healthy", Read, quick, probe.Healthy},
-		{get, "/-/ready", Read, quick, probe.Ready},
+		{get, "/", Read, auth.Viewers, quick, p.Home},
+		{get, "/1.0/status", Read, auth.Viewers, whole, a.Status},
+		{get, "/1.0/status-html", Read, auth.Viewers, whole, p.Status}, // it refreshes the status-html file, nothing else
+		{post, "/1.0/start-queue", Write, auth.Operators, quick, a.StartQueue},
+		{post, "/1.0/stop-queue", Write, auth.Operators, quick, a.StopQueue},
+		{get, "/1.0/list-queue", Read, auth.Viewers, whole, a.ListQueue},
+		{post, "/1.0/move-to-top", Write, auth.Operators, quick, a.MoveToTop},
+		{post, "/1.0/move-to-bottom", Write, auth.Operators, quick, a.MoveToBottom},
+		{get, "/1.0/lorry/*path", Read, auth.Viewers, quick, a.Lorry},
+		{get, "/1.0/lorry-html/*path", Read, auth.Viewers, quick, p.Lorry},
+		{get, "/1.0/list-running-jobs", Read, auth.Viewers, quick, a.ListRunningJobs},
+		{get, "/1.0/list-jobs", Read, auth.Viewers, whole, a.ListJobs},
+		{get, "/1.0/list-jobs-html", Read, auth.Viewers, whole, p.Jobs},
+		{get, "/1.0/job/:job_id", Read, auth.Viewers, whole, a.Job},
+		{get, "/1.0/job-html/:job_id", Read, auth.Viewers, whole, p.Job},
+		{post, "/1.0/stop-job", Write, auth.Operators, quick, a.StopJob},
+		{post, "/1.0/remove-job", Write, auth.Operators, quick, a.RemoveJob},
+		{post, "/1.0/remove-ghost-jobs", Write, auth.Operators, whole, a.RemoveGhostJobs},
+		{post, "/1.0/remove-old-jobs", Write, auth.Operators, poll, a.RemoveOldJobs},
+		{post, "/1.0/give-me-job", Traffic, auth.Minions, poll, m.GiveMeJob},
+		{get, "/1.0/give-me-job", Traffic, auth.Minions, poll, m.GiveMeJob}, // the original's document says GET
+		{post, "/1.0/job-update", Traffic, auth.Minions, whole, m.JobUpdate},
+		{post, "/1.0/read-configuration", Write, auth.Triggers, hosts, a.ReadConfiguration},
+		{post, "/1.0/ls-troves", Write, auth.Operators, hosts, a.ListHosts},
+		{post, "/1.0/force-ls-troves", Write, auth.Operators, hosts, a.ListAllHosts},
+		{post, "/1.0/force-ls-trove", Write, auth.Operators, hosts, a.ListHost},
+		{get, "/1.0/get-max-jobs", Read, auth.Viewers, quick, a.MaxJobs},
+		{post, "/1.0/set-max-jobs", Write, auth.Operators, quick, a.SetMaxJobs},
+		{post, "/1.0/retry", Write, auth.Operators, quick, a.Retry},
+		{post, "/1.0/hold", Write, auth.Operators, quick, a.Hold},
+		{post, "/1.0/resume", Write, auth.Operators, quick, a.Resume},
+		{get, "/1.0/held-rewrites", Read, auth.Viewers, whole, a.HeldRewrites},
+		{post, "/1.0/approve", Write, auth.Approvers, hosts, a.Approve},
+		{get, "/1.0/adapters", Read, auth.Viewers, quick, a.Adapters},
+		{post, "/1.0/adapters/:name/restart", Write, auth.Operators, whole, a.RestartAdapter},
+		{get, "/1.0/problems", Read, auth.Viewers, quick, a.Problems},
+		{get, "/1.0/hosts", Read, auth.Viewers, quick, a.Hosts},
+		{get, "/1.0/jobs", Read, auth.Viewers, whole, a.Jobs},
+		{post, "/1.0/pretend-time", Write, auth.Admins, quick, a.PretendTime},
+		{get, "/lc-static/*file", Read, auth.Public, quick, p.Static},
+		{get, "/metrics", Read, auth.Viewers, quick, probe.Metrics},
+		{get, "/-/healthy", Read, auth.Public, quick, probe.Healthy},
+		{get, "/-/ready", Read, auth.Public, quick, probe.Ready},
 	}
 }
 

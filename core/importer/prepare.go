@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -72,6 +73,7 @@ func (j *job) preparePush() error {
 		if err := override(&j.push, spec.Git, *j.Request.Push); err != nil {
 			return gitfail.New(core.FailSpec, gitfail.Downstream, "", "downstream: %v", err)
 		}
+		j.PushOptions = append(slices.Clone(j.PushOptions), j.Request.Push.PushOptions...)
 		return nil
 	}
 	if j.PushBase == "" {

@@ -10,8 +10,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
@@ -32,9 +33,7 @@ const (
 type Error struct {
 	core.Failure
 	Place Place
-	// RetryAfter is how long the host asked to be left alone, or 0.
-	RetryAfter time.Duration
-	Err        error
+	Err   error
 }
 
 // Error implements error.
@@ -99,6 +98,9 @@ func From(err error, place Place) *Error {
 		if r.hint != "" {
 			e.Hint = r.hint
 		}
+		if r.kind == core.FailRateLimited {
+			e.RetryAfter = waitIn(exit.Stderr)
+		}
 		return e
 	}
 	if exit.Signal != 0 {
@@ -107,6 +109,22 @@ func From(err error, place Place) *Error {
 		return e
 	}
 	return finish(core.FailOther, place, string(place)+": "+clean(best(exit)), err)
+}
+
+// asked finds how long a server's message or git itself says to wait.
+var asked = regexp.MustCompile(`(?i)(?:retry[- ]after[:= ]*|(?:wait|waiting|try again in|retry in)[a-z ]* )(\d{1,6}) ?(?:s\b|sec|$)`)
+
+// waitIn gives the seconds that a text asks to wait, or 0.
+func waitIn(text string) int64 {
+	for line := range strings.Lines(text) {
+		if m := asked.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+			seconds, err := strconv.ParseInt(m[1], 10, 64)
+			if err == nil {
+				return seconds
+			}
+		}
+	}
+	return 0
 }
 
 func finish(kind core.FailureKind, place Place, cause string, err error) *Error {

@@ -94,3 +94,21 @@ func TestEveryKindHasAHint(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestHowLongToWait(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"remote: Too many requests. Retry-After: 120":                                120,
+		"warning: rate limited, waiting 30 seconds before retry\nfatal: HTTP 429":     30,
+		"remote: Rate limit exceeded, try again in 45s.":                              45,
+		"remote: rate limit: please wait 7 seconds":                                   7,
+		"fatal: unable to access 'https://example.com/x/': returned error: 429":       0,
+		"remote: rate limit of 5000 requests reached":                                 0,
+		"fatal: HTTP request failed, Too many requests, retry in 99999999999 seconds": 0,
+	} {
+		e := From(&childproc.ExitError{Program: "git", Code: 128, Stderr: text + "\n"}, Upstream)
+		if e.Kind != core.FailRateLimited && want > 0 || e.RetryAfter != want {
+			t.Errorf("%q: want %d, got %+v", text, want, e.Failure)
+		}
+	}
+}

@@ -254,12 +254,32 @@ func StatusError(resp *http.Response) error {
 	if hint == "" {
 		e.Hint = gitfail.Hint(kind, gitfail.Upstream)
 	}
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		e.RetryAfter = time.Duration(seconds) * time.Second
-		e.Cause += fmt.Sprintf(" and asks to wait for %v", e.RetryAfter)
+	if e.RetryAfter = retryAfter(resp.Header); e.RetryAfter > 0 {
+		e.Cause += fmt.Sprintf(" and asks to wait for %v", time.Duration(e.RetryAfter)*time.Second)
 	}
 	return e
 }
+
+// retryAfter is how many seconds an answer asks to wait: a number, or a date
+// that is compared with the server's own.
+func retryAfter(h http.Header) int64 {
+	text := h.Get("Retry-After")
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds > 0 {
+		return min(seconds, maxRetryAfter)
+	}
+	until, err := http.ParseTime(text)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil || !until.After(now) {
+		return 0
+	}
+	return min(int64(until.Sub(now)/time.Second), maxRetryAfter)
+}
+
+// maxRetryAfter bounds what a host can ask for, in seconds: a day.
+const maxRetryAfter = 24 * 60 * 60
 
 // target is where a redirect leads, without what could be a credential.
 func target(resp *http.Response) string {

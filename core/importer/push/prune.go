@@ -3,11 +3,10 @@ package push
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core/childproc"
-	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 )
 
@@ -48,7 +47,7 @@ func (p *Push) prune(ctx context.Context, gone []string, have map[string]string)
 	said := make(map[string]report)
 	var failed error
 	for chunk := range slices.Chunk(gone, pruneAtOnce) {
-		args := []string{"push", "--porcelain", "--no-verify"}
+		var args []string
 		for _, ref := range chunk {
 			args = append(args, "--force-with-lease="+ref+":"+have[ref])
 		}
@@ -56,14 +55,8 @@ func (p *Push) prune(ctx context.Context, gone []string, have map[string]string)
 		for _, ref := range chunk {
 			args = append(args, ":"+ref)
 		}
-		var out strings.Builder
-		err := p.Repo.Git.Run(ctx, childproc.GitCall{
-			GitDir: p.Repo.Dir, Args: args, Protocols: lsrefs.Protocols(p.Access.URL), Access: &p.Access,
-			Stdout: &out, Stderr: p.Progress, ExtraFiles: p.Repo.Files,
-		})
-		for ref, r := range parsePorcelain(out.String()) {
-			said[ref] = r
-		}
+		told, err := p.git(ctx, childproc.GitCall{GitDir: p.Repo.Dir}, args)
+		maps.Copy(said, told)
 		if err != nil {
 			failed = err
 		}

@@ -8,6 +8,7 @@ package push
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -38,7 +39,8 @@ type Push struct {
 	// Pushed are the refs that this Lorry brought here before, as they were.
 	// Pruning is limited to them.
 	Pushed map[string]string
-	// Options go to the server as push options.
+	// Options go to the server as push options, in order. A server that takes
+	// none gets none, which Out is told.
 	Options []string
 	// Temp makes an empty directory on the same disk as the repository.
 	Temp          func() (string, error)
@@ -170,10 +172,7 @@ func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]s
 		return nil, gitfail.From(err, gitfail.Local)
 	}
 	defer func() { _ = repo.Remove(dir) }()
-	args := []string{"push", "--porcelain", "--progress", "--no-verify", "--no-follow-tags"}
-	for _, o := range p.Options {
-		args = append(args, "--push-option="+o)
-	}
+	var args []string
 	for _, w := range refs {
 		if old := have[w.Dst]; w.Force && old != "" {
 			// Compare and swap. A "+" in the refspec would switch it off.
@@ -181,17 +180,35 @@ func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]s
 		}
 	}
 	args = append(args, "--", p.Access.URL, "refs/*:refs/*")
-	var out strings.Builder
-	err = p.Repo.Git.Run(ctx, childproc.GitCall{
-		DeferRefSync: p.Local != "" && len(refs) >= repo.ManyRefs, GitDir: dir, Args: args, Protocols: lsrefs.Protocols(p.Access.URL), Access: &p.Access,
-		Stdout: &out, Stderr: p.Progress, ExtraFiles: p.Repo.Files,
-	})
+	said, err := p.git(ctx, childproc.GitCall{DeferRefSync: p.Local != "" && len(refs) >= repo.ManyRefs, GitDir: dir}, args)
 	if p.Local != "" && len(refs) >= repo.ManyRefs {
 		if serr := repo.SyncDisk(p.Local); err == nil && serr != nil {
 			err = gitfail.New(core.FailDisk, gitfail.Downstream, gitfail.Hint(core.FailDisk, gitfail.Downstream), "downstream: %v", serr)
 		}
 	}
-	return parsePorcelain(out.String()), err
+	return said, err
+}
+
+// git runs git push with the push options. Only the attempt tells whether the
+// server takes any; it fails before anything is sent.
+func (p *Push) git(ctx context.Context, call childproc.GitCall, args []string) (map[string]report, error) {
+	for {
+		var out strings.Builder
+		call.Args = []string{"push", "--porcelain", "--progress", "--no-verify", "--no-follow-tags"}
+		for _, o := range p.Options {
+			call.Args = append(call.Args, "--push-option="+o)
+		}
+		call.Args = append(call.Args, args...)
+		call.Protocols, call.Access = lsrefs.Protocols(p.Access.URL), &p.Access
+		call.Stdout, call.Stderr, call.ExtraFiles = &out, p.Progress, p.Repo.Files
+		err := p.Repo.Git.Run(ctx, call)
+		var exit *childproc.ExitError
+		if len(p.Options) == 0 || !errors.As(err, &exit) || !strings.Contains(exit.Stderr, "does not support push options") {
+			return parsePorcelain(out.String()), err
+		}
+		fmt.Fprintf(p.Out, ".. warning: downstream takes no push options; pushing without %d of them\n", len(p.Options))
+		p.Options = nil
+	}
 }
 
 // stage makes the small repository.

@@ -79,6 +79,9 @@ type Have struct {
 	// Unsupported names the wishes that the host cannot grant: "visibility",
 	// "head", "description", "lfs".
 	Unsupported []string
+	// PushOptions are what git is to be given as push options, in this order:
+	// at most 16, each of at most 256 bytes of plain text.
+	PushOptions []string
 }
 
 // Query says which repositories to list. It has no fields yet.
@@ -114,6 +117,9 @@ type Checker interface {
 type Report struct {
 	// ServerVersion is the host's software and version for the pages, or "".
 	ServerVersion string
+	// ExpiresAt is when the credentials stop working, or zero when they don't or
+	// the host does not tell. The core warns early.
+	ExpiresAt time.Time
 	// Diagnostics is what is wrong or should be looked at.
 	Diagnostics []Diagnostic
 }
@@ -128,6 +134,18 @@ type AfterPusher interface {
 // never deletes history; a missing repository is success.
 type Retirer interface {
 	Retire(ctx context.Context, path string) error
+}
+
+// PathChecker is implemented by a Downstream whose host has rules for the names
+// of repositories. The core asks when the configuration has changed, so that
+// people learn of a name that can't be before a job fails on it.
+type PathChecker interface {
+	// CheckPath says what the host makes of a path, by its rules and by the
+	// settings alone: it asks nobody and answers at once. normal is the path
+	// that the host really uses; two paths with the same one are the same
+	// repository. A path that can't be is an error, of the kind Invalid and
+	// with a hint; any other kind says that the adapter is at fault.
+	CheckPath(path string) (normal string, err error)
 }
 
 // Validator is implemented by a settings struct that has rules across fields.

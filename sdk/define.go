@@ -47,7 +47,7 @@ var nameRE = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 // Define describes an adapter for hosts of the type name. C is the struct of
 // its settings (see the tags in the package's examples), F what open makes of
 // them: a type with the methods of Upstream, of Downstream, or of both, and of
-// any of Checker, AfterPusher, Retirer and io.Closer. A definition that cannot
+// any of Checker, AfterPusher, Retirer, PathChecker and io.Closer. A definition that cannot
 // work is told by Main and by the conformance suite.
 func Define[C, F any](name string, open func(ctx context.Context, env Env, settings C) (F, error), opts ...Option) *Plugin {
 	fields, problems := schemaOf(reflect.TypeFor[C]())
@@ -94,6 +94,9 @@ func (p *Plugin) readType(t reflect.Type) {
 	}
 	if t.Implements(reflect.TypeFor[Retirer]()) {
 		p.capabilities = append(p.capabilities, adapterv1.Capability_CAPABILITY_RETIRE)
+	}
+	if t.Implements(reflect.TypeFor[PathChecker]()) {
+		p.capabilities = append(p.capabilities, adapterv1.Capability_CAPABILITY_CHECK_PATHS)
 	}
 }
 

@@ -118,10 +118,7 @@ func (s *session) Check(ctx context.Context, _ *adapterv1.CheckRequest) (*adapte
 	if err != nil {
 		return nil, err
 	}
-	return &adapterv1.CheckResponse{
-		Diagnostics:   diagnosticsToProto(report.Diagnostics),
-		ServerVersion: text.Clean(report.ServerVersion, wire.MaxHint),
-	}, nil
+	return reportToProto(report), nil
 }
 
 // Close implements the service.

@@ -130,7 +130,22 @@ func haveToProto(h Have) (*adapterv1.EnsureRepoResponse, error) {
 	for _, name := range h.Unsupported {
 		p.Unsupported = append(p.Unsupported, text.Clean(name, wire.MaxHint))
 	}
+	if err := machine("push option", h.PushOptions...); err != nil {
+		return nil, err
+	}
+	p.PushOptions = h.PushOptions
 	return p, nil
+}
+
+func reportToProto(r Report) *adapterv1.CheckResponse {
+	p := &adapterv1.CheckResponse{
+		Diagnostics:   diagnosticsToProto(r.Diagnostics),
+		ServerVersion: text.Clean(r.ServerVersion, wire.MaxHint),
+	}
+	if !r.ExpiresAt.IsZero() {
+		p.ExpiresAt = timestamppb.New(r.ExpiresAt)
+	}
+	return p
 }
 
 func diagnosticsToProto(diags []Diagnostic) []*adapterv1.Diagnostic {

@@ -157,7 +157,7 @@ func (d *downstream) EnsureRepo(ctx context.Context, want core.Want) (core.Have,
 		if have.Access, err = d.s.checkAccess(h.Access); err != nil {
 			return err
 		}
-		have.Created, have.ReadOnlyReason, have.Unsupported = h.Created, h.ReadOnlyReason, h.Unsupported
+		have.Created, have.ReadOnlyReason, have.Unsupported, have.PushOptions = h.Created, h.ReadOnlyReason, h.Unsupported, h.PushOptions
 		return nil
 	})
 	if err != nil {

@@ -107,7 +107,7 @@ func (p *preparer) prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		}
 	}
 	p.remember(l.Path, known)
-	return minions.Prepared{Fetch: fetch, Push: known.have.Access, FileRoots: p.fileRoots(l)}, nil
+	return minions.Prepared{Fetch: fetch, Push: known.have.Access, PushOptions: known.have.PushOptions, FileRoots: p.fileRoots(l)}, nil
 }
 
 // fetchAccess asks the Upstream Host for a generated Lorry and CONFGIT for one

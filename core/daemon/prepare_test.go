@@ -95,6 +95,19 @@ func TestPrepareAsksOnceAndAgainWhenItMust(t *testing.T) {
 	}
 }
 
+func TestPushOptionsGoWithTheJob(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	f := &fakeHosts{repo: core.Repo{Path: "one"}, have: core.Have{PushOptions: []string{"skip-validation"}}}
+	p := newPreparer(f, &now)
+	for range 2 { // asked, and remembered
+		got, err := p.Prepare(t.Context(), generated())
+		if diff := cmp.Diff(f.have.PushOptions, got.PushOptions); err != nil || diff != "" {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
 func TestPrepareRefusesAReadOnlyRepository(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)

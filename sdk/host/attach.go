@@ -38,7 +38,10 @@ func Attach(address string) (*Attached, error) {
 		return nil, sdk.Errorf(sdk.Invalid, "can't connect to %q: %w", address, err)
 	}
 	const d = time.Hour
-	patient := Deadlines{d, d, d, d, d, d, d, d, d, d, d}
+	patient := Deadlines{
+		Describe: d, Validate: d, Configure: d, Check: d, Close: d, Page: d, Listing: d,
+		Repo: d, Ensure: d, After: d, Retire: d, Paths: d,
+	}
 	return &Attached{Client: NewClient(conn, patient), path: path, conn: conn, done: make(chan struct{})}, nil
 }
 

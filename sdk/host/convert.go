@@ -70,6 +70,7 @@ func (c *Client) describe(resp *adapterv1.DescribeResponse) (Description, error)
 		Check:          slices.Contains(resp.GetCapabilities(), adapterv1.Capability_CAPABILITY_CHECK),
 		AfterPush:      slices.Contains(resp.GetCapabilities(), adapterv1.Capability_CAPABILITY_AFTER_PUSH),
 		Retire:         slices.Contains(resp.GetCapabilities(), adapterv1.Capability_CAPABILITY_RETIRE),
+		CheckPaths:     slices.Contains(resp.GetCapabilities(), adapterv1.Capability_CAPABILITY_CHECK_PATHS),
 		MaxConcurrency: max(int(resp.GetMaxConcurrency()), 0),
 	}
 	for _, r := range resp.GetRoles() {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,8 @@ type echo struct {
 	count  int
 	mu     sync.Mutex
 	wants  []sdk.Want
+	report sdk.Report
+	asked  []string
 	err    error
 }
 
@@ -56,6 +59,17 @@ func (e *echo) Ensure(_ context.Context, want sdk.Want) (sdk.Have, error) {
 	defer e.mu.Unlock()
 	e.wants = append(e.wants, want)
 	return e.have, e.err
+}
+
+func (e *echo) Check(context.Context) (sdk.Report, error) { return e.report, e.err }
+
+// CheckPath has the rules of a host that does not tell upper case from lower.
+func (e *echo) CheckPath(path string) (string, error) {
+	e.asked = append(e.asked, path)
+	if strings.HasPrefix(path, "bad") {
+		return "", sdk.WithHint(sdk.Errorf(sdk.Invalid, "%q is a reserved name", path), "rename it")
+	}
+	return strings.ToLower(path), e.err
 }
 
 type noSettings struct{}
@@ -109,6 +123,8 @@ func fill(t *testing.T, target any) {
 			f.Set(reflect.ValueOf(time.Date(2026, 5, 4, 3, 2, 1, 5000, time.UTC)))
 		case []string:
 			f.Set(reflect.ValueOf([]string{name, "second"}))
+		case []sdk.Diagnostic:
+			f.Set(reflect.ValueOf([]sdk.Diagnostic{{Severity: sdk.SeverityWarning, Path: "a", Summary: "b", Detail: "c"}}))
 		case sdk.Access:
 			fill(t, f.Addr().Interface())
 		default:
@@ -150,6 +166,14 @@ func TestNoFieldIsLostOnTheWire(t *testing.T) {
 	}
 	if diff := cmp.Diff([]sdk.Want{want}, e.wants); diff != "" {
 		t.Errorf("wish (-want +got):\n%s", diff)
+	}
+	fill(t, &e.report)
+	report, err := c.Check(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(e.report, report); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
 	}
 }
 

@@ -22,6 +22,7 @@ type Deadlines struct {
 	// Page is the longest pause within a listing, Listing the longest listing.
 	Page, Listing               time.Duration
 	Repo, Ensure, After, Retire time.Duration
+	Paths                       time.Duration
 }
 
 func (d Deadlines) orDefault() Deadlines {
@@ -41,6 +42,7 @@ func (d Deadlines) orDefault() Deadlines {
 	set(&d.Ensure, time.Minute)
 	set(&d.After, time.Minute)
 	set(&d.Retire, time.Minute)
+	set(&d.Paths, 30*time.Second)
 	return d
 }
 
@@ -163,10 +165,10 @@ func (c *Client) told(detail *adapterv1.ErrorDetail, fact string) error {
 type Description struct {
 	Name, Version, Summary, SDKVersion string
 	Roles                              []sdk.Role
-	// Check, AfterPush and Retire say which optional calls do something.
-	Check, AfterPush, Retire bool
-	Settings                 []Setting
-	MaxConcurrency           int // 0: not told
+	// Check, AfterPush, Retire and CheckPaths say which optional calls do something.
+	Check, AfterPush, Retire, CheckPaths bool
+	Settings                             []Setting
+	MaxConcurrency                       int // 0: not told
 }
 
 // Has reports whether the adapter can be used in a role.
@@ -234,10 +236,14 @@ func (c *Client) Check(ctx context.Context) (sdk.Report, error) {
 	if err != nil {
 		return sdk.Report{}, err
 	}
-	return sdk.Report{
+	report := sdk.Report{
 		ServerVersion: text.Clean(c.redact.Redact(resp.GetServerVersion()), wire.MaxHint),
 		Diagnostics:   c.diagnostics(resp.GetDiagnostics()),
-	}, nil
+	}
+	if resp.GetExpiresAt().IsValid() {
+		report.ExpiresAt = resp.GetExpiresAt().AsTime()
+	}
+	return report, nil
 }
 
 // Close tells the adapter to release what it holds; no call may follow.
@@ -278,6 +284,10 @@ func (c *Client) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	for _, name := range resp.GetUnsupported()[:min(len(resp.GetUnsupported()), wire.MaxNames)] {
 		have.Unsupported = append(have.Unsupported, text.Clean(c.redact.Redact(name), wire.MaxHint))
 	}
+	if err := c.checkOptions(resp.GetPushOptions()); err != nil {
+		return sdk.Have{}, err
+	}
+	have.PushOptions = slices.Clone(resp.GetPushOptions())
 	return have, nil
 }
 

@@ -282,6 +282,9 @@ func (m *Minions) jobAnswer(job ready, modern, credentials bool) protocol.Job {
 	}
 	answer.Fetch = access(job.prepared.Fetch, credentials)
 	answer.Push = access(&job.prepared.Push, credentials)
+	if answer.Push != nil {
+		answer.Push.PushOptions = job.prepared.PushOptions
+	}
 	return answer
 }
 

@@ -38,4 +38,6 @@ type Prepared struct {
 	Fetch     *core.Access // nil: the spec's URL as it stands
 	Push      core.Access
 	FileRoots []string
+	// PushOptions are given to git with every push of the job, in order.
+	PushOptions []string
 }

@@ -37,6 +37,10 @@ const (
 	MaxFact     = 1024
 	MaxNames    = 64 // settings, capabilities, unsupported wishes
 	MaxHostKeys = 64 << 10
+	// MaxOptions push options go with an answer, each of at most MaxHint bytes.
+	MaxOptions = 16
+	// PagePaths is how many paths are checked with one call.
+	PagePaths = 1000
 )
 
 // Handshake is what go-plugin compares before it connects.

@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	structpb "google.golang.org/protobuf/types/known/structpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -88,6 +89,8 @@ const (
 	Capability_CAPABILITY_AFTER_PUSH Capability = 2
 	// DownstreamService.RetireRepo does something.
 	Capability_CAPABILITY_RETIRE Capability = 3
+	// DownstreamService.CheckPaths does something.
+	Capability_CAPABILITY_CHECK_PATHS Capability = 4
 )
 
 // Enum value maps for Capability.
@@ -97,12 +100,14 @@ var (
 		1: "CAPABILITY_CHECK",
 		2: "CAPABILITY_AFTER_PUSH",
 		3: "CAPABILITY_RETIRE",
+		4: "CAPABILITY_CHECK_PATHS",
 	}
 	Capability_value = map[string]int32{
 		"CAPABILITY_UNSPECIFIED": 0,
 		"CAPABILITY_CHECK":       1,
 		"CAPABILITY_AFTER_PUSH":  2,
 		"CAPABILITY_RETIRE":      3,
+		"CAPABILITY_CHECK_PATHS": 4,
 	}
 )
 
@@ -769,6 +774,8 @@ type CheckResponse struct {
 	Diagnostics []*Diagnostic `protobuf:"bytes,1,rep,name=diagnostics,proto3" json:"diagnostics,omitempty"`
 	// Optional. The host's software and version, for the pages.
 	ServerVersion string `protobuf:"bytes,2,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
+	// Optional. When the credentials stop working. The core warns early.
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -815,6 +822,13 @@ func (x *CheckResponse) GetServerVersion() string {
 		return x.ServerVersion
 	}
 	return ""
+}
+
+func (x *CheckResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
 }
 
 // CloseRequest has no fields yet.
@@ -895,7 +909,7 @@ var File_lorry_adapter_v1_adapter_proto protoreflect.FileDescriptor
 
 const file_lorry_adapter_v1_adapter_proto_rawDesc = "" +
 	"\n" +
-	"\x1elorry/adapter/v1/adapter.proto\x12\x10lorry.adapter.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xee\x01\n" +
+	"\x1elorry/adapter/v1/adapter.proto\x12\x10lorry.adapter.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x01\n" +
 	"\rSettingsField\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x121\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1d.lorry.adapter.v1.SettingTypeR\x04type\x12\x10\n" +
@@ -934,22 +948,25 @@ const file_lorry_adapter_v1_adapter_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"S\n" +
 	"\x11ConfigureResponse\x12>\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2\x1c.lorry.adapter.v1.DiagnosticR\vdiagnostics\"\x0e\n" +
-	"\fCheckRequest\"v\n" +
+	"\fCheckRequest\"\xb1\x01\n" +
 	"\rCheckResponse\x12>\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2\x1c.lorry.adapter.v1.DiagnosticR\vdiagnostics\x12%\n" +
-	"\x0eserver_version\x18\x02 \x01(\tR\rserverVersion\"\x0e\n" +
+	"\x0eserver_version\x18\x02 \x01(\tR\rserverVersion\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x0e\n" +
 	"\fCloseRequest\"\x0f\n" +
 	"\rCloseResponse*D\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rROLE_UPSTREAM\x10\x01\x12\x13\n" +
-	"\x0fROLE_DOWNSTREAM\x10\x02*p\n" +
+	"\x0fROLE_DOWNSTREAM\x10\x02*\x8c\x01\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CAPABILITY_CHECK\x10\x01\x12\x19\n" +
 	"\x15CAPABILITY_AFTER_PUSH\x10\x02\x12\x15\n" +
-	"\x11CAPABILITY_RETIRE\x10\x03*\xd9\x01\n" +
+	"\x11CAPABILITY_RETIRE\x10\x03\x12\x1a\n" +
+	"\x16CAPABILITY_CHECK_PATHS\x10\x04*\xd9\x01\n" +
 	"\vSettingType\x12\x1c\n" +
 	"\x18SETTING_TYPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13SETTING_TYPE_STRING\x10\x01\x12\x15\n" +
@@ -984,22 +1001,23 @@ func file_lorry_adapter_v1_adapter_proto_rawDescGZIP() []byte {
 var file_lorry_adapter_v1_adapter_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_lorry_adapter_v1_adapter_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_lorry_adapter_v1_adapter_proto_goTypes = []any{
-	(Role)(0),                 // 0: lorry.adapter.v1.Role
-	(Capability)(0),           // 1: lorry.adapter.v1.Capability
-	(SettingType)(0),          // 2: lorry.adapter.v1.SettingType
-	(Severity)(0),             // 3: lorry.adapter.v1.Severity
-	(*SettingsField)(nil),     // 4: lorry.adapter.v1.SettingsField
-	(*Diagnostic)(nil),        // 5: lorry.adapter.v1.Diagnostic
-	(*DescribeRequest)(nil),   // 6: lorry.adapter.v1.DescribeRequest
-	(*DescribeResponse)(nil),  // 7: lorry.adapter.v1.DescribeResponse
-	(*ConfigureRequest)(nil),  // 8: lorry.adapter.v1.ConfigureRequest
-	(*ConfigureResponse)(nil), // 9: lorry.adapter.v1.ConfigureResponse
-	(*CheckRequest)(nil),      // 10: lorry.adapter.v1.CheckRequest
-	(*CheckResponse)(nil),     // 11: lorry.adapter.v1.CheckResponse
-	(*CloseRequest)(nil),      // 12: lorry.adapter.v1.CloseRequest
-	(*CloseResponse)(nil),     // 13: lorry.adapter.v1.CloseResponse
-	nil,                       // 14: lorry.adapter.v1.ConfigureRequest.SecretsEntry
-	(*structpb.Struct)(nil),   // 15: google.protobuf.Struct
+	(Role)(0),                     // 0: lorry.adapter.v1.Role
+	(Capability)(0),               // 1: lorry.adapter.v1.Capability
+	(SettingType)(0),              // 2: lorry.adapter.v1.SettingType
+	(Severity)(0),                 // 3: lorry.adapter.v1.Severity
+	(*SettingsField)(nil),         // 4: lorry.adapter.v1.SettingsField
+	(*Diagnostic)(nil),            // 5: lorry.adapter.v1.Diagnostic
+	(*DescribeRequest)(nil),       // 6: lorry.adapter.v1.DescribeRequest
+	(*DescribeResponse)(nil),      // 7: lorry.adapter.v1.DescribeResponse
+	(*ConfigureRequest)(nil),      // 8: lorry.adapter.v1.ConfigureRequest
+	(*ConfigureResponse)(nil),     // 9: lorry.adapter.v1.ConfigureResponse
+	(*CheckRequest)(nil),          // 10: lorry.adapter.v1.CheckRequest
+	(*CheckResponse)(nil),         // 11: lorry.adapter.v1.CheckResponse
+	(*CloseRequest)(nil),          // 12: lorry.adapter.v1.CloseRequest
+	(*CloseResponse)(nil),         // 13: lorry.adapter.v1.CloseResponse
+	nil,                           // 14: lorry.adapter.v1.ConfigureRequest.SecretsEntry
+	(*structpb.Struct)(nil),       // 15: google.protobuf.Struct
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_lorry_adapter_v1_adapter_proto_depIdxs = []int32{
 	2,  // 0: lorry.adapter.v1.SettingsField.type:type_name -> lorry.adapter.v1.SettingType
@@ -1013,19 +1031,20 @@ var file_lorry_adapter_v1_adapter_proto_depIdxs = []int32{
 	14, // 8: lorry.adapter.v1.ConfigureRequest.secrets:type_name -> lorry.adapter.v1.ConfigureRequest.SecretsEntry
 	5,  // 9: lorry.adapter.v1.ConfigureResponse.diagnostics:type_name -> lorry.adapter.v1.Diagnostic
 	5,  // 10: lorry.adapter.v1.CheckResponse.diagnostics:type_name -> lorry.adapter.v1.Diagnostic
-	6,  // 11: lorry.adapter.v1.AdapterService.Describe:input_type -> lorry.adapter.v1.DescribeRequest
-	8,  // 12: lorry.adapter.v1.AdapterService.Configure:input_type -> lorry.adapter.v1.ConfigureRequest
-	10, // 13: lorry.adapter.v1.AdapterService.Check:input_type -> lorry.adapter.v1.CheckRequest
-	12, // 14: lorry.adapter.v1.AdapterService.Close:input_type -> lorry.adapter.v1.CloseRequest
-	7,  // 15: lorry.adapter.v1.AdapterService.Describe:output_type -> lorry.adapter.v1.DescribeResponse
-	9,  // 16: lorry.adapter.v1.AdapterService.Configure:output_type -> lorry.adapter.v1.ConfigureResponse
-	11, // 17: lorry.adapter.v1.AdapterService.Check:output_type -> lorry.adapter.v1.CheckResponse
-	13, // 18: lorry.adapter.v1.AdapterService.Close:output_type -> lorry.adapter.v1.CloseResponse
-	15, // [15:19] is the sub-list for method output_type
-	11, // [11:15] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	16, // 11: lorry.adapter.v1.CheckResponse.expires_at:type_name -> google.protobuf.Timestamp
+	6,  // 12: lorry.adapter.v1.AdapterService.Describe:input_type -> lorry.adapter.v1.DescribeRequest
+	8,  // 13: lorry.adapter.v1.AdapterService.Configure:input_type -> lorry.adapter.v1.ConfigureRequest
+	10, // 14: lorry.adapter.v1.AdapterService.Check:input_type -> lorry.adapter.v1.CheckRequest
+	12, // 15: lorry.adapter.v1.AdapterService.Close:input_type -> lorry.adapter.v1.CloseRequest
+	7,  // 16: lorry.adapter.v1.AdapterService.Describe:output_type -> lorry.adapter.v1.DescribeResponse
+	9,  // 17: lorry.adapter.v1.AdapterService.Configure:output_type -> lorry.adapter.v1.ConfigureResponse
+	11, // 18: lorry.adapter.v1.AdapterService.Check:output_type -> lorry.adapter.v1.CheckResponse
+	13, // 19: lorry.adapter.v1.AdapterService.Close:output_type -> lorry.adapter.v1.CloseResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_lorry_adapter_v1_adapter_proto_init() }

@@ -160,7 +160,10 @@ type EnsureRepoResponse struct {
 	ReadOnlyReason string `protobuf:"bytes,3,opt,name=read_only_reason,json=readOnlyReason,proto3" json:"read_only_reason,omitempty"`
 	// Optional. The names of wishes that the host cannot grant: "visibility",
 	// "head", "description", "lfs".
-	Unsupported   []string `protobuf:"bytes,4,rep,name=unsupported,proto3" json:"unsupported,omitempty"`
+	Unsupported []string `protobuf:"bytes,4,rep,name=unsupported,proto3" json:"unsupported,omitempty"`
+	// Optional. What git is to be given as push options, in this order, such as
+	// "skip-validation": at most 16, each of at most 256 bytes of plain text.
+	PushOptions   []string `protobuf:"bytes,5,rep,name=push_options,json=pushOptions,proto3" json:"push_options,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -219,6 +222,13 @@ func (x *EnsureRepoResponse) GetReadOnlyReason() string {
 func (x *EnsureRepoResponse) GetUnsupported() []string {
 	if x != nil {
 		return x.Unsupported
+	}
+	return nil
+}
+
+func (x *EnsureRepoResponse) GetPushOptions() []string {
+	if x != nil {
+		return x.PushOptions
 	}
 	return nil
 }
@@ -389,6 +399,173 @@ func (*RetireRepoResponse) Descriptor() ([]byte, []int) {
 	return file_lorry_adapter_v1_downstream_proto_rawDescGZIP(), []int{6}
 }
 
+// CheckPathsRequest names repositories.
+type CheckPathsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. At most 1000, each as in RepoWish.path.
+	Paths         []string `protobuf:"bytes,1,rep,name=paths,proto3" json:"paths,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckPathsRequest) Reset() {
+	*x = CheckPathsRequest{}
+	mi := &file_lorry_adapter_v1_downstream_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckPathsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckPathsRequest) ProtoMessage() {}
+
+func (x *CheckPathsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lorry_adapter_v1_downstream_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckPathsRequest.ProtoReflect.Descriptor instead.
+func (*CheckPathsRequest) Descriptor() ([]byte, []int) {
+	return file_lorry_adapter_v1_downstream_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CheckPathsRequest) GetPaths() []string {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+// PathVerdict is what the host makes of one path.
+type PathVerdict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. The path as it was asked for.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Required, except with a problem. The path that the host really uses: two
+	// paths with the same one are the same repository, as "a/B" and "a/b" are on
+	// a host that does not tell them apart.
+	Normal string `protobuf:"bytes,2,opt,name=normal,proto3" json:"normal,omitempty"`
+	// Optional. Why the host can't have such a path: a short lower-case fact.
+	Problem string `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Optional. What a person can do about the problem.
+	Hint          string `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PathVerdict) Reset() {
+	*x = PathVerdict{}
+	mi := &file_lorry_adapter_v1_downstream_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PathVerdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PathVerdict) ProtoMessage() {}
+
+func (x *PathVerdict) ProtoReflect() protoreflect.Message {
+	mi := &file_lorry_adapter_v1_downstream_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PathVerdict.ProtoReflect.Descriptor instead.
+func (*PathVerdict) Descriptor() ([]byte, []int) {
+	return file_lorry_adapter_v1_downstream_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PathVerdict) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *PathVerdict) GetNormal() string {
+	if x != nil {
+		return x.Normal
+	}
+	return ""
+}
+
+func (x *PathVerdict) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *PathVerdict) GetHint() string {
+	if x != nil {
+		return x.Hint
+	}
+	return ""
+}
+
+// CheckPathsResponse tells of every path.
+type CheckPathsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. One for each path, in the order of the request.
+	Verdicts      []*PathVerdict `protobuf:"bytes,1,rep,name=verdicts,proto3" json:"verdicts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckPathsResponse) Reset() {
+	*x = CheckPathsResponse{}
+	mi := &file_lorry_adapter_v1_downstream_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckPathsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckPathsResponse) ProtoMessage() {}
+
+func (x *CheckPathsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lorry_adapter_v1_downstream_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckPathsResponse.ProtoReflect.Descriptor instead.
+func (*CheckPathsResponse) Descriptor() ([]byte, []int) {
+	return file_lorry_adapter_v1_downstream_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CheckPathsResponse) GetVerdicts() []*PathVerdict {
+	if x != nil {
+		return x.Verdicts
+	}
+	return nil
+}
+
 var File_lorry_adapter_v1_downstream_proto protoreflect.FileDescriptor
 
 const file_lorry_adapter_v1_downstream_proto_rawDesc = "" +
@@ -405,24 +582,36 @@ const file_lorry_adapter_v1_downstream_proto_rawDesc = "" +
 	"\x05_headB\x0e\n" +
 	"\f_description\"C\n" +
 	"\x11EnsureRepoRequest\x12.\n" +
-	"\x04wish\x18\x01 \x01(\v2\x1a.lorry.adapter.v1.RepoWishR\x04wish\"\xaf\x01\n" +
+	"\x04wish\x18\x01 \x01(\v2\x1a.lorry.adapter.v1.RepoWishR\x04wish\"\xd2\x01\n" +
 	"\x12EnsureRepoResponse\x123\n" +
 	"\x06access\x18\x01 \x01(\v2\x1b.lorry.adapter.v1.GitAccessR\x06access\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12(\n" +
 	"\x10read_only_reason\x18\x03 \x01(\tR\x0ereadOnlyReason\x12 \n" +
-	"\vunsupported\x18\x04 \x03(\tR\vunsupported\"B\n" +
+	"\vunsupported\x18\x04 \x03(\tR\vunsupported\x12!\n" +
+	"\fpush_options\x18\x05 \x03(\tR\vpushOptions\"B\n" +
 	"\x10AfterPushRequest\x12.\n" +
 	"\x04wish\x18\x01 \x01(\v2\x1a.lorry.adapter.v1.RepoWishR\x04wish\"\x13\n" +
 	"\x11AfterPushResponse\"'\n" +
 	"\x11RetireRepoRequest\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\"\x14\n" +
-	"\x12RetireRepoResponse2\x9b\x02\n" +
+	"\x12RetireRepoResponse\")\n" +
+	"\x11CheckPathsRequest\x12\x14\n" +
+	"\x05paths\x18\x01 \x03(\tR\x05paths\"g\n" +
+	"\vPathVerdict\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06normal\x18\x02 \x01(\tR\x06normal\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\x12\x12\n" +
+	"\x04hint\x18\x04 \x01(\tR\x04hint\"O\n" +
+	"\x12CheckPathsResponse\x129\n" +
+	"\bverdicts\x18\x01 \x03(\v2\x1d.lorry.adapter.v1.PathVerdictR\bverdicts2\xf4\x02\n" +
 	"\x11DownstreamService\x12W\n" +
 	"\n" +
 	"EnsureRepo\x12#.lorry.adapter.v1.EnsureRepoRequest\x1a$.lorry.adapter.v1.EnsureRepoResponse\x12T\n" +
 	"\tAfterPush\x12\".lorry.adapter.v1.AfterPushRequest\x1a#.lorry.adapter.v1.AfterPushResponse\x12W\n" +
 	"\n" +
-	"RetireRepo\x12#.lorry.adapter.v1.RetireRepoRequest\x1a$.lorry.adapter.v1.RetireRepoResponseBZZXgithub.com/lorry-controller/lorry-controller/sdk/internal/gen/lorry/adapter/v1;adapterv1b\x06proto3"
+	"RetireRepo\x12#.lorry.adapter.v1.RetireRepoRequest\x1a$.lorry.adapter.v1.RetireRepoResponse\x12W\n" +
+	"\n" +
+	"CheckPaths\x12#.lorry.adapter.v1.CheckPathsRequest\x1a$.lorry.adapter.v1.CheckPathsResponseBZZXgithub.com/lorry-controller/lorry-controller/sdk/internal/gen/lorry/adapter/v1;adapterv1b\x06proto3"
 
 var (
 	file_lorry_adapter_v1_downstream_proto_rawDescOnce sync.Once
@@ -436,7 +625,7 @@ func file_lorry_adapter_v1_downstream_proto_rawDescGZIP() []byte {
 	return file_lorry_adapter_v1_downstream_proto_rawDescData
 }
 
-var file_lorry_adapter_v1_downstream_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_lorry_adapter_v1_downstream_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_lorry_adapter_v1_downstream_proto_goTypes = []any{
 	(*RepoWish)(nil),           // 0: lorry.adapter.v1.RepoWish
 	(*EnsureRepoRequest)(nil),  // 1: lorry.adapter.v1.EnsureRepoRequest
@@ -445,25 +634,31 @@ var file_lorry_adapter_v1_downstream_proto_goTypes = []any{
 	(*AfterPushResponse)(nil),  // 4: lorry.adapter.v1.AfterPushResponse
 	(*RetireRepoRequest)(nil),  // 5: lorry.adapter.v1.RetireRepoRequest
 	(*RetireRepoResponse)(nil), // 6: lorry.adapter.v1.RetireRepoResponse
-	(Visibility)(0),            // 7: lorry.adapter.v1.Visibility
-	(*GitAccess)(nil),          // 8: lorry.adapter.v1.GitAccess
+	(*CheckPathsRequest)(nil),  // 7: lorry.adapter.v1.CheckPathsRequest
+	(*PathVerdict)(nil),        // 8: lorry.adapter.v1.PathVerdict
+	(*CheckPathsResponse)(nil), // 9: lorry.adapter.v1.CheckPathsResponse
+	(Visibility)(0),            // 10: lorry.adapter.v1.Visibility
+	(*GitAccess)(nil),          // 11: lorry.adapter.v1.GitAccess
 }
 var file_lorry_adapter_v1_downstream_proto_depIdxs = []int32{
-	7, // 0: lorry.adapter.v1.RepoWish.visibility:type_name -> lorry.adapter.v1.Visibility
-	0, // 1: lorry.adapter.v1.EnsureRepoRequest.wish:type_name -> lorry.adapter.v1.RepoWish
-	8, // 2: lorry.adapter.v1.EnsureRepoResponse.access:type_name -> lorry.adapter.v1.GitAccess
-	0, // 3: lorry.adapter.v1.AfterPushRequest.wish:type_name -> lorry.adapter.v1.RepoWish
-	1, // 4: lorry.adapter.v1.DownstreamService.EnsureRepo:input_type -> lorry.adapter.v1.EnsureRepoRequest
-	3, // 5: lorry.adapter.v1.DownstreamService.AfterPush:input_type -> lorry.adapter.v1.AfterPushRequest
-	5, // 6: lorry.adapter.v1.DownstreamService.RetireRepo:input_type -> lorry.adapter.v1.RetireRepoRequest
-	2, // 7: lorry.adapter.v1.DownstreamService.EnsureRepo:output_type -> lorry.adapter.v1.EnsureRepoResponse
-	4, // 8: lorry.adapter.v1.DownstreamService.AfterPush:output_type -> lorry.adapter.v1.AfterPushResponse
-	6, // 9: lorry.adapter.v1.DownstreamService.RetireRepo:output_type -> lorry.adapter.v1.RetireRepoResponse
-	7, // [7:10] is the sub-list for method output_type
-	4, // [4:7] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	10, // 0: lorry.adapter.v1.RepoWish.visibility:type_name -> lorry.adapter.v1.Visibility
+	0,  // 1: lorry.adapter.v1.EnsureRepoRequest.wish:type_name -> lorry.adapter.v1.RepoWish
+	11, // 2: lorry.adapter.v1.EnsureRepoResponse.access:type_name -> lorry.adapter.v1.GitAccess
+	0,  // 3: lorry.adapter.v1.AfterPushRequest.wish:type_name -> lorry.adapter.v1.RepoWish
+	8,  // 4: lorry.adapter.v1.CheckPathsResponse.verdicts:type_name -> lorry.adapter.v1.PathVerdict
+	1,  // 5: lorry.adapter.v1.DownstreamService.EnsureRepo:input_type -> lorry.adapter.v1.EnsureRepoRequest
+	3,  // 6: lorry.adapter.v1.DownstreamService.AfterPush:input_type -> lorry.adapter.v1.AfterPushRequest
+	5,  // 7: lorry.adapter.v1.DownstreamService.RetireRepo:input_type -> lorry.adapter.v1.RetireRepoRequest
+	7,  // 8: lorry.adapter.v1.DownstreamService.CheckPaths:input_type -> lorry.adapter.v1.CheckPathsRequest
+	2,  // 9: lorry.adapter.v1.DownstreamService.EnsureRepo:output_type -> lorry.adapter.v1.EnsureRepoResponse
+	4,  // 10: lorry.adapter.v1.DownstreamService.AfterPush:output_type -> lorry.adapter.v1.AfterPushResponse
+	6,  // 11: lorry.adapter.v1.DownstreamService.RetireRepo:output_type -> lorry.adapter.v1.RetireRepoResponse
+	9,  // 12: lorry.adapter.v1.DownstreamService.CheckPaths:output_type -> lorry.adapter.v1.CheckPathsResponse
+	9,  // [9:13] is the sub-list for method output_type
+	5,  // [5:9] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_lorry_adapter_v1_downstream_proto_init() }
@@ -479,7 +674,7 @@ func file_lorry_adapter_v1_downstream_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lorry_adapter_v1_downstream_proto_rawDesc), len(file_lorry_adapter_v1_downstream_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	DownstreamService_EnsureRepo_FullMethodName = "/lorry.adapter.v1.DownstreamService/EnsureRepo"
 	DownstreamService_AfterPush_FullMethodName  = "/lorry.adapter.v1.DownstreamService/AfterPush"
 	DownstreamService_RetireRepo_FullMethodName = "/lorry.adapter.v1.DownstreamService/RetireRepo"
+	DownstreamService_CheckPaths_FullMethodName = "/lorry.adapter.v1.DownstreamService/CheckPaths"
 )
 
 // DownstreamServiceClient is the client API for DownstreamService service.
@@ -45,6 +46,13 @@ type DownstreamServiceClient interface {
 	// Capability RETIRE.
 	// Deadline: 60 s. Kinds: all.
 	RetireRepo(ctx context.Context, in *RetireRepoRequest, opts ...grpc.CallOption) (*RetireRepoResponse, error)
+	// CheckPaths says what the host makes of paths, by its rules for names and
+	// by the settings alone: it asks nobody, so that the core can tell the
+	// people who write the configuration before any repository is made. What is
+	// wrong with a path stands in its verdict and is not an error.
+	// Capability CHECK_PATHS.
+	// Deadline: 30 s. Kinds: INVALID (more than 1000 paths), INTERNAL.
+	CheckPaths(ctx context.Context, in *CheckPathsRequest, opts ...grpc.CallOption) (*CheckPathsResponse, error)
 }
 
 type downstreamServiceClient struct {
@@ -85,6 +93,16 @@ func (c *downstreamServiceClient) RetireRepo(ctx context.Context, in *RetireRepo
 	return out, nil
 }
 
+func (c *downstreamServiceClient) CheckPaths(ctx context.Context, in *CheckPathsRequest, opts ...grpc.CallOption) (*CheckPathsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckPathsResponse)
+	err := c.cc.Invoke(ctx, DownstreamService_CheckPaths_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DownstreamServiceServer is the server API for DownstreamService service.
 // All implementations must embed UnimplementedDownstreamServiceServer
 // for forward compatibility.
@@ -106,6 +124,13 @@ type DownstreamServiceServer interface {
 	// Capability RETIRE.
 	// Deadline: 60 s. Kinds: all.
 	RetireRepo(context.Context, *RetireRepoRequest) (*RetireRepoResponse, error)
+	// CheckPaths says what the host makes of paths, by its rules for names and
+	// by the settings alone: it asks nobody, so that the core can tell the
+	// people who write the configuration before any repository is made. What is
+	// wrong with a path stands in its verdict and is not an error.
+	// Capability CHECK_PATHS.
+	// Deadline: 30 s. Kinds: INVALID (more than 1000 paths), INTERNAL.
+	CheckPaths(context.Context, *CheckPathsRequest) (*CheckPathsResponse, error)
 	mustEmbedUnimplementedDownstreamServiceServer()
 }
 
@@ -124,6 +149,9 @@ func (UnimplementedDownstreamServiceServer) AfterPush(context.Context, *AfterPus
 }
 func (UnimplementedDownstreamServiceServer) RetireRepo(context.Context, *RetireRepoRequest) (*RetireRepoResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetireRepo not implemented")
+}
+func (UnimplementedDownstreamServiceServer) CheckPaths(context.Context, *CheckPathsRequest) (*CheckPathsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckPaths not implemented")
 }
 func (UnimplementedDownstreamServiceServer) mustEmbedUnimplementedDownstreamServiceServer() {}
 func (UnimplementedDownstreamServiceServer) testEmbeddedByValue()                           {}
@@ -200,6 +228,24 @@ func _DownstreamService_RetireRepo_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DownstreamService_CheckPaths_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckPathsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DownstreamServiceServer).CheckPaths(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DownstreamService_CheckPaths_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DownstreamServiceServer).CheckPaths(ctx, req.(*CheckPathsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // DownstreamService_ServiceDesc is the grpc.ServiceDesc for DownstreamService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -218,6 +264,10 @@ var DownstreamService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RetireRepo",
 			Handler:    _DownstreamService_RetireRepo_Handler,
+		},
+		{
+			MethodName: "CheckPaths",
+			Handler:    _DownstreamService_CheckPaths_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

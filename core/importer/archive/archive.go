@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/download"
 	"github.com/lorry-controller/lorry-controller/core/importer/fastimport"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
@@ -67,20 +68,20 @@ type record struct {
 // List asks the server what it has, without the file itself.
 func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
 	var (
-		f   facts
+		f   download.Facts
 		err error
 	)
 	switch {
 	case s.Path != "":
-		f, err = lookLocal(s.Access.URL, s.Path)
+		f, err = download.LookLocal(s.Access.URL, s.Path)
 	case strings.HasPrefix(s.Access.URL, "http://"), strings.HasPrefix(s.Access.URL, "https://"):
-		c := newClient(s.Access)
-		defer c.close()
-		f, err = c.look(ctx)
+		c := download.New(s.Access)
+		defer c.Close()
+		f, err = c.Look(ctx)
 	default:
 		err = gitfail.New(core.FailSpec, gitfail.Upstream, "use https, http or a file", "upstream: the url's scheme is not supported for archives by this version")
 	}
-	mark := f.mark()
+	mark := f.Mark()
 	if err != nil || mark == "" {
 		return lsrefs.Listing{}, err
 	}
@@ -159,21 +160,21 @@ func (s *Source) update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 }
 
 // fetch brings the file into the working area and checks it as a whole.
-func (s *Source) fetch(ctx context.Context, path string) (*os.File, facts, string, error) {
+func (s *Source) fetch(ctx context.Context, path string) (*os.File, download.Facts, string, error) {
 	fmt.Fprintf(s.Out, ".. downloading %s\n", s.base())
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, facts{}, "", gitfail.From(err, gitfail.Local)
+		return nil, download.Facts{}, "", gitfail.From(err, gitfail.Local)
 	}
 	hash := sha256.New()
 	w := io.MultiWriter(file, hash)
-	var got facts
+	var got download.Facts
 	if s.Path != "" {
-		got, err = copyLocal(w, s.Access.URL, s.Path, s.Limits.Download)
+		got, err = download.CopyLocal(w, s.Access.URL, s.Path, s.Limits.Download)
 	} else {
-		c := newClient(s.Access)
-		defer c.close()
-		got, err = c.download(ctx, w, s.Limits.Download)
+		c := download.New(s.Access)
+		defer c.Close()
+		got, err = c.Get(ctx, w, s.Limits.Download)
 	}
 	sum := hex.EncodeToString(hash.Sum(nil))
 	if err == nil && s.SHA256 != "" && s.SHA256 != sum {
@@ -182,14 +183,14 @@ func (s *Source) fetch(ctx context.Context, path string) (*os.File, facts, strin
 	}
 	if err != nil {
 		_ = file.Close()
-		return nil, facts{}, "", err
+		return nil, download.Facts{}, "", err
 	}
 	return file, got, sum, nil
 }
 
 // take makes the commit and tag of a version, and gives the refs as they shall
 // be with it.
-func (s *Source) take(ctx context.Context, file *os.File, got facts, before map[string]string) (map[string]string, error) {
+func (s *Source) take(ctx context.Context, file *os.File, got download.Facts, before map[string]string) (map[string]string, error) {
 	fmt.Fprintf(s.Out, ".. importing %s\n", s.base())
 	stream := fastimport.Start(ctx, s.Repo, "")
 	defer stream.Abort()

@@ -1,16 +1,18 @@
-package archive
+// Package download fetches single files over HTTP for the sources that consist
+// of files: what a server says of a file, the file itself with limits on size
+// and silence, redirects that lead nowhere they should not.
+//
+// It must not know what a file is for, and keeps none.
+package download
 
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -28,16 +30,16 @@ const (
 	stallTime = 60 * time.Second
 )
 
-// facts are what a server says of a file without sending it.
-type facts struct {
+// Facts are what a server says of a file without sending it.
+type Facts struct {
 	URL          string `json:"url"`
 	ETag         string `json:"etag,omitempty"`
 	LastModified string `json:"last_modified,omitempty"`
 	Size         int64  `json:"size"` // -1 when not known
 }
 
-// mark is a text that changes when the file may have; "" when nothing tells.
-func (f facts) mark() string {
+// Mark is a text that changes when the file may have; "" when nothing tells.
+func (f Facts) Mark() string {
 	if f.ETag == "" && f.LastModified == "" {
 		return ""
 	}
@@ -46,63 +48,8 @@ func (f facts) mark() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// client fetches one file over HTTP.
-type client struct {
-	access core.Access
-	// own goes to the host of the address; foreign, for redirects elsewhere,
-	// refuses addresses that are not public.
-	own, foreign *http.Transport
-	stall        time.Duration
-}
-
-func newClient(a core.Access) *client {
-	return &client{access: a, own: transport(a, nil), foreign: transport(a, publicOnly), stall: stallTime}
-}
-
-func transport(a core.Access, control func(network, address string, c syscall.RawConn) error) *http.Transport {
-	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, Control: control}).DialContext,
-		TLSHandshakeTimeout:   30 * time.Second,
-		ResponseHeaderTimeout: 2 * time.Minute,
-		DisableCompression:    true, // the bytes as they lie there
-		ForceAttemptHTTP2:     true,
-		// check-certificates = no: asked for by the operator, for this host.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: a.SkipCertificates && control == nil, MinVersion: tls.VersionTLS12},
-	}
-}
-
-func (c *client) close() {
-	c.own.CloseIdleConnections()
-	c.foreign.CloseIdleConnections()
-}
-
-// publicOnly lets a redirect lead to public addresses alone: it must not make
-// this machine ask services that its sender cannot reach.
-func publicOnly(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	ip := ap.Addr().Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || !publicRange(ip) {
-		return fmt.Errorf("a redirect leads to the address %s, which is not public", ip)
-	}
-	return nil
-}
-
-// publicRange leaves out what is neither private by name nor reachable for
-// everybody: shared, benchmark and translated addresses.
-func publicRange(ip netip.Addr) bool {
-	for _, text := range []string{"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16"} {
-		if netip.MustParsePrefix(text).Contains(ip) {
-			return false
-		}
-	}
-	return true
-}
-
 // ask sends a request and follows redirects itself.
-func (c *client) ask(ctx context.Context, method string) (*http.Response, error) {
+func (c *Client) ask(ctx context.Context, method string) (*http.Response, error) {
 	address := c.access.URL
 	first, err := url.Parse(address)
 	if err != nil {
@@ -140,17 +87,17 @@ func (c *client) ask(ctx context.Context, method string) (*http.Response, error)
 	return nil, gitfail.New(core.FailGone, gitfail.Upstream, "put the new address into the specification", "upstream: more than %d redirects", maxRedirects)
 }
 
-// look asks for the facts of the file.
-func (c *client) look(ctx context.Context) (facts, error) {
+// Look asks for the facts of the file.
+func (c *Client) Look(ctx context.Context) (Facts, error) {
 	resp, err := c.ask(ctx, http.MethodHead)
 	if err != nil {
-		return facts{}, err
+		return Facts{}, err
 	}
 	_ = resp.Body.Close()
 	if code := resp.StatusCode; code == http.StatusMethodNotAllowed || code == http.StatusNotImplemented || code == http.StatusForbidden {
 		// Not every server knows HEAD.
 		if resp, err = c.ask(ctx, http.MethodGet); err != nil {
-			return facts{}, err
+			return Facts{}, err
 		}
 		_ = resp.Body.Close()
 	}
@@ -158,25 +105,25 @@ func (c *client) look(ctx context.Context) (facts, error) {
 }
 
 // checked reads the facts of an answer that is about an archive.
-func (c *client) checked(resp *http.Response) (facts, error) {
+func (c *Client) checked(resp *http.Response) (Facts, error) {
 	if resp.StatusCode != http.StatusOK {
-		return facts{}, lsrefs.StatusError(resp)
+		return Facts{}, lsrefs.StatusError(resp)
 	}
 	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
 	if kind = strings.ToLower(strings.TrimSpace(kind)); kind == "text/html" || kind == "application/xhtml+xml" {
-		return facts{}, gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream),
-			"upstream: the answer is of the type %q, not an archive", kind)
+		return Facts{}, gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream),
+			"upstream: the answer is of the type %q, not a file", kind)
 	}
-	return facts{c.access.URL, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), resp.ContentLength}, nil
+	return Facts{c.access.URL, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), resp.ContentLength}, nil
 }
 
-// download writes the file to w, all of it or an error, and gives its facts.
-func (c *client) download(ctx context.Context, w io.Writer, limit int64) (facts, error) {
+// Get writes the file to w, all of it or an error, and gives its facts.
+func (c *Client) Get(ctx context.Context, w io.Writer, limit int64) (Facts, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	resp, err := c.ask(ctx, http.MethodGet)
 	if err != nil {
-		return facts{}, err
+		return Facts{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	f, err := c.checked(resp)
@@ -184,7 +131,7 @@ func (c *client) download(ctx context.Context, w io.Writer, limit int64) (facts,
 		return f, err
 	}
 	if f.Size > limit {
-		return f, tooLarge("it is %d bytes long, and at most %d are taken", f.Size, limit)
+		return f, TooLarge("it is %d bytes long, and at most %d are taken", f.Size, limit)
 	}
 	watch := time.AfterFunc(c.stall, func() { cancel(errStalled) })
 	defer watch.Stop()
@@ -192,7 +139,7 @@ func (c *client) download(ctx context.Context, w io.Writer, limit int64) (facts,
 	n, err := io.Copy(w, io.LimitReader(in, limit+1))
 	switch {
 	case n > limit:
-		return f, tooLarge("it is longer than %d bytes", limit)
+		return f, TooLarge("it is longer than %d bytes", limit)
 	case errors.Is(context.Cause(ctx), errStalled):
 		return f, gitfail.New(core.FailNetwork, gitfail.Upstream, gitfail.Hint(core.FailNetwork, gitfail.Upstream),
 			"upstream: nothing more came for %v, after %d bytes", c.stall, n)
@@ -225,27 +172,27 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lookLocal gives the facts of a file on this machine.
-func lookLocal(address, path string) (facts, error) {
+// LookLocal gives the facts of a file on this machine.
+func LookLocal(address, path string) (Facts, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return facts{}, gitfail.New(core.FailGone, gitfail.Upstream, gitfail.Hint(core.FailGone, gitfail.Upstream), "upstream: %v", err)
+		return Facts{}, gitfail.New(core.FailGone, gitfail.Upstream, gitfail.Hint(core.FailGone, gitfail.Upstream), "upstream: %v", err)
 	}
 	if !info.Mode().IsRegular() {
-		return facts{}, gitfail.New(core.FailNotGit, gitfail.Upstream, "name the archive itself", "upstream: %s is no file", path)
+		return Facts{}, gitfail.New(core.FailNotGit, gitfail.Upstream, "name the archive itself", "upstream: %s is no file", path)
 	}
 	at := info.ModTime().UTC()
-	return facts{address, "mtime-" + at.Format(time.RFC3339Nano), at.Format(http.TimeFormat), info.Size()}, nil
+	return Facts{address, "mtime-" + at.Format(time.RFC3339Nano), at.Format(http.TimeFormat), info.Size()}, nil
 }
 
-// copyLocal copies a file on this machine.
-func copyLocal(w io.Writer, address, path string, limit int64) (facts, error) {
-	f, err := lookLocal(address, path)
+// CopyLocal copies a file on this machine.
+func CopyLocal(w io.Writer, address, path string, limit int64) (Facts, error) {
+	f, err := LookLocal(address, path)
 	if err != nil {
 		return f, err
 	}
 	if f.Size > limit {
-		return f, tooLarge("it is %d bytes long, and at most %d are taken", f.Size, limit)
+		return f, TooLarge("it is %d bytes long, and at most %d are taken", f.Size, limit)
 	}
 	in, err := os.Open(path)
 	if err != nil {
@@ -256,4 +203,10 @@ func copyLocal(w io.Writer, address, path string, limit int64) (facts, error) {
 		return f, gitfail.From(err, gitfail.Local)
 	}
 	return f, nil
+}
+
+// TooLarge is the failure of a file that goes beyond a limit.
+func TooLarge(format string, args ...any) error {
+	return gitfail.New(core.FailSpec, gitfail.Upstream, "nothing was changed; if the file is what it should be, mirror it in another form",
+		"upstream: the file is too large: %s", fmt.Sprintf(format, args...))
 }

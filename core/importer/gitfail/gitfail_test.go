@@ -98,7 +98,7 @@ func TestEveryKindHasAHint(t *testing.T) {
 func TestHowLongToWait(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{
-		"remote: Too many requests. Retry-After: 120":                                120,
+		"remote: Too many requests. Retry-After: 120":                                 120,
 		"warning: rate limited, waiting 30 seconds before retry\nfatal: HTTP 429":     30,
 		"remote: Rate limit exceeded, try again in 45s.":                              45,
 		"remote: rate limit: please wait 7 seconds":                                   7,

@@ -48,6 +48,18 @@ func (f Facts) Mark() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Client fetches one file over HTTP. Close must follow.
+type Client struct {
+	access core.Access
+	Transports
+	stall time.Duration
+}
+
+// New makes the client for one file.
+func New(a core.Access) *Client {
+	return &Client{access: a, Transports: NewTransports(a), stall: stallTime}
+}
+
 // ask sends a request and follows redirects itself.
 func (c *Client) ask(ctx context.Context, method string) (*http.Response, error) {
 	address := c.access.URL
@@ -61,9 +73,9 @@ func (c *Client) ask(ctx context.Context, method string) (*http.Response, error)
 			return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: the url cannot be used")
 		}
 		req.Header.Set("User-Agent", "lorry")
-		via := c.foreign
+		via := c.Foreign
 		if req.URL.Host == first.Host {
-			via = c.own
+			via = c.Own
 			if req.URL.Scheme == first.Scheme && !c.access.Secret.Empty() {
 				req.SetBasicAuth(c.access.Username, c.access.Secret.Reveal())
 			}

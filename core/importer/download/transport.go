@@ -12,17 +12,22 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 )
 
-// Client fetches one file over HTTP.
-type Client struct {
-	access core.Access
-	// own goes to the host of the address; foreign, for redirects elsewhere,
-	// refuses addresses that are not public.
-	own, foreign *http.Transport
-	stall        time.Duration
+// Transports are the two ways to the hosts of one address. Close must follow.
+type Transports struct {
+	// Own goes to the host of the address; Foreign, for where that host sends
+	// us, verifies every certificate and refuses addresses that are not public.
+	Own, Foreign *http.Transport
 }
 
-func New(a core.Access) *Client {
-	return &Client{access: a, own: transport(a, nil), foreign: transport(a, publicOnly), stall: stallTime}
+// NewTransports makes the ways for one access.
+func NewTransports(a core.Access) Transports {
+	return Transports{Own: transport(a, nil), Foreign: transport(a, publicOnly)}
+}
+
+// Close ends what is kept open.
+func (t Transports) Close() {
+	t.Own.CloseIdleConnections()
+	t.Foreign.CloseIdleConnections()
 }
 
 func transport(a core.Access, control func(network, address string, c syscall.RawConn) error) *http.Transport {
@@ -37,9 +42,10 @@ func transport(a core.Access, control func(network, address string, c syscall.Ra
 	}
 }
 
-func (c *Client) Close() {
-	c.own.CloseIdleConnections()
-	c.foreign.CloseIdleConnections()
+// Public reports whether an address is one that everybody can reach.
+func Public(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && publicRange(ip)
 }
 
 // publicOnly lets a redirect lead to public addresses alone: it must not make
@@ -49,9 +55,8 @@ func publicOnly(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	ip := ap.Addr().Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || !publicRange(ip) {
-		return fmt.Errorf("a redirect leads to the address %s, which is not public", ip)
+	if !Public(ap.Addr()) {
+		return fmt.Errorf("the server leads to the address %s, which is not public", ap.Addr().Unmap())
 	}
 	return nil
 }
@@ -66,4 +71,3 @@ func publicRange(ip netip.Addr) bool {
 	}
 	return true
 }
-

@@ -47,8 +47,23 @@ type Store interface {
 	Outdated(ctx context.Context, policy Retention, now time.Time, from core.JobID, limit int) (ids []core.JobID, next core.JobID, err error)
 	HeldRewrites(ctx context.Context, path string) ([]HeldRewrite, error)
 
+	// PushedLorries names the Lorries that a push is for, at most limit of each
+	// kind.
+	PushedLorries(ctx context.Context, p Push, limit int) ([]string, error)
+
 	Hosts(ctx context.Context) ([]core.HostState, error)
 	Problems(ctx context.Context) ([]core.Problem, error)
+	ConfigCommit(ctx context.Context) (string, error)
+
+	// FindLorries and FindJobs list page by page, by what is asked for.
+	FindLorries(ctx context.Context, f LorryFilter) (LorryList, error)
+	FindJobs(ctx context.Context, s JobSearch) ([]core.Job, error)
+	FailureGroups(ctx context.Context, limit int) ([]FailureGroup, error)
+	// Tails says how far the output of jobs has come; unknown ones are left out.
+	Tails(ctx context.Context, ids []core.JobID) ([]Tail, error)
+	// Minions lists the minions by name; Drained names those that get no job.
+	Minions(ctx context.Context) ([]Minion, error)
+	Drained(ctx context.Context) ([]string, error)
 }
 
 // Tx is one transaction of a Store.
@@ -88,8 +103,17 @@ type Tx interface {
 	Place(ctx context.Context, path string, top bool, now time.Time) error
 	// Retry forgets the failures of a Lorry and makes it due now.
 	Retry(ctx context.Context, path string, now time.Time) error
+	// Push makes Lorries due now and gives those that no job runs that place,
+	// unless they have an earlier one.
+	Push(ctx context.Context, paths []string, now time.Time, turn int64) error
+	// ListSoon makes the listings of hosts due, and says of how many.
+	ListSoon(ctx context.Context, hosts []string, now time.Time) (int, error)
 	// Hold sets the reason why a Lorry is held, or "" to let it go.
 	Hold(ctx context.Context, path, reason string) error
+	// RetryAll and HoldAll do the same with those of the Lorries that it
+	// changes, and count them.
+	RetryAll(ctx context.Context, paths []string, now time.Time) (int, error)
+	HoldAll(ctx context.Context, paths []string, reason string) (int, error)
 	// HoldHost holds an upstream host until then; a zero time lets it go.
 	HoldHost(ctx context.Context, name string, hold HostHold) error
 
@@ -98,6 +122,12 @@ type Tx interface {
 	HoldRewrites(ctx context.Context, path string, refs []core.RefResult, now time.Time) error
 	ApproveRewrite(ctx context.Context, path, ref, tip string) error
 	HeldRewrites(ctx context.Context, path string) ([]HeldRewrite, error)
+
+	// SeeMinions records minions that asked for a job, and forgets those that
+	// were last seen before old and do not drain.
+	SeeMinions(ctx context.Context, seen []Minion, old time.Time) error
+	DrainMinion(ctx context.Context, name string, drain bool) error
+	ForgetMinion(ctx context.Context, name string) error
 }
 
 // Gate is the switch of the queue and its limit.
@@ -134,6 +164,7 @@ type Live struct {
 	Job        core.Job
 	KillReason core.FailureKind // "" when it is not to be stopped
 	OutputKept int64            // bytes of output in the STATEDB
+	Received   int64            // bytes of output that the minion has reported
 	Lorry      core.LorryState  // without Text
 }
 
@@ -143,8 +174,9 @@ type Report struct {
 	KillReason core.FailureKind
 	Output     string // to be kept, at byte OutputAt
 	OutputAt   int64
+	Received   int64 // bytes of output that the minion has reported
 	// Lorry is the new state of the Lorry when the job ended. A removed one is
-	// forgotten.
+	// forgotten. A negative Position is its place instead of its due time.
 	Lorry *core.LorryState
 }
 

@@ -59,6 +59,7 @@ type Store interface {
 	FindLorries(ctx context.Context, f LorryFilter) (LorryList, error)
 	FindJobs(ctx context.Context, s JobSearch) ([]core.Job, error)
 	FailureGroups(ctx context.Context, limit int) ([]FailureGroup, error)
+	FindHeld(ctx context.Context, s HeldSearch) ([]HeldRewrite, error)
 	// Tails says how far the output of jobs has come; unknown ones are left out.
 	Tails(ctx context.Context, ids []core.JobID) ([]Tail, error)
 	// Minions lists the minions by name; Drained names those that get no job.

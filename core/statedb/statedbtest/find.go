@@ -20,6 +20,7 @@ func findTests() []test {
 		{"a group is retried, held and resumed, and counted", groups},
 		{"it is told how far the output of jobs has come", tails},
 		{"minions are recorded, drained and forgotten", minions},
+		{"held rewrites are found by every filter, page by page", findHeld},
 	}
 }
 
@@ -215,8 +216,8 @@ func findJobs(w *World) {
 		{queue.JobSearch{Minion: "m"}, 16},
 		{queue.JobSearch{Minion: "other"}, 0},
 		{queue.JobSearch{Path: jobs[2].Path}, 1},
-		{queue.JobSearch{Host: "forge"}, 3},
-		{queue.JobSearch{Text: "UP2/"}, 5},
+		{queue.JobSearch{Host: "other.example.org"}, 4},
+		{queue.JobSearch{Text: "UP1/"}, 8},
 		{queue.JobSearch{Before: Start}, 0},
 		{queue.JobSearch{Since: Start}, 16},
 	} {
@@ -317,4 +318,43 @@ func minions(w *World) {
 	w.ok(w.Queue.ForgetMinion(w.Ctx, "b"))
 	w.kind(core.KindNotFound, w.Queue.ForgetMinion(w.Ctx, "b"))
 	same(w, "none", 0, len(list()))
+}
+
+func findHeld(w *World) {
+	w.put("a", "b", "c")
+	held := func(path string, refs ...string) {
+		w.Helper()
+		c := w.claimOne(path)
+		var all []core.RefResult
+		for _, ref := range refs {
+			all = append(all, core.RefResult{Ref: ref, Old: "o", New: "n", Status: core.RefHeld})
+		}
+		w.update(queue.UpdateParams{Job: c.Job.ID, Fence: c.Job.Fence, Done: true, Exit: "1", Refs: all})
+		w.Clock.Advance(time.Minute)
+	}
+	held("a", "r1", "r2")
+	held("b", "r1")
+	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "r2", "n"))
+	yes, no := true, false
+	for _, c := range []struct {
+		search queue.HeldSearch
+		want   []string
+	}{
+		{queue.HeldSearch{}, []string{"a r1", "a r2", "b r1"}},
+		{queue.HeldSearch{Limit: 2}, []string{"a r1", "a r2"}},
+		{queue.HeldSearch{AfterPath: "a", AfterRef: "r2"}, []string{"b r1"}},
+		{queue.HeldSearch{Approved: &yes}, []string{"a r2"}},
+		{queue.HeldSearch{Approved: &no, Text: "B"}, []string{"b r1"}},
+		{queue.HeldSearch{Before: Start.Add(time.Second)}, []string{"a r1", "a r2"}},
+		{queue.HeldSearch{Path: "c"}, nil},
+		{queue.HeldSearch{Path: "\x00"}, nil},
+	} {
+		found, err := w.Queue.FindHeld(w.Ctx, c.search)
+		w.ok(err)
+		var got []string
+		for _, h := range found {
+			got = append(got, h.Path+" "+h.Ref)
+		}
+		same(w, fmt.Sprintf("%+v", c.search), c.want, got)
+	}
 }

@@ -44,6 +44,12 @@ type GitOptions struct {
 	LowSpeedLimit int
 	// Threads bounds the threads of one git process; 0 means 2.
 	Threads int
+	// SSHIdentities and SSHKnownHosts name, by host, a private key and a file of
+	// known hosts to use in place of all others.
+	SSHIdentities, SSHKnownHosts map[string]string
+	// CAFile holds certificates, as PEM, of authorities that are trusted beside
+	// the system's.
+	CAFile string
 	// Grace is as in Spec.
 	Grace time.Duration
 	Log   hclog.Logger // nil: no log
@@ -54,7 +60,29 @@ type Git struct {
 	opts    GitOptions
 	program string
 	log     hclog.Logger
+	via     Via
+	caFile  string // the system's certificates and those of CAFile, or ""
 }
+
+// Via is how programs reach the network.
+type Via struct {
+	// Proxy is an HTTP proxy for everything over http and https, as
+	// http://USER:TOKEN@ADDRESS; "" is none. Programs find it in their
+	// environment: it must be one that lives no longer than the job.
+	Proxy string
+	// SSHAddress gives, by host, the address that ssh connects to.
+	SSHAddress map[string]string
+}
+
+// Via gives a Git that reaches the network so.
+func (g *Git) Via(via Via) *Git {
+	other := *g
+	other.via = via
+	return &other
+}
+
+// Proxy is the proxy of Via, or "".
+func (g *Git) Proxy() string { return g.via.Proxy }
 
 // NewGit finds git and prepares its home. The error is a *NotInstalledError
 // when there is no git.
@@ -86,6 +114,9 @@ func NewGit(o GitOptions) (*Git, error) {
 		if err := writeFile(g.globalFile(deferred), []byte(globalConfig(deferred))); err != nil {
 			return nil, fmt.Errorf("home of git: %w", err)
 		}
+	}
+	if g.caFile, err = authorities(home, o.CAFile); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
@@ -158,7 +189,7 @@ func (g *Git) Run(ctx context.Context, c GitCall) error {
 		args = append(args, "--git-dir="+c.GitDir)
 	}
 	args = append(args, c.Args...)
-	secrets := append(secretsOf(c.Access), c.Secrets...)
+	secrets := append(append(secretsOf(c.Access), c.Secrets...), g.networkSecrets()...)
 	spec := Spec{
 		Name: g.program, Args: args, Dir: g.opts.Home, Env: env,
 		Stdin: c.Stdin, Stdout: c.Stdout, ExtraFiles: c.ExtraFiles,

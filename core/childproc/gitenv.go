@@ -154,7 +154,8 @@ func (g *Git) environment(c GitCall) (env []string, cleanup func(), err error) {
 	if g.opts.SSHAgent != "" {
 		env = append(env, "SSH_AUTH_SOCK="+g.opts.SSHAgent)
 	}
-	settings := append(g.fixedConfig(c.DeferRefSync), accessConfig(c.Access)...)
+	settings := append(g.fixedConfig(c.DeferRefSync), g.networkConfig()...)
+	settings = append(settings, accessConfig(c.Access)...)
 	settings = append(settings, c.Config...)
 	env = append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(settings)))
 	for i, s := range settings {
@@ -223,6 +224,7 @@ func (g *Git) sshCommand(a *core.Access) (command string, cleanup func(), err er
 		}
 		words = append(words, sshFile("UserKnownHostsFile", name), "-oGlobalKnownHostsFile=/dev/null")
 	}
+	words = append(words, g.hostOptions(a)...)
 	words = append(words, g.sshDirOptions()...)
 	for i, w := range words {
 		words[i] = shellQuote(w)

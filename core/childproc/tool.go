@@ -7,13 +7,14 @@ import (
 )
 
 // ToolEnv is the environment for a program beside git, such as one that
-// unpacks: the PATH, git's private home and the C locale, nothing else.
+// unpacks: the PATH, git's private home, the C locale and how the network is
+// reached, nothing else.
 func (g *Git) ToolEnv() []string {
 	home := g.opts.Home
-	return []string{
+	return append([]string{
 		"PATH=" + g.opts.Path, "HOME=" + home, "XDG_CONFIG_HOME=" + home, "TMPDIR=" + filepath.Join(home, "tmp"),
 		"LC_ALL=C", "TZ=UTC",
-	}
+	}, g.networkEnv()...)
 }
 
 // SSHCommand is the command by which other version control systems shall run

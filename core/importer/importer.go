@@ -17,6 +17,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 )
@@ -37,6 +38,8 @@ type Options struct {
 	NoRepack bool
 	// KeepOld keeps every damaged copy, not the last alone.
 	KeepOld bool
+	// Route is how the network is reached; the request's word on it wins.
+	Route route.Route
 	// PushOptions go to the server with every push.
 	PushOptions []string
 	// Export writes the repository to files as well.
@@ -88,7 +91,11 @@ func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
 	if o.Request == nil || o.Request.Digest == "" || o.Spec.LFS == spec.LFSYes || j.prepare() != nil {
 		return j.report, false
 	}
-	source, err := j.source(j.place(&repo.Repo{Git: j.Git}))
+	defer func() { _ = j.disconnect(nil) }()
+	if j.connect(ctx) != nil {
+		return j.report, false
+	}
+	source, err := j.source(j.place(&repo.Repo{Git: j.net.fetchGit}))
 	if err != nil {
 		return j.report, false
 	}
@@ -124,11 +131,12 @@ type job struct {
 	push     core.Access
 	policy   policy.Policy
 	area     *area.Area
+	net      network
 	progress io.Writer
 	report   protocol.ImportReport
 }
 
-func (j *job) run(ctx context.Context) error {
+func (j *job) run(ctx context.Context) (err error) {
 	if j.Spec.LFS == spec.LFSYes {
 		// A mirror whose large files are missing would be no success.
 		return gitfail.New(core.FailLFS, gitfail.Upstream, "remove lfs: true to mirror the pointers alone", "lfs is not supported by this version")
@@ -136,12 +144,16 @@ func (j *job) run(ctx context.Context) error {
 	if err := j.prepare(); err != nil {
 		return err
 	}
+	defer func() { err = j.disconnect(err) }()
+	if err := j.connect(ctx); err != nil {
+		return err
+	}
 	out := childproc.NewRedactor(j.Out, j.secrets()...)
 	defer func() { _ = out.Close() }()
 	j.Out, j.progress = out, newProgress(out, j.Verbose, j.Clock)
 	fmt.Fprintf(j.Out, "Getting: %s\n", j.Spec.Name)
 
-	source, err := j.source(j.place(&repo.Repo{Git: j.Git}))
+	source, err := j.source(j.place(&repo.Repo{Git: j.net.fetchGit}))
 	if err != nil {
 		return err
 	}
@@ -174,7 +186,7 @@ func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 	defer a.Close()
 	defer func() { j.report.DiskUsage = repo.DiskUsage(a.Dir) }()
 	j.area = a
-	r := &repo.Repo{Dir: a.GitDir(), Git: j.Git, Files: []*os.File{a.Lock()}}
+	r := &repo.Repo{Dir: a.GitDir(), Git: j.net.fetchGit, Files: []*os.File{a.Lock()}}
 	source, err := j.source(j.place(r))
 	if err != nil {
 		return err
@@ -189,7 +201,7 @@ func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 		j.report.Unchanged = got.Changed == 0
 		return j.complete(ctx, r, got.Changed)
 	}
-	changed, err := j.deliver(ctx, r, got.Refs)
+	changed, err := j.deliver(ctx, &repo.Repo{Dir: r.Dir, Git: j.net.pushGit, Files: r.Files}, got.Refs)
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (j *job) secrets() []string {
 			list = append(list, a.Secret.Reveal())
 		}
 	}
-	return list
+	return append(list, j.net.fetchRoute.Secrets()...)
 }
 
 // digest is that of a listing under this Lorry's policy, or "" for one that

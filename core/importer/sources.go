@@ -48,7 +48,7 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 func (j *job) place(r *repo.Repo) workcopy.Copy {
 	return workcopy.Copy{
 		Area: j.area, Repo: r, Policy: j.policy, Clock: j.Clock, Log: j.Log,
-		Out: j.Out, Progress: j.progress, KeepOld: j.KeepOld,
+		Out: j.Out, Progress: j.progress, Route: j.net.fetchRoute, KeepOld: j.KeepOld,
 	}
 }
 
@@ -60,7 +60,15 @@ func List(ctx context.Context, o Options) (lsrefs.Listing, error) {
 	if err := j.prepare(); err != nil {
 		return lsrefs.Listing{}, err
 	}
-	s, err := j.source(j.place(&repo.Repo{Git: j.Git}))
+	listing, err := j.list(ctx)
+	return listing, j.disconnect(err)
+}
+
+func (j *job) list(ctx context.Context) (lsrefs.Listing, error) {
+	if err := j.connect(ctx); err != nil {
+		return lsrefs.Listing{}, err
+	}
+	s, err := j.source(j.place(&repo.Repo{Git: j.net.fetchGit}))
 	if err != nil {
 		return lsrefs.Listing{}, err
 	}

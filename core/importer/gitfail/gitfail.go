@@ -16,6 +16,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
 // Place is the repository that a call was about.
@@ -66,6 +67,21 @@ func Stopped(err error) *Error {
 // stops the job.
 var ErrStopped = errors.New("stopped")
 
+// Route words why a connection was not made: the operator's rules or the
+// operator's proxy did not let it through.
+func Route(err error) *Error {
+	if errors.Is(err, route.ErrProxyAuth) {
+		return &Error{Failure: core.Failure{
+			Kind: core.FailAuth, Cause: "proxy: it wants another user name and password",
+			Hint: "put them into the file that proxy-config names",
+		}, Place: Upstream, Err: err}
+	}
+	return &Error{Failure: core.Failure{
+		Kind: core.FailSpec, Cause: "upstream: " + err.Error(),
+		Hint: "deny-private-addresses is set; if this host is meant, name it in allow-addresses",
+	}, Place: Upstream, Err: err}
+}
+
 // From classifies any error of a step that dealt with the given place.
 func From(err error, place Place) *Error {
 	var known *Error
@@ -75,6 +91,9 @@ func From(err error, place Place) *Error {
 	if stopped := Stopped(err); stopped != nil {
 		stopped.Place = place
 		return stopped
+	}
+	if errors.Is(err, route.ErrDenied) || errors.Is(err, route.ErrProxyAuth) {
+		return Route(err)
 	}
 	if errors.Is(err, childproc.ErrNotInstalled) {
 		return &Error{

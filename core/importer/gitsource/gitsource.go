@@ -27,7 +27,7 @@ type Source struct {
 
 // List reads what upstream has, and refuses what would empty the mirror.
 func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
-	l, err := s.Reader.Read(ctx, s.Access, lsrefs.Options{Prefixes: s.Policy.Prefixes(), ExtraFiles: s.Repo.Files})
+	l, err := s.Reader.Read(ctx, s.Access, lsrefs.Options{Prefixes: s.Policy.Prefixes(), ExtraFiles: s.Repo.Files, Git: s.Repo.Git, Route: s.Route})
 	if err != nil {
 		return l, err
 	}

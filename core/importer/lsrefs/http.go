@@ -17,6 +17,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
 // maxAnswer bounds one answer, in bytes: some millions of refs.
@@ -31,9 +32,13 @@ const (
 var errNotSmart = errors.New("the server does not speak smart HTTP")
 
 // overHTTP lists the refs with the given prefixes in process.
-func (r *Reader) overHTTP(ctx context.Context, a core.Access, prefixes []string) (Listing, error) {
+func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listing, error) {
+	client, err := r.client(way{o.Route, a.SkipCertificates})
+	if err != nil {
+		return Listing{}, err
+	}
 	base := strings.TrimSuffix(a.URL, "/")
-	resp, err := r.do(ctx, a, http.MethodGet, base+"/info/refs?service=git-upload-pack", "")
+	resp, err := do(ctx, client, a, http.MethodGet, base+"/info/refs?service=git-upload-pack", "")
 	if err != nil {
 		return Listing{}, err
 	}
@@ -65,7 +70,7 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, prefixes []string)
 			caps = pkt("object-format=" + format)
 		}
 	}
-	return r.lsRefs(ctx, a, base, caps, prefixes)
+	return lsRefs(ctx, client, a, base, caps, o.Prefixes)
 }
 
 // firstLine gives the first line behind the announcement of the service.
@@ -113,7 +118,7 @@ func listV0(in *bufio.Reader, line string) (Listing, error) {
 }
 
 // lsRefs asks a server that speaks version 2 of the protocol.
-func (r *Reader) lsRefs(ctx context.Context, a core.Access, base, caps string, prefixes []string) (Listing, error) {
+func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps string, prefixes []string) (Listing, error) {
 	var body strings.Builder
 	body.WriteString(pkt("command=ls-refs\n") + pkt("agent=git/lorry") + caps + "0001" + pkt("symrefs\n"))
 	if len(prefixes) > 0 {
@@ -123,7 +128,7 @@ func (r *Reader) lsRefs(ctx context.Context, a core.Access, base, caps string, p
 		body.WriteString(pkt("ref-prefix " + p + "\n"))
 	}
 	body.WriteString("0000")
-	resp, err := r.do(ctx, a, http.MethodPost, base+"/git-upload-pack", body.String())
+	resp, err := do(ctx, client, a, http.MethodPost, base+"/git-upload-pack", body.String())
 	if err != nil {
 		return Listing{}, err
 	}
@@ -172,7 +177,7 @@ func (l *Listing) dropUnbornHead() {
 	l.Head = ""
 }
 
-func (r *Reader) do(ctx context.Context, a core.Access, method, address, body string) (*http.Response, error) {
+func do(ctx context.Context, client *http.Client, a core.Access, method, address, body string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
 		return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: the url cannot be used")
@@ -189,10 +194,6 @@ func (r *Reader) do(ctx context.Context, a core.Access, method, address, body st
 			user = "git"
 		}
 		req.SetBasicAuth(user, a.Secret.Reveal())
-	}
-	client := r.verified
-	if a.SkipCertificates {
-		client = r.unverified
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -238,7 +239,9 @@ func StatusError(resp *http.Response) error {
 	kind, hint := core.FailNetwork, ""
 	cause := fmt.Sprintf("upstream: the server answered %q", resp.Status)
 	switch code := resp.StatusCode; {
-	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
+	case code == http.StatusProxyAuthRequired:
+		return gitfail.Route(route.ErrProxyAuth)
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		kind = core.FailAuth
 	case code == http.StatusNotFound, code == http.StatusGone:
 		kind = core.FailGone
@@ -297,6 +300,9 @@ func ConnectionError(ctx context.Context, err error) error {
 		if stopped := gitfail.Stopped(context.Cause(ctx)); stopped != nil {
 			return stopped
 		}
+	}
+	if errors.Is(err, route.ErrDenied) || errors.Is(err, route.ErrProxyAuth) {
+		return gitfail.Route(errors.Unwrap(err))
 	}
 	// The error of the client quotes the URL: take what is below it.
 	var ue *url.Error

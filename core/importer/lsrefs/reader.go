@@ -2,52 +2,65 @@ package lsrefs
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
 // Reader lists the refs of repositories. It is safe for use by several
 // goroutines, which share its connections.
 type Reader struct {
-	git                  *childproc.Git
-	verified, unverified *http.Client
+	git *childproc.Git
+
+	mu      sync.Mutex
+	clients map[way]*http.Client
+}
+
+// way is what connections can be shared for.
+type way struct {
+	route route.Route
+	skip  bool // certificates are not verified
 }
 
 // NewReader makes a Reader. git is used for everything but smart HTTP.
 func NewReader(git *childproc.Git) *Reader {
-	return &Reader{git: git, verified: client(false), unverified: client(true)}
+	return &Reader{git: git, clients: make(map[way]*http.Client)}
 }
 
-func client(skip bool) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   30 * time.Second,
-			ResponseHeaderTimeout: 2 * time.Minute,
-			IdleConnTimeout:       90 * time.Second,
-			MaxIdleConnsPerHost:   8,
-			ForceAttemptHTTP2:     true,
-			// check-certificates = no: asked for by the operator, for this host.
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: skip, MinVersion: tls.VersionTLS12},
-		},
+// client gives the client for a way.
+func (r *Reader) client(w way) (*http.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c := r.clients[w]; c != nil {
+		return c, nil
+	}
+	transport, err := w.route.Transport(w.skip)
+	if err != nil {
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	c := &http.Client{
+		Transport: transport,
 		// A redirect is told, never followed: it could lead anywhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	r.clients[w] = c
+	return c, nil
 }
 
 // Close closes idle connections.
 func (r *Reader) Close() {
-	r.verified.CloseIdleConnections()
-	r.unverified.CloseIdleConnections()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.clients {
+		c.CloseIdleConnections()
+	}
 }
 
 // Options of one Read.
@@ -57,13 +70,17 @@ type Options struct {
 	Prefixes []string
 	// ExtraFiles are inherited by a child process, if there is one.
 	ExtraFiles []*os.File
+	// Git runs that child; nil is the Reader's own.
+	Git *childproc.Git
+	// Route is the way of connections of this process.
+	Route route.Route
 }
 
 // Read lists the refs of the repository that access leads to. The error is a
 // *gitfail.Error.
 func (r *Reader) Read(ctx context.Context, access core.Access, o Options) (Listing, error) {
 	if strings.HasPrefix(access.URL, "http://") || strings.HasPrefix(access.URL, "https://") {
-		l, err := r.overHTTP(ctx, access, o.Prefixes)
+		l, err := r.overHTTP(ctx, access, o)
 		if !errors.Is(err, errNotSmart) {
 			if err != nil {
 				return Listing{}, gitfail.From(err, gitfail.Upstream)
@@ -75,7 +92,11 @@ func (r *Reader) Read(ctx context.Context, access core.Access, o Options) (Listi
 }
 
 func (r *Reader) byGit(ctx context.Context, access core.Access, o Options) (Listing, error) {
-	out, err := r.git.Output(ctx, childproc.GitCall{
+	git := r.git
+	if o.Git != nil {
+		git = o.Git
+	}
+	out, err := git.Output(ctx, childproc.GitCall{
 		Args:      []string{"ls-remote", "--symref", "--", access.URL},
 		Protocols: Protocols(access.URL), Access: &access, ExtraFiles: o.ExtraFiles,
 	})

@@ -24,6 +24,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
 // Copy is one repository and its place in the working area.
@@ -35,6 +36,9 @@ type Copy struct {
 	Log    hclog.Logger
 	// Out gets lines for people, Progress the progress of programs.
 	Out, Progress io.Writer
+	// Route is how connections of this process reach the source; programs that
+	// Repo.Git starts go the same way by themselves.
+	Route route.Route
 	// KeepOld keeps every broken copy, not the last one alone.
 	KeepOld bool
 }

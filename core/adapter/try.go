@@ -14,12 +14,15 @@ import (
 // trial is the file that describes the hosts a program is tried on:
 //
 //	{"upstream":   {"settings": {…}, "secrets": {…}}, "repos": ["a/b", …],
-//	 "downstream": {"settings": {…}, "secrets": {…}}, "prefix": "conform"}
+//	 "downstream": {"settings": {…}, "secrets": {…}}, "prefix": "conform",
+//	 "max-depth": 2, "refused": ["conform/reserved", …]}
 type trial struct {
 	Upstream   trialHost `json:"upstream"`
 	Repos      []string  `json:"repos"`
 	Downstream trialHost `json:"downstream"`
 	Prefix     string    `json:"prefix"`
+	MaxDepth   int       `json:"max-depth"`
+	Refused    []string  `json:"refused"`
 }
 
 type trialHost struct {
@@ -41,6 +44,7 @@ func TryProgram(ctx context.Context, path string, file []byte, report func(name 
 	}
 	fixture := suite.Fixture{
 		Upstream: suite.Host(t.Upstream), Repos: t.Repos, Downstream: suite.Host(t.Downstream), Prefix: t.Prefix,
+		MaxDepth: t.MaxDepth, Refused: t.Refused,
 	}
 	launcher := host.NewLauncher()
 	defer launcher.Close()

@@ -204,6 +204,14 @@ func (p *Process) Exit() string {
 	return exit + p.child.log.words()
 }
 
+// Noise is how many bytes the adapter wrote to its standard output after the
+// handshake, where nothing belongs. It is meaningful once Done is closed.
+func (p *Process) Noise() int64 {
+	p.child.mu.Lock()
+	defer p.child.mu.Unlock()
+	return p.child.noise
+}
+
 // Healthy asks the health service, under the caller's deadline.
 func (p *Process) Healthy(ctx context.Context) error {
 	resp, err := grpc_health_v1.NewHealthClient(p.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})

@@ -46,6 +46,7 @@ type child struct {
 	pid      int
 	reaped   bool
 	greeting string // the first line on stdout
+	noise    int64  // bytes on stdout after it
 	exit     error
 }
 
@@ -125,7 +126,10 @@ func (c *child) readStdout(r io.Reader) {
 		_, _ = fmt.Fprintf(c.first, "%s\n", line)
 	}
 	_ = c.first.Close()
-	_, _ = io.Copy(io.Discard, br)
+	noise, _ := io.Copy(io.Discard, br)
+	c.mu.Lock()
+	c.noise = noise
+	c.mu.Unlock()
 }
 
 // isPlaintext reports whether the handshake line has no certificate and an

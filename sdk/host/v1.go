@@ -71,6 +71,12 @@ func NewClient(conn grpc.ClientConnInterface, deadlines Deadlines) *Client {
 	return newClient(conn, deadlines, &Redactor{})
 }
 
+// NewRawClient is NewClient for tests that look whether an adapter tells its
+// secrets: it replaces none of them.
+func NewRawClient(conn grpc.ClientConnInterface, deadlines Deadlines) *Client {
+	return newClient(conn, deadlines, NoRedactor())
+}
+
 func newClient(conn grpc.ClientConnInterface, deadlines Deadlines, redact *Redactor) *Client {
 	return &Client{
 		adapter:    adapterv1.NewAdapterServiceClient(conn),

@@ -10,6 +10,7 @@ package sdktest
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -76,6 +77,7 @@ func ConformBinary(t *testing.T, path string, fx Fixture) {
 	launcher := host.NewLauncher()
 	defer launcher.Close()
 	conform(t, suite.OpenProgram(launcher, path), fx)
+	t.Run("ends after Close", func(t *testing.T) { endsAfterClose(t, launcher, path) })
 	t.Run("ends with SIGTERM", func(t *testing.T) { endsWithSIGTERM(t, launcher, path) })
 }
 
@@ -114,7 +116,7 @@ func inProcess(p *sdk.Plugin) (*suite.Conn, error) {
 		return nil, err
 	}
 	return &suite.Conn{
-		Client: host.NewClient(conn, host.Deadlines{}),
+		Client: host.NewRawClient(conn, host.Deadlines{}),
 		Logs:   logs.String,
 		Stop: func() error {
 			err := conn.Close()
@@ -123,6 +125,22 @@ func inProcess(p *sdk.Plugin) (*suite.Conn, error) {
 			return err
 		},
 	}, nil
+}
+
+// endsAfterClose wants the process to end by itself when it is asked to.
+func endsAfterClose(t *testing.T, launcher *host.Launcher, path string) {
+	p, _, err := suite.StartProgram(t.Context(), launcher, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill(0)
+	if err := p.Close(t.Context()); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+	p.Kill(10 * time.Second)
+	if exit := p.Exit(); strings.HasPrefix(exit, "signal:") {
+		t.Errorf("the adapter did not end by itself after Close and Shutdown: %s", exit)
+	}
 }
 
 func endsWithSIGTERM(t *testing.T, launcher *host.Launcher, path string) {

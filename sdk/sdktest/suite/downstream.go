@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
@@ -38,7 +39,15 @@ func (t *Trial) ensure(ctx context.Context, c *Conn, want sdk.Want) (sdk.Have, e
 	return have, nil
 }
 
-func (t *Trial) path(name string) string { return path.Join(t.Fixture.Prefix, name) }
+// path gives a path below the fixture's prefix that is no deeper than the host
+// can have: what would be, has its first components joined.
+func (t *Trial) path(name string) string {
+	p := path.Join(t.Fixture.Prefix, name)
+	for t.Fixture.MaxDepth > 0 && strings.Count(p, "/") >= t.Fixture.MaxDepth {
+		p = strings.Replace(p, "/", "-", 1)
+	}
+	return p
+}
 
 func ensuresOnce(ctx context.Context, t *Trial) error {
 	return t.down(ctx, func(c *Conn) error {
@@ -104,7 +113,7 @@ func ensuresDeep(ctx context.Context, t *Trial) error {
 func ensuresUpdate(ctx context.Context, t *Trial) error {
 	return t.down(ctx, func(c *Conn) error {
 		for _, description := range []string{"First", "Second", ""} {
-			if _, err := t.ensure(ctx, c, sdk.Want{Path: t.path("update"), Description: description}); err != nil {
+			if _, err := t.ensure(ctx, c, sdk.Want{Path: t.path("changed"), Description: description}); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package suite
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ func OpenProgram(launcher *host.Launcher, path string) Open {
 		}
 		stop := func() error {
 			p.Kill(3 * time.Second)
+			if n := p.Noise(); n > 0 {
+				return fmt.Errorf("the adapter wrote %d bytes to its standard output after the handshake", n)
+			}
 			return nil
 		}
 		return &Conn{Client: p.Client, Logs: logs.String, Stop: stop}, nil

@@ -37,6 +37,13 @@ type Fixture struct {
 	// repositories on, below Prefix ("conform" when empty).
 	Downstream Host
 	Prefix     string
+	// MaxDepth is how many components a path has at most on the Downstream
+	// Host, as 2 where there are OWNER/NAME and nothing else; 0 is any number.
+	// The suite keeps to it, and looks whether a longer path is refused.
+	MaxDepth int
+	// Refused are more paths that the Downstream Host can't have, such as those
+	// with a name that it reserves. The suite looks whether they are.
+	Refused []string
 	// Verify looks on the Downstream Host itself whether a repository is as it
 	// should be; nil leaves that out.
 	Verify func(want sdk.Want, have sdk.Have) error
@@ -76,8 +83,10 @@ func Cases() []Case {
 	var cases []Case
 	cases = append(cases, protocolCases()...)
 	cases = append(cases, settingsCases()...)
+	cases = append(cases, secretCases()...)
 	cases = append(cases, upstreamCases()...)
-	return append(cases, downstreamCases()...)
+	cases = append(cases, downstreamCases()...)
+	return append(cases, pathCases()...)
 }
 
 // caseTimeout bounds one case; the largest lists 10,000 repositories.

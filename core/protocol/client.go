@@ -46,7 +46,7 @@ func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) (Job, error) {
 	if ask.Wait > 0 {
 		form.Set("wait", strconv.Itoa(ask.Wait))
 	}
-	form["holds"] = ask.Holds
+	form["holds"], form["labels"] = ask.Holds, ask.Labels
 	var answer Job
 	err := c.Post(ctx, "/1.0/give-me-job", form, &answer)
 	return answer, err

@@ -17,40 +17,7 @@ func (a *API) ListRunningJobs(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exchange.JSON(map[string]any{"running_jobs": ids(jobs)}), nil
-}
-
-// ListJobs answers GET /1.0/list-jobs, oldest first; with limit the newest
-// come first, those before the id in the field before.
-func (a *API) ListJobs(r *exchange.Request) (exchange.Answer, error) {
-	filter, err := JobFilterOf(r, 0)
-	if err != nil {
-		return nil, err
-	}
-	jobs, err := a.queue.Jobs(r.Context(), filter)
-	if err != nil {
-		return nil, err
-	}
-	return exchange.JSON(map[string]any{"job_ids": ids(jobs)}), nil
-}
-
-// Jobs answers GET /1.0/jobs: jobs without their output, newest first; at most
-// 100 unless limit says otherwise.
-func (a *API) Jobs(r *exchange.Request) (exchange.Answer, error) {
-	const usual = 100
-	filter, err := JobFilterOf(r, usual)
-	if err != nil {
-		return nil, err
-	}
-	jobs, err := a.queue.Jobs(r.Context(), filter)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]protocol.JobInfo, 0, len(jobs))
-	for _, job := range jobs {
-		list = append(list, JobInfo(job, a.clock()))
-	}
-	return exchange.JSON(map[string][]protocol.JobInfo{"jobs": list}), nil
+	return exchange.JSON(protocol.RunningJobs{RunningJobs: ids(jobs)}), nil
 }
 
 // JobFilterOf reads the fields path, failed, running, before and limit; limit
@@ -136,11 +103,7 @@ func (a *API) StopJob(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exchange.JSON(struct {
-		protocol.Lorry
-		JobID core.JobID `json:"job_id"`
-		Kill  bool       `json:"kill"`
-	}{LorryInfo(lorry, a.clock()), id, true}), nil
+	return exchange.JSON(protocol.StoppedJob{Lorry: LorryInfo(lorry, a.clock()), JobID: id, Kill: true}), nil
 }
 
 // RemoveJob answers POST /1.0/remove-job. A running job stays, which the
@@ -153,9 +116,9 @@ func (a *API) RemoveJob(r *exchange.Request) (exchange.Answer, error) {
 	err = a.queue.RemoveJob(r.Context(), id)
 	switch {
 	case err == nil:
-		return exchange.JSON(map[string]core.JobID{"job_id": id}), nil
+		return exchange.JSON(protocol.RemovedJob{JobID: &id}), nil
 	case core.KindOf(err) == core.KindConflict:
-		return exchange.JSON(map[string]any{"job_id": nil, "reason": "still running"}), nil
+		return exchange.JSON(protocol.RemovedJob{Reason: "still running"}), nil
 	default:
 		return nil, err
 	}
@@ -167,7 +130,7 @@ func (a *API) RemoveGhostJobs(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exchange.JSON(map[string]any{"job_ids": ids(ghosts), "removed": len(ghosts)}), nil
+	return exchange.JSON(protocol.Ghosts{JobIDs: ids(ghosts), Removed: len(ghosts)}), nil
 }
 
 // RemoveOldJobs answers POST /1.0/remove-old-jobs.
@@ -180,5 +143,5 @@ func (a *API) RemoveOldJobs(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exchange.JSON(map[string]int{"removed": removed}), nil
+	return exchange.JSON(protocol.Removed{Removed: removed}), nil
 }

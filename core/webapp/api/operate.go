@@ -15,7 +15,7 @@ func (a *API) Adapters(*exchange.Request) (exchange.Answer, error) {
 	if a.info.Adapters != nil {
 		list = append(list, a.info.Adapters.Adapters()...)
 	}
-	return exchange.JSON(map[string][]protocol.Adapter{"adapters": list}), nil
+	return exchange.JSON(protocol.Adapters{Adapters: list}), nil
 }
 
 // RestartAdapter answers POST /1.0/adapters/NAME/restart.
@@ -55,83 +55,6 @@ func target(r *exchange.Request) (path, host string, err error) {
 	}
 	path, err = pathField(r)
 	return path, "", err
-}
-
-// Hold answers POST /1.0/hold: a Lorry, or all Lorries of an upstream host, are
-// not claimed until they are resumed. What runs goes on.
-func (a *API) Hold(r *exchange.Request) (exchange.Answer, error) {
-	path, host, err := target(r)
-	if err != nil {
-		return nil, err
-	}
-	reason := r.Form.Get("reason")
-	if reason == "" {
-		reason = "an admin holds it"
-	}
-	if host != "" {
-		var until time.Time
-		if r.Form.Has("until") {
-			seconds, err := r.Form.Int("until")
-			if err != nil {
-				return nil, err
-			}
-			until = time.Unix(seconds, 0)
-		}
-		if err := a.queue.HoldHost(r.Context(), host, until, reason); err != nil {
-			return nil, err
-		}
-		return exchange.Line("Upstream host " + host + " is held"), nil
-	}
-	if err := a.queue.HoldLorry(r.Context(), path, reason); err != nil {
-		return nil, err
-	}
-	return exchange.Line("Lorry " + path + " is held"), nil
-}
-
-// Resume answers POST /1.0/resume, the opposite of Hold.
-func (a *API) Resume(r *exchange.Request) (exchange.Answer, error) {
-	path, host, err := target(r)
-	if err != nil {
-		return nil, err
-	}
-	if host != "" {
-		if err := a.queue.ResumeHost(r.Context(), host); err != nil {
-			return nil, err
-		}
-		return exchange.Line("Upstream host " + host + " is resumed"), nil
-	}
-	if err := a.queue.ResumeLorry(r.Context(), path); err != nil {
-		return nil, err
-	}
-	return exchange.Line("Lorry " + path + " is resumed"), nil
-}
-
-// Retry answers POST /1.0/retry: a Lorry's failures are forgotten and it is due
-// now.
-func (a *API) Retry(r *exchange.Request) (exchange.Answer, error) {
-	path, err := pathField(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := a.queue.Retry(r.Context(), path); err != nil {
-		return nil, err
-	}
-	return exchange.Line("Lorry " + path + " is due now"), nil
-}
-
-// HeldRewrites answers GET /1.0/held-rewrites, of one Lorry or of all.
-func (a *API) HeldRewrites(r *exchange.Request) (exchange.Answer, error) {
-	held, err := a.queue.HeldRewrites(r.Context(), r.Form.Get("path"))
-	if err != nil {
-		return nil, err
-	}
-	list := []protocol.HeldRewrite{}
-	for _, h := range held {
-		list = append(list, protocol.HeldRewrite{
-			Path: h.Path, Ref: h.Ref, Old: h.Old, New: h.New, Since: unixTime(h.Since), Approved: h.Approved,
-		})
-	}
-	return exchange.JSON(map[string][]protocol.HeldRewrite{"held_rewrites": list}), nil
 }
 
 // Approve answers POST /1.0/approve: of a rewritten ref (path, ref, new), or of

@@ -46,6 +46,24 @@ type Queue interface {
 	// ApproveRewrite sends a rewrite with the next job; core.KindNotFound when
 	// upstream has moved on.
 	ApproveRewrite(ctx context.Context, path, ref, tip string) error
+	// FindLorries, FindJobs and FindHeld list page by page what is asked for.
+	FindLorries(ctx context.Context, f queue.LorryFilter) (queue.LorryList, error)
+	FindJobs(ctx context.Context, s queue.JobSearch) ([]core.Job, error)
+	FindHeld(ctx context.Context, s queue.HeldSearch) ([]queue.HeldRewrite, error)
+	// FailureGroups lists the biggest groups of failing Lorries.
+	FailureGroups(ctx context.Context, limit int) ([]queue.FailureGroup, error)
+	// RetryAll and HoldAll change what the filter selects and count it; no
+	// reason resumes.
+	RetryAll(ctx context.Context, f queue.LorryFilter) (int, error)
+	HoldAll(ctx context.Context, f queue.LorryFilter, reason string) (int, error)
+	// Tails says how far the output of jobs has come.
+	Tails(ctx context.Context, ids []core.JobID) ([]queue.Tail, error)
+	// ConfigCommit is the commit of CONFGIT in force, or "".
+	ConfigCommit(ctx context.Context) (string, error)
+	Minions(ctx context.Context) ([]queue.Minion, error)
+	// DrainMinion and ForgetMinion are core.KindNotFound for an unknown one.
+	DrainMinion(ctx context.Context, name string, drain bool) error
+	ForgetMinion(ctx context.Context, name string) error
 	Hosts(ctx context.Context) ([]core.HostState, error)
 	Problems(ctx context.Context) ([]core.Problem, error)
 }

@@ -38,7 +38,7 @@ func pageOf(r *exchange.Request) (queue.Page, error) {
 		return page, err
 	}
 	if limit < 1 || limit > 100_000 {
-		return page, core.Errorf(core.KindInvalid, "field \"limit\" must be between 1 and 100000, not %d", limit)
+		return page, badField("limit", strconv.FormatInt(limit, 10), "it is a number from 1 to 100000; the field after leads to the next page")
 	}
 	page.Limit = int(limit)
 	return page, nil
@@ -58,23 +58,6 @@ func (a *API) StopQueue(r *exchange.Request) (exchange.Answer, error) {
 		return nil, err
 	}
 	return exchange.Line("Queue set to not run"), nil
-}
-
-// ListQueue answers GET /1.0/list-queue.
-func (a *API) ListQueue(r *exchange.Request) (exchange.Answer, error) {
-	page, err := pageOf(r)
-	if err != nil {
-		return nil, err
-	}
-	lorries, err := a.queue.Queue(r.Context(), page)
-	if err != nil {
-		return nil, err
-	}
-	paths := make([]string, 0, len(lorries))
-	for _, l := range lorries {
-		paths = append(paths, l.Path)
-	}
-	return exchange.JSON(map[string]any{"queue": paths}), nil
 }
 
 // MoveToTop answers POST /1.0/move-to-top.
@@ -154,7 +137,7 @@ func (a *API) MaxJobs(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exchange.JSON(map[string]*int{"max_jobs": status.MaxJobs}), nil
+	return exchange.JSON(protocol.MaxJobs{MaxJobs: status.MaxJobs}), nil
 }
 
 // SetMaxJobs answers POST /1.0/set-max-jobs. An empty value, "None" or null
@@ -175,7 +158,7 @@ func (a *API) SetMaxJobs(r *exchange.Request) (exchange.Answer, error) {
 			return nil, err
 		}
 		if n < 0 || n > 1_000_000 {
-			return nil, core.Errorf(core.KindInvalid, "field \"max_jobs\" must be between 0 and 1000000, not %d", n)
+			return nil, badField("max_jobs", strconv.FormatInt(n, 10), "it is a number from 0 to 1000000, or nothing for no limit")
 		}
 		limit = new(int)
 		*limit = int(n)
@@ -183,7 +166,7 @@ func (a *API) SetMaxJobs(r *exchange.Request) (exchange.Answer, error) {
 	if err := a.queue.SetMaxJobs(r.Context(), limit); err != nil {
 		return nil, err
 	}
-	return exchange.JSON(map[string]*int{"max_jobs": limit}), nil
+	return exchange.JSON(protocol.MaxJobs{MaxJobs: limit}), nil
 }
 
 // ReadConfiguration answers POST /1.0/read-configuration: 200 with a text that
@@ -235,7 +218,7 @@ func (a *API) listHosts(ctx context.Context, all bool) (exchange.Answer, error) 
 
 func updatedHosts(names []string) exchange.Answer {
 	names = append([]string{}, names...)
-	return exchange.JSON(map[string]any{"updated-troves": names, "updated-hosts": names})
+	return exchange.JSON(protocol.UpdatedHosts{Troves: names, Hosts: names})
 }
 
 // ListHost answers POST /1.0/force-ls-trove, which names one host.
@@ -272,7 +255,7 @@ func (a *API) Hosts(r *exchange.Request) (exchange.Answer, error) {
 		return nil, err
 	}
 	list := hostList(hosts, a.clock())
-	return exchange.JSON(map[string]any{"hosts": list, "troves": list}), nil
+	return exchange.JSON(protocol.Hosts{Hosts: list, Troves: list}), nil
 }
 
 // Problems answers GET /1.0/problems.
@@ -281,7 +264,7 @@ func (a *API) Problems(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exchange.JSON(map[string]any{"problems": append([]core.Problem{}, problems...)}), nil
+	return exchange.JSON(protocol.Problems{Problems: append([]core.Problem{}, problems...)}), nil
 }
 
 // NotFound is the error for a path that is no route.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -69,7 +70,10 @@ func (f Form) Int(key string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, core.Errorf(core.KindInvalid, "field %q must be a decimal number, not %q", key, shorten(text))
+		return 0, &core.Error{
+			Kind: core.KindInvalid, Fact: fmt.Sprintf("field %q must be a decimal number, not %q", key, shorten(text)),
+			Hint: "send digits alone, such as " + key + "=1",
+		}
 	}
 	return n, nil
 }

@@ -58,6 +58,7 @@ type Minions struct {
 	clock   core.Clock
 	log     hclog.Logger
 	timeout time.Duration
+	known   *registry
 
 	drainOnce, abortOnce sync.Once
 	draining             chan struct{} // closed: no job is given out any more
@@ -72,6 +73,7 @@ func New(o Options) *Minions {
 	}
 	return &Minions{
 		queue: o.Queue, prepare: o.Preparer, clock: o.Clock, log: o.Log, timeout: o.PrepareTimeout,
+		known:    newRegistry(o.Queue, o.Clock),
 		draining: make(chan struct{}), aborted: make(chan struct{}),
 	}
 }
@@ -122,6 +124,9 @@ func whileOpen(ctx context.Context, ch <-chan struct{}) (context.Context, func()
 func (m *Minions) GiveMeJob(r *exchange.Request) (exchange.Answer, error) {
 	ask := askOf(r)
 	wait := min(time.Duration(max(ask.Wait, 0))*time.Second, maxWait)
+	if err := m.known.note(r.Context(), minionOf(r.Request, ask, m.clock())); err != nil {
+		m.log.Warn("a minion was not recorded", "minion", ask.Host, "error", err)
+	}
 	jobs, err := m.next(r.Context(), ask, wait)
 	if err != nil {
 		return nil, err
@@ -136,6 +141,7 @@ func (m *Minions) GiveMeJob(r *exchange.Request) (exchange.Answer, error) {
 	var answer protocol.Job
 	if ask.Version >= 2 {
 		answer.Version = protocol.Version
+		answer.Drain = len(jobs) == 0 && m.drains(r.Context(), ask.Host)
 	}
 	for i, job := range jobs {
 		one := m.jobAnswer(job, ask.Version >= 2, credentials)
@@ -162,7 +168,17 @@ func askOf(r *exchange.Request) protocol.GiveMeJob {
 	return protocol.GiveMeJob{
 		Host: r.Form.Get("host"), PID: number("pid"), Version: number("version"), Build: r.Form.Get("build"),
 		Max: min(number("max"), maxJobs), Wait: number("wait"), Holds: r.Form.All("holds"),
+		Labels: r.Form.All("labels"),
 	}
+}
+
+// drains says whether a minion gets no job; doubts are logged.
+func (m *Minions) drains(ctx context.Context, name string) bool {
+	drains, err := m.known.drains(ctx, name)
+	if err != nil {
+		m.log.Warn("can't tell which minions drain", "error", err)
+	}
+	return drains
 }
 
 // MayCarryCredentials decides whether an answer to r may hold credentials:
@@ -209,6 +225,10 @@ func (m *Minions) next(ctx context.Context, ask protocol.GiveMeJob, wait time.Du
 			return nil, nil
 		default:
 		}
+		if m.drains(ctx, ask.Host) {
+			rest(waiting)
+			return nil, nil
+		}
 		claimed, err := m.claim(ctx, ask)
 		if err != nil {
 			if ctx.Err() != nil {
@@ -229,6 +249,20 @@ func (m *Minions) next(ctx context.Context, ask protocol.GiveMeJob, wait time.Du
 		}
 	}
 	return nil, nil
+}
+
+// drainPause is how long a minion that drains waits for its answer at most, so
+// that one which asks again at once does not do so all the time.
+const drainPause = 5 * time.Second
+
+// rest waits for drainPause, or until the wait of a request is over.
+func rest(waiting context.Context) {
+	pause := time.NewTimer(drainPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-waiting.Done():
+	}
 }
 
 // claim claims jobs to its end even when the client goes away meanwhile: a

@@ -30,6 +30,8 @@ type Queue struct {
 	hosts    []core.HostState
 	problems []core.Problem
 	held     []queue.HeldRewrite
+	minions  map[string]*queue.Minion
+	commit   string
 	changed  chan struct{} // closed and replaced at each change
 	lease    time.Duration
 }
@@ -38,7 +40,7 @@ type Queue struct {
 func NewQueue(clock core.Clock) *Queue {
 	return &Queue{
 		clock: clock, running: true, lorries: map[string]*core.LorryState{}, jobs: map[core.JobID]*core.Job{},
-		output: map[core.JobID]string{}, next: 1, changed: make(chan struct{}), lease: 2 * time.Minute,
+		output: map[core.JobID]string{}, minions: map[string]*queue.Minion{}, next: 1, changed: make(chan struct{}), lease: 2 * time.Minute,
 	}
 }
 

@@ -1,0 +1,123 @@
+package minions
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/queue"
+)
+
+const (
+	// noteEvery is how often a minion's sign of life is recorded at most.
+	noteEvery = 20 * time.Second
+	// drainedFor is how long it is believed which minions drain; another core
+	// may have been told otherwise.
+	drainedFor = 2 * time.Second
+	// registryTimeout bounds one look at the STATEDB.
+	registryTimeout = 10 * time.Second
+	// mostNames bounds how many minions are remembered here, and how long their
+	// texts are, whatever is sent.
+	mostNames, mostText, mostLabels = 10_000, 200, 50
+)
+
+// registry records which minions there are, and knows which of them drain. What
+// it remembers only spares questions to the STATEDB.
+type registry struct {
+	queue Queue
+	clock core.Clock
+
+	mu      sync.Mutex
+	noted   map[string]queue.Minion // as they were recorded last
+	drained map[string]bool
+	asked   time.Time // when drained was read
+}
+
+func newRegistry(q Queue, clock core.Clock) *registry {
+	return &registry{queue: q, clock: clock, noted: map[string]queue.Minion{}}
+}
+
+// minionOf is who asks for a job.
+func minionOf(r *http.Request, ask protocol.GiveMeJob, now time.Time) queue.Minion {
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = ""
+	}
+	m := queue.Minion{
+		Name: clip(ask.Host), Address: address, PID: ask.PID, Protocol: max(ask.Version, 1), Build: clip(ask.Build), First: now, Seen: now,
+	}
+	for _, label := range ask.Labels[:min(len(ask.Labels), mostLabels)] {
+		if label = clip(strings.TrimSpace(label)); label != "" {
+			m.Labels = append(m.Labels, label)
+		}
+	}
+	return m
+}
+
+func clip(text string) string {
+	if len(text) <= mostText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostText], "")
+}
+
+// note records a sign of life, unless the last one is young and says the same.
+func (g *registry) note(ctx context.Context, m queue.Minion) error {
+	if m.Name == "" || !g.isNews(m) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), registryTimeout)
+	defer cancel()
+	if err := g.queue.SeeMinions(ctx, []queue.Minion{m}); err != nil {
+		g.mu.Lock()
+		delete(g.noted, m.Name)
+		g.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// isNews says whether a minion is to be recorded, and takes it for recorded.
+func (g *registry) isNews(m queue.Minion) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old, known := g.noted[m.Name]
+	same := known && old.Address == m.Address && old.PID == m.PID && old.Protocol == m.Protocol && old.Build == m.Build && slices.Equal(old.Labels, m.Labels)
+	age := m.Seen.Sub(old.Seen)
+	if same && age >= 0 && age < noteEvery {
+		return false
+	}
+	if len(g.noted) >= mostNames {
+		clear(g.noted)
+	}
+	g.noted[m.Name] = m
+	return true
+}
+
+// drains says whether a minion gets no job. When the STATEDB does not answer,
+// what was true last counts: claiming fails then anyway.
+func (g *registry) drains(ctx context.Context, name string) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.clock()
+	if age := now.Sub(g.asked); g.drained != nil && age >= 0 && age < drainedFor {
+		return g.drained[name], nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), registryTimeout)
+	defer cancel()
+	names, err := g.queue.Drained(ctx)
+	if err != nil {
+		return g.drained[name], err
+	}
+	g.asked, g.drained = now, map[string]bool{}
+	for _, n := range names {
+		g.drained[n] = true
+	}
+	return g.drained[name], nil
+}

@@ -18,6 +18,8 @@ const (
 	DefaultAffinityGrace = time.Minute
 	DefaultOutputCap     = 1 << 20
 	DefaultRateLimitHold = 15 * time.Minute
+	// MaxRateLimitHold bounds how long a host can ask to be left alone.
+	MaxRateLimitHold = 24 * time.Hour
 )
 
 // Options makes a Queue. Only Store is needed.
@@ -42,7 +44,8 @@ type Options struct {
 	// DefaultOutputCap. The end of a job's output is kept beyond it.
 	OutputCap int64
 	// RateLimitHold is how long an upstream host is left alone after a job was
-	// told that it asks too often; 0 means DefaultRateLimitHold, negative none.
+	// told that it asks too often, but not when to come back; 0 means
+	// DefaultRateLimitHold, and negative that no host is ever left alone.
 	RateLimitHold time.Duration
 }
 

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -78,7 +79,9 @@ type running struct {
 	output  string // to be appended
 	ended   bool
 	touched bool
-	limited bool // its upstream host asked to be left alone
+	// leave is how long its upstream host is to be left alone, as it asked; 0
+	// when it did not.
+	leave time.Duration
 }
 
 func newUpdating(q *Queue, now time.Time, live []Live) *updating {
@@ -139,7 +142,9 @@ func (u *updating) end(r *running, p UpdateParams) {
 	l.Failures, l.Due = u.q.o.Backoff.After(schedule.Outcome{
 		End: u.now, Success: exit == exitOK, Returned: exit == exitReturned, Kind: failure.Kind,
 	}, l.Interval, l.Failures, u.q.roll())
-	r.limited = failure.Kind == core.FailRateLimited && l.UpstreamHost != "" && u.q.o.RateLimitHold > 0
+	if failure.Kind == core.FailRateLimited && l.UpstreamHost != "" {
+		r.leave = u.q.leave(failure)
+	}
 	u.wake = u.wake || u.q.o.MaxJobsPerHost > 0 || !l.Due.After(u.now)
 	u.due = append(u.due, l.Due)
 	if exit != exitOK {
@@ -164,15 +169,33 @@ func (u *updating) end(r *running, p UpdateParams) {
 	}
 }
 
+// leave is how long a host is left alone that said it is asked too often: as
+// long as it wants, within limits.
+func (q *Queue) leave(f core.Failure) time.Duration {
+	switch {
+	case q.o.RateLimitHold <= 0:
+		return 0
+	case f.RetryAfter <= 0:
+		return q.o.RateLimitHold
+	case f.RetryAfter > int64(MaxRateLimitHold/time.Second):
+		return MaxRateLimitHold
+	}
+	return time.Duration(f.RetryAfter) * time.Second
+}
+
 // holdHost leaves a host alone that said it is asked too often, unless it is
 // held for longer already, because the host itself or an admin said so.
-func (u *updating) holdHost(ctx context.Context, tx Tx, host string) error {
-	until := u.now.Add(u.q.o.RateLimitHold)
+func (u *updating) holdHost(ctx context.Context, tx Tx, r *running) error {
+	host, until := r.live.Lorry.UpstreamHost, u.now.Add(r.leave)
 	held, err := tx.HostHolds(ctx, u.now)
 	if err != nil || held[host].Until.After(until) {
 		return err
 	}
-	return tx.HoldHost(ctx, host, HostHold{Until: until, Reason: "it said that it is asked too often"})
+	reason := "it said that it is asked too often"
+	if r.live.Job.Failure.RetryAfter > 0 {
+		reason += fmt.Sprintf(", and to come back in %s", r.leave)
+	}
+	return tx.HoldHost(ctx, host, HostHold{Until: until, Reason: reason})
 }
 
 // write stores everything that was touched.
@@ -192,8 +215,8 @@ func (u *updating) write(ctx context.Context, tx Tx) error {
 		return err
 	}
 	for _, r := range u.touched {
-		if r.limited {
-			if err := u.holdHost(ctx, tx, r.live.Lorry.UpstreamHost); err != nil {
+		if r.leave > 0 {
+			if err := u.holdHost(ctx, tx, r); err != nil {
 				return err
 			}
 		}

@@ -33,7 +33,10 @@ func verdict(r *running, p UpdateParams, now time.Time) (string, core.Failure) {
 	if p.Exit == exitLost && p.Failure.Kind == core.FailLost {
 		return exitLost, p.Failure
 	}
-	f := core.Failure{Kind: core.FailureKind(clean(string(p.Failure.Kind))), Cause: clip(p.Failure.Cause), Hint: clip(p.Failure.Hint)}
+	f := core.Failure{
+		Kind: core.FailureKind(clean(string(p.Failure.Kind))), Cause: clip(p.Failure.Cause), Hint: clip(p.Failure.Hint),
+		RetryAfter: p.Failure.RetryAfter,
+	}
 	code, err := strconv.Atoi(p.Exit)
 	switch {
 	case err != nil:

@@ -199,6 +199,41 @@ func rateLimit(w *World) {
 	w.claimOne("c")
 }
 
+func retryAfter(w *World) {
+	other := NewLorry("other")
+	other.UpstreamHost = "other.example.org"
+	w.ok(w.DB.PutLorries(w.Ctx, []core.Lorry{NewLorry("a"), NewLorry("b"), other}))
+	refused := func(seconds int64) time.Duration {
+		w.Helper()
+		w.ok(w.Queue.ResumeHost(w.Ctx, "up.example.org"))
+		w.ok(w.Queue.MoveToTop(w.Ctx, "a"))
+		c := w.claimOne("a")
+		w.update(queue.UpdateParams{Job: c.Job.ID, Fence: c.Job.Fence, Done: true, Exit: "1", Failure: core.Failure{
+			Kind: core.FailRateLimited, Cause: "HTTP 429", RetryAfter: seconds,
+		}})
+		held, err := w.Queue.HostHolds(w.Ctx)
+		w.ok(err)
+		return held["up.example.org"].Until.Sub(w.Clock.Now())
+	}
+	same(w, "as it asks", 40*time.Minute, refused(40*60))
+	same(w, "none said", queue.DefaultRateLimitHold, refused(0))
+	same(w, "less than none", queue.DefaultRateLimitHold, refused(-5))
+	same(w, "much more than can be meant", queue.MaxRateLimitHold, refused(1<<62))
+	same(w, "shorter than the usual", 30*time.Second, refused(30))
+	// Another core, or this one after a restart, leaves it alone as well.
+	w.Queue = queue.New(queue.Options{Store: w.DB, Clock: w.Clock.Now})
+	why, err := w.Queue.Explain(w.Ctx, "b")
+	w.ok(err)
+	same(w, "why", queue.Why{
+		Reason: "host held", Until: w.Clock.Now().Add(30 * time.Second),
+		Detail: `the upstream host "up.example.org" is held: it said that it is asked too often, and to come back in 30s`,
+	}, why)
+	w.claimOne("other")
+	same(w, "nothing of it", 0, len(w.claim(9)))
+	w.Clock.Advance(30 * time.Second)
+	w.claimOne("b")
+}
+
 func rewrites(w *World) {
 	w.put("a")
 	var approved []queue.HeldRewrite

@@ -32,6 +32,7 @@ func queueTests() []test {
 		{"a minion is first offered what it holds", affinity},
 		{"waiting ends with what makes a Lorry claimable", waitDue},
 		{"a host that is asked too often is left alone", rateLimit},
+		{"a host is left alone for as long as it asks to be, within a day", retryAfter},
 		{"held rewrites are rows that are approved or lapse", rewrites},
 		{"several reports on one job in one request follow each other", severalReports},
 		{"odd text from a minion is stored", oddText},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync"
 
@@ -86,6 +87,7 @@ func PrepareFailure(err error) core.Failure {
 	var known *core.Error
 	if errors.As(err, &known) {
 		failure.Hint = known.Hint
+		failure.RetryAfter = int64(math.Ceil(known.RetryAfter.Seconds()))
 	}
 	if failure.Hint != "" {
 		return failure

@@ -148,7 +148,7 @@ func (m *Minions) params(ctx context.Context, u protocol.Update) (queue.UpdatePa
 		}
 		p.Done, p.Exit, p.Unchanged = true, strconv.Itoa(code), u.Unchanged
 		p.Failure = core.Failure{
-			Kind: u.Failure.Kind, Cause: exchange.Text(u.Failure.Cause), Hint: exchange.Text(u.Failure.Hint),
+			Kind: u.Failure.Kind, Cause: exchange.Text(u.Failure.Cause), Hint: exchange.Text(u.Failure.Hint), RetryAfter: u.Failure.RetryAfter,
 		}
 		if code != 0 && !p.Failure.Failed() {
 			p.Failure = m.explain(ctx, u, code)

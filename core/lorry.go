@@ -42,6 +42,8 @@ type Lorry struct {
 	// UpstreamHost is the host name that the spec's URL points to, for limits
 	// per upstream host; "" when the spec has none (a plain path).
 	UpstreamHost string
+	// Repository is the RepositoryName of the spec's URL, or "".
+	Repository string
 	// Interval is the time from the end of one job to the next due time.
 	Interval time.Duration
 	// Timeout is how long one job may run.
@@ -86,6 +88,8 @@ type LorryState struct {
 	Digest string
 	// HeldReason says why an admin holds the Lorry, or "".
 	HeldReason string
+	// Pushed is when upstream last told that something was pushed there.
+	Pushed time.Time
 }
 
 // JobID numbers a job. The first is 1; numbers are never used twice.

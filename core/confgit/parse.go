@@ -220,6 +220,7 @@ func (p *parser) lorry(s lorriesSection, file string, one spec.Spec) {
 	}
 	l := s.lorry
 	l.Path, l.Text, l.UpstreamHost = path, one.Text(path), one.UpstreamHost()
+	l.Repository = core.RepositoryName(one.Access.URL)
 	if one.Rewrites != core.RewriteByRefspec {
 		l.Rewrites = one.Rewrites
 	}

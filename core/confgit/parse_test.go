@@ -72,11 +72,11 @@ func TestParse(t *testing.T) {
 		Commit: "c0ffee",
 		Lorries: []core.Lorry{
 			{
-				Path: "delta/a/x", Section: "lorries:delta", UpstreamHost: "example.com", Interval: 6 * time.Hour, Timeout: time.Hour,
+				Path: "delta/a/x", Section: "lorries:delta", UpstreamHost: "example.com", Repository: "example.com/x-1.tar.gz", Interval: 6 * time.Hour, Timeout: time.Hour,
 				Text: "{\n    \"delta/a/x\": {\n        \"type\": \"tarball\",\n        \"url\": \"https://example.com/x-1.tar.gz\"\n    }\n}",
 			},
 			{
-				Path: "delta/b", Section: "lorries:delta", UpstreamHost: "git.example.com", Interval: 6 * time.Hour, Timeout: time.Hour,
+				Path: "delta/b", Section: "lorries:delta", UpstreamHost: "git.example.com", Repository: "git.example.com/b", Interval: 6 * time.Hour, Timeout: time.Hour,
 				Text: "{\n    \"delta/b\": {\n        \"type\": \"git\",\n        \"url\": \"https://git.example.com/b\",\n        \"refspecs\": [\n            \"+refs/heads/*\"\n        ]\n    }\n}",
 			},
 		},

@@ -80,9 +80,13 @@ type Update struct {
 	Fence core.Fence `json:"fence,omitempty"` // 0 from the original's minion
 	// Exit is "no" while the job runs, then the exit code in decimal, negative
 	// for a signal; "returned" hands the job back without counting a failure.
-	Exit      string           `json:"exit"`
-	Stdout    string           `json:"stdout,omitempty"` // new output since the last update
-	Stderr    string           `json:"stderr,omitempty"`
+	Exit   string `json:"exit"`
+	Stdout string `json:"stdout,omitempty"` // new output since the last update
+	Stderr string `json:"stderr,omitempty"`
+	// Sent counts the bytes of output that were sent of this job, with this
+	// update's; 0 when not told. An update whose answer was lost is sent again
+	// as it was: its output is not taken twice.
+	Sent      int64            `json:"sent,omitempty"`
 	DiskUsage int64            `json:"disk_usage,omitempty"` // bytes
 	Failure   core.Failure     `json:"failure,omitzero"`
 	Unchanged bool             `json:"unchanged,omitempty"`
@@ -113,6 +117,8 @@ type ImportRequest struct {
 	// as the environment says. The Downstream Host is reached by it too, unless
 	// NoProxy names it.
 	Proxy *Proxy `json:"proxy,omitempty"`
+	// DenyPrivateAddresses refuses to fetch from addresses that are not public.
+	DenyPrivateAddresses bool `json:"deny_private_addresses,omitempty"`
 }
 
 // Proxy is an HTTP proxy. Like Access it travels over the private file

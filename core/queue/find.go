@@ -51,6 +51,8 @@ type LorryFilter struct {
 	Host string
 	Kind core.FailureKind // of the failure; only failing Lorries have one
 	Text string           // part of the path, upper and lower case alike
+	// Paths, when it is not nil, selects by name.
+	Paths []string
 	// Stale selects those whose last success was before then, or never was.
 	Stale time.Time
 	Now   time.Time // for StateDue and StateWaiting

@@ -29,6 +29,10 @@ type UpdateParams struct {
 	// then the job id alone must match the running job.
 	Fence  core.Fence
 	Output string // new text, appended
+	// Sent is how many bytes of output the minion has sent of this job with
+	// this report, or 0 when it does not say. A report that came before keeps
+	// its output from being appended twice.
+	Sent int64
 	// Done ends the job with the fields below.
 	Done      bool
 	Exit      string // decimal exit code, negative for a signal

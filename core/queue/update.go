@@ -105,7 +105,10 @@ func (u *updating) apply(p UpdateParams) UpdateResult {
 	if p.DiskUsage > 0 {
 		j.DiskUsage = p.DiskUsage
 	}
-	r.append(p.Output, u.q.o.OutputCap, p.Done)
+	if p.Sent == 0 || p.Sent > r.live.Received {
+		r.live.Received = max(p.Sent, r.live.Received)
+		r.append(p.Output, u.q.o.OutputCap, p.Done)
+	}
 	if p.Done {
 		u.end(r, p)
 		return UpdateResult{}
@@ -145,6 +148,7 @@ func (u *updating) end(r *running, p UpdateParams) {
 	if failure.Kind == core.FailRateLimited && l.UpstreamHost != "" {
 		r.leave = u.q.leave(failure)
 	}
+	again(*j, l)
 	u.wake = u.wake || u.q.o.MaxJobsPerHost > 0 || !l.Due.After(u.now)
 	u.due = append(u.due, l.Due)
 	if exit != exitOK {
@@ -202,7 +206,7 @@ func (u *updating) holdHost(ctx context.Context, tx Tx, r *running) error {
 func (u *updating) write(ctx context.Context, tx Tx) error {
 	reports := make([]Report, 0, len(u.touched))
 	for _, r := range u.touched {
-		rep := Report{Job: r.live.Job, KillReason: r.live.KillReason, Output: r.output, OutputAt: r.live.OutputKept}
+		rep := Report{Job: r.live.Job, KillReason: r.live.KillReason, Output: r.output, OutputAt: r.live.OutputKept, Received: r.live.Received}
 		if r.ended {
 			rep.Lorry = &r.live.Lorry
 		}

@@ -31,7 +31,7 @@ func TestListingGivesLorries(t *testing.T) {
 			t.Error(diff)
 		}
 		want := core.Lorry{
-			Path: "first/a", Section: "host:h", Host: "h", HostPath: "z/y/a", UpstreamHost: "h", Interval: time.Hour, Timeout: time.Hour,
+			Path: "first/a", Section: "host:h", Host: "h", HostPath: "z/y/a", UpstreamHost: "h", Repository: "h/git/z/y/a", Interval: time.Hour, Timeout: time.Hour,
 			Rewrites: core.RewriteHold, ListedHead: "refs/heads/main", ListedDescription: "h: about z/y/a",
 			Text: "{\n    \"first/a\": {\n        \"type\": \"git\",\n        \"url\": \"https://h/git/z/y/a\",\n        \"refspecs\": [\n            \"+refs/heads/*\",\n            \"+refs/tags/*\"\n        ]\n    }\n}",
 		}

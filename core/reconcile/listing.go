@@ -74,7 +74,7 @@ func (l *listing) lorry(i int) (core.Lorry, bool) {
 	}
 	return core.Lorry{
 		Path: it.path, Text: s.Text(it.path), Section: confgit.HostSection(h.Name),
-		Host: h.Name, HostPath: it.hostPath, UpstreamHost: s.UpstreamHost(),
+		Host: h.Name, HostPath: it.hostPath, UpstreamHost: s.UpstreamHost(), Repository: core.RepositoryName(it.url),
 		Interval: h.Interval, Timeout: h.Timeout, Rewrites: h.Rewrites,
 		ListedHead: it.head, ListedDescription: description,
 	}, true

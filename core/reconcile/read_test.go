@@ -27,7 +27,7 @@ func TestLorriesFollowConfgit(t *testing.T) {
 		}
 		foo := w.lorries()[1]
 		wantLorry := core.Lorry{
-			Path: "upstream/foo", Section: "lorries:upstream", UpstreamHost: "git.example.com", Interval: time.Hour, Timeout: time.Hour,
+			Path: "upstream/foo", Section: "lorries:upstream", UpstreamHost: "git.example.com", Repository: "git.example.com/foo", Interval: time.Hour, Timeout: time.Hour,
 			Text: "{\n    \"upstream/foo\": {\n        \"type\": \"git\",\n        \"url\": \"https://git.example.com/foo\"\n    }\n}",
 		}
 		if diff := cmp.Diff(wantLorry, foo); diff != "" {

@@ -83,7 +83,7 @@ func (db *DB) FindLorries(ctx context.Context, f queue.LorryFilter) (queue.Lorry
 			return queue.LorryList{}, nil
 		}
 	}
-	text, args, err := findLorries(f)
+	text, args, err := findLorries(db.dialect, f)
 	if err != nil {
 		return queue.LorryList{}, err
 	}
@@ -107,7 +107,7 @@ func (db *DB) FindLorries(ctx context.Context, f queue.LorryFilter) (queue.Lorry
 
 // findLorries writes the statement: the paths of the page by an index where
 // there is one, then their columns.
-func findLorries(f queue.LorryFilter) (text string, args []any, err error) {
+func findLorries(d dialect, f queue.LorryFilter) (text string, args []any, err error) {
 	key, isNumber := numberKeys()[orQueue(f.Sort)]
 	if !isNumber {
 		if key = textKeys()[f.Sort]; key == "" {
@@ -115,7 +115,7 @@ func findLorries(f queue.LorryFilter) (text string, args []any, err error) {
 		}
 	}
 	var q query
-	if err := q.lorries(f); err != nil {
+	if err := q.lorries(d, f); err != nil {
 		return "", nil, err
 	}
 	direction, beyond := "", ">"
@@ -158,7 +158,7 @@ func orQueue(sort string) string {
 }
 
 // lorries adds the conditions of a filter.
-func (q *query) lorries(f queue.LorryFilter) error {
+func (q *query) lorries(d dialect, f queue.LorryFilter) error {
 	switch f.State {
 	case "":
 	case queue.StateDue:
@@ -174,6 +174,13 @@ func (q *query) lorries(f queue.LorryFilter) error {
 	}
 	if f.Host != "" {
 		q.add("q.path"+ofHost, f.Host)
+	}
+	if f.Paths != nil {
+		arg, err := pathList(f.Paths)
+		if err != nil {
+			return err
+		}
+		q.add(d.among("q.path", "%s", "text"), arg)
 	}
 	if f.Kind != "" {
 		q.add("q.failures > 0 AND q.fail_kind = %s", string(f.Kind))

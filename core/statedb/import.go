@@ -70,7 +70,7 @@ func (i Import) Lorries(ctx context.Context, all []core.LorryState) (int, error)
 	for n, l := range all {
 		rows[n] = stateRow{
 			wantRow: wantRow{
-				l.Path, l.Text, l.Section, l.Host, l.HostPath, l.UpstreamHost,
+				l.Path, l.Text, l.Section, l.Host, l.HostPath, l.UpstreamHost, l.Repository,
 				l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription, micros(l.Due),
 			},
 			Failures: l.Failures, LastRun: micros(l.LastRun), LastSuccess: micros(l.LastSuccess), LastExit: l.LastExit,

@@ -18,7 +18,7 @@ const (
 	lorryState = `l.path, l.section, l.host, l.host_path, l.upstream_host, l.interval_us, l.timeout_us,
 		l.rewrites, l.listed_head, l.listed_description,
 		q.turn, q.due, COALESCE(q.running_job, 0), q.removed, q.last_run, q.last_success, q.last_equal, q.last_exit,
-		q.fail_kind, q.fail_cause, q.fail_hint, q.failures, q.disk_usage, q.digest, q.held, q.fence`
+		q.fail_kind, q.fail_cause, q.fail_hint, q.failures, q.disk_usage, q.digest, q.held, q.fence, l.repository, q.pushed`
 	lorryText   = lorryState + `, l.spec_text`
 	lorryNoText = lorryState + `, ''`
 	lorryFrom   = ` FROM queue q JOIN lorries l ON l.path = q.path`
@@ -27,7 +27,7 @@ const (
 // lorryRow takes those columns.
 type lorryRow struct {
 	queue.Ready
-	interval, timeout, turn, due, lastRun, lastSuccess, lastEqual int64
+	interval, timeout, turn, due, lastRun, lastSuccess, lastEqual, pushed int64
 }
 
 func (r *lorryRow) dest() []any {
@@ -37,7 +37,7 @@ func (r *lorryRow) dest() []any {
 		&l.Rewrites, &l.ListedHead, &l.ListedDescription,
 		&r.turn, &r.due, &l.RunningJob, &l.Removed, &r.lastRun, &r.lastSuccess, &r.lastEqual, &l.LastExit,
 		&l.LastFailure.Kind, &l.LastFailure.Cause, &l.LastFailure.Hint, &l.Failures, &l.DiskUsage, &l.Digest, &l.HeldReason,
-		&r.Fence, &l.Text,
+		&r.Fence, &l.Repository, &r.pushed, &l.Text,
 	}
 }
 
@@ -46,7 +46,7 @@ func (r *lorryRow) value() queue.Ready {
 	l.Interval, l.Timeout = duration(r.interval), duration(r.timeout)
 	l.Due, l.LastRun = fromMicros(r.due), fromMicros(r.lastRun)
 	l.LastSuccess, l.LastEqual = fromMicros(r.lastSuccess), fromMicros(r.lastEqual)
-	l.Position = min(r.turn, 0)
+	l.Position, l.Pushed = min(r.turn, 0), fromMicros(r.pushed)
 	return l
 }
 

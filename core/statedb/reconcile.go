@@ -112,6 +112,7 @@ type wantRow struct {
 	Host              string             `json:"host"`
 	HostPath          string             `json:"host_path"`
 	UpstreamHost      string             `json:"upstream_host"`
+	Repository        string             `json:"repository"`
 	Interval          int64              `json:"interval_us"`
 	Timeout           int64              `json:"timeout_us"`
 	Rewrites          core.RewritePolicy `json:"rewrites"`
@@ -120,7 +121,7 @@ type wantRow struct {
 	Due               int64              `json:"due"`
 }
 
-const wantCols = "path text, spec_text text, section text, host text, host_path text, upstream_host text, interval_us bigint, " +
+const wantCols = "path text, spec_text text, section text, host text, host_path text, upstream_host text, repository text, interval_us bigint, " +
 	"timeout_us bigint, rewrites text, listed_head text, listed_description text, due bigint"
 
 // PutLorries implements reconcile.Store. A changed interval moves the due time
@@ -136,7 +137,7 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 	at := map[string]int{}
 	for n, l := range lorries {
 		r := wantRow{
-			l.Path, l.Text, l.Section, l.Host, l.HostPath, l.UpstreamHost,
+			l.Path, l.Text, l.Section, l.Host, l.HostPath, l.UpstreamHost, l.Repository,
 			l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription, micros(due[n]),
 		}
 		if i, twice := at[l.Path]; twice {
@@ -174,17 +175,17 @@ func putLorries() []struct{ doing, query string } {
 		WHERE queue.path = x.path AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due`},
 		{"forgetting digests", `UPDATE queue SET digest = '' FROM {rows} JOIN lorries l ON l.path = x.path AND l.spec_text <> x.spec_text
 		WHERE queue.path = x.path AND queue.digest <> ''`},
-		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, interval_us, timeout_us,
+		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, repository, interval_us, timeout_us,
 			rewrites, listed_head, listed_description)
-		SELECT x.path, x.spec_text, x.section, x.host, x.host_path, x.upstream_host, x.interval_us, x.timeout_us,
+		SELECT x.path, x.spec_text, x.section, x.host, x.host_path, x.upstream_host, x.repository, x.interval_us, x.timeout_us,
 			x.rewrites, x.listed_head, x.listed_description FROM {rows} WHERE TRUE
 		ON CONFLICT (path) DO UPDATE SET spec_text = excluded.spec_text, section = excluded.section, host = excluded.host,
-			host_path = excluded.host_path, upstream_host = excluded.upstream_host, interval_us = excluded.interval_us,
+			host_path = excluded.host_path, upstream_host = excluded.upstream_host, repository = excluded.repository, interval_us = excluded.interval_us,
 			timeout_us = excluded.timeout_us, rewrites = excluded.rewrites, listed_head = excluded.listed_head,
 			listed_description = excluded.listed_description
-		WHERE (lorries.spec_text, lorries.section, lorries.host, lorries.host_path, lorries.upstream_host, lorries.interval_us,
+		WHERE (lorries.spec_text, lorries.section, lorries.host, lorries.host_path, lorries.upstream_host, lorries.repository, lorries.interval_us,
 			lorries.timeout_us, lorries.rewrites, lorries.listed_head, lorries.listed_description) <>
-			(excluded.spec_text, excluded.section, excluded.host, excluded.host_path, excluded.upstream_host, excluded.interval_us,
+			(excluded.spec_text, excluded.section, excluded.host, excluded.host_path, excluded.upstream_host, excluded.repository, excluded.interval_us,
 			excluded.timeout_us, excluded.rewrites, excluded.listed_head, excluded.listed_description)`},
 		{"queueing Lorries", `INSERT INTO queue (path, upstream_host, turn, due)
 		SELECT x.path, x.upstream_host, x.due, x.due FROM {rows} WHERE TRUE

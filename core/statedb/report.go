@@ -16,7 +16,7 @@ func (t *txn) Live(ctx context.Context, ids []core.JobID) ([]queue.Live, error) 
 	if err != nil {
 		return nil, err
 	}
-	all, err := collect(ctx, t, scanLive, `SELECT `+jobCols+`, j.kill_reason, j.output_kept, `+lorryNoText+`
+	all, err := collect(ctx, t, scanLive, `SELECT `+jobCols+`, j.kill_reason, j.output_kept, j.received, `+lorryNoText+`
 		FROM jobs j JOIN queue q ON q.path = j.path JOIN lorries l ON l.path = j.path
 		WHERE j.ended = 0 AND q.running_job = j.id AND `+t.d.among("j.id", "$1", "bigint")+`
 		ORDER BY j.id`+t.d.forUpdate("j, q"), string(arg))
@@ -27,7 +27,7 @@ func scanLive(s scanner) (queue.Live, error) {
 	var v queue.Live
 	var j jobRow
 	var l lorryRow
-	err := s.Scan(slices.Concat(j.dest(), []any{&v.KillReason, &v.OutputKept}, l.dest())...)
+	err := s.Scan(slices.Concat(j.dest(), []any{&v.KillReason, &v.OutputKept, &v.Received}, l.dest())...)
 	if err != nil {
 		return v, err
 	}
@@ -50,17 +50,19 @@ type reportRow struct {
 	DiskUsage  int64            `json:"disk_usage"`
 	OutputSize int64            `json:"output_size"`
 	OutputKept int64            `json:"output_kept"`
+	Received   int64            `json:"received"`
 	Unchanged  bool             `json:"unchanged"`
 	Refs       string           `json:"refs"`
 }
 
 const reportCols = "id bigint, updated bigint, ended bigint, lease bigint, kill_reason text, exit text, fail_kind text, " +
-	"fail_cause text, fail_hint text, disk_usage bigint, output_size bigint, output_kept bigint, unchanged boolean, refs text"
+	"fail_cause text, fail_hint text, disk_usage bigint, output_size bigint, output_kept bigint, received bigint, unchanged boolean, refs text"
 
 // endRow is the new state of a Lorry whose job ended.
 type endRow struct {
 	Path        string           `json:"path"`
 	Due         int64            `json:"due"`
+	Turn        int64            `json:"turn"`
 	Failures    int              `json:"failures"`
 	LastRun     int64            `json:"last_run"`
 	LastSuccess int64            `json:"last_success"`
@@ -73,7 +75,7 @@ type endRow struct {
 	Digest      string           `json:"digest"`
 }
 
-const endCols = "path text, due bigint, failures bigint, last_run bigint, last_success bigint, last_equal bigint, last_exit text, " +
+const endCols = "path text, due bigint, turn bigint, failures bigint, last_run bigint, last_success bigint, last_equal bigint, last_exit text, " +
 	"fail_kind text, fail_cause text, fail_hint text, disk_usage bigint, digest text"
 
 type outputRow struct {
@@ -100,7 +102,7 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 		}
 		jobs = append(jobs, reportRow{
 			j.ID, micros(j.Updated), micros(j.Ended), micros(j.Lease), r.KillReason, j.Exit,
-			j.Failure.Kind, j.Failure.Cause, j.Failure.Hint, j.DiskUsage, j.OutputSize, r.OutputAt + int64(len(r.Output)), j.Unchanged, refs,
+			j.Failure.Kind, j.Failure.Cause, j.Failure.Hint, j.DiskUsage, j.OutputSize, r.OutputAt + int64(len(r.Output)), r.Received, j.Unchanged, refs,
 		})
 		if r.Output != "" {
 			outputs = append(outputs, outputRow{j.ID, r.OutputAt, r.Output})
@@ -110,8 +112,12 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 		case l.Removed:
 			gone = append(gone, l.Path)
 		default:
+			turn := micros(l.Due)
+			if l.Position < 0 {
+				turn = l.Position
+			}
 			ends = append(ends, endRow{
-				l.Path, micros(l.Due), l.Failures, micros(l.LastRun), micros(l.LastSuccess), micros(l.LastEqual), l.LastExit,
+				l.Path, micros(l.Due), turn, l.Failures, micros(l.LastRun), micros(l.LastSuccess), micros(l.LastEqual), l.LastExit,
 				l.LastFailure.Kind, l.LastFailure.Cause, l.LastFailure.Hint, l.DiskUsage, l.Digest,
 			})
 		}
@@ -122,7 +128,7 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 func (t *txn) writeReports(ctx context.Context, jobs []reportRow, ends []endRow, outputs []outputRow, gone []string) error {
 	if err := each(ctx, t, "reporting on jobs", jobs, `UPDATE jobs SET updated = x.updated, ended = x.ended, lease = x.lease,
 		kill_reason = x.kill_reason, exit = x.exit, fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint,
-		disk_usage = x.disk_usage, output_size = x.output_size, output_kept = x.output_kept, unchanged = x.unchanged, refs = x.refs
+		disk_usage = x.disk_usage, output_size = x.output_size, output_kept = x.output_kept, received = x.received, unchanged = x.unchanged, refs = x.refs
 		FROM `+t.d.from("x", reportCols)+` WHERE jobs.id = x.id`); err != nil {
 		return err
 	}
@@ -130,7 +136,7 @@ func (t *txn) writeReports(ctx context.Context, jobs []reportRow, ends []endRow,
 		SELECT x.job, x.start, x.body FROM `+t.d.from("x", "job bigint, start bigint, body text")); err != nil {
 		return err
 	}
-	if err := each(ctx, t, "ending jobs", ends, `UPDATE queue SET running_job = NULL, turn = x.due, due = x.due, failures = x.failures,
+	if err := each(ctx, t, "ending jobs", ends, `UPDATE queue SET running_job = NULL, turn = x.turn, due = x.due, failures = x.failures,
 		last_run = x.last_run, last_success = x.last_success, last_equal = x.last_equal, last_exit = x.last_exit,
 		fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint, disk_usage = x.disk_usage, digest = x.digest
 		FROM `+t.d.from("x", endCols)+` WHERE queue.path = x.path`); err != nil {

@@ -129,6 +129,8 @@ func findLorries(w *World) {
 			same(w, fmt.Sprintf("%+v by %d", f, limit), want, w.pagesOf(f, limit))
 		}
 	}
+	same(w, "by name", []string{"Up0/p_00%x", "Up1/p_07%x"}, w.pagesOf(queue.LorryFilter{Paths: []string{"Up1/p_07%x", "none", "Up0/p_00%x"}, Sort: queue.SortPath}, 1))
+	same(w, "no names", nil, w.pagesOf(queue.LorryFilter{Paths: []string{}}, 1))
 	l, err := w.Queue.FindLorries(w.Ctx, queue.LorryFilter{Text: "p_07", WithText: true, Limit: 1})
 	w.ok(err)
 	same(w, "text", NewLorry("Up1/p_07%x").Text, l.Lorries[0].Text)

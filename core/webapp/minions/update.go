@@ -123,7 +123,7 @@ func (m *Minions) update(ctx context.Context, updates []protocol.Update) ([]prot
 // params turns a report into the queue's words.
 func (m *Minions) params(ctx context.Context, u protocol.Update) (queue.UpdateParams, error) {
 	p := queue.UpdateParams{
-		Job: u.JobID, Fence: u.Fence, Output: exchange.Text(u.Stdout + u.Stderr),
+		Job: u.JobID, Fence: u.Fence, Output: exchange.Text(u.Stdout + u.Stderr), Sent: max(u.Sent, 0),
 		DiskUsage: max(u.DiskUsage, 0), Digest: exchange.Text(u.Digest), Refs: u.Refs,
 	}
 	for i, ref := range p.Refs {

@@ -75,7 +75,7 @@ func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
 	case s.Path != "":
 		f, err = download.LookLocal(s.Access.URL, s.Path)
 	case strings.HasPrefix(s.Access.URL, "http://"), strings.HasPrefix(s.Access.URL, "https://"):
-		c := download.New(s.Access)
+		c := download.New(s.Access, s.Route)
 		defer c.Close()
 		f, err = c.Look(ctx)
 	default:
@@ -172,7 +172,7 @@ func (s *Source) fetch(ctx context.Context, path string) (*os.File, download.Fac
 	if s.Path != "" {
 		got, err = download.CopyLocal(w, s.Access.URL, s.Path, s.Limits.Download)
 	} else {
-		c := download.New(s.Access)
+		c := download.New(s.Access, s.Route)
 		defer c.Close()
 		got, err = c.Get(ctx, w, s.Limits.Download)
 	}

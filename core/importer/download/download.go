@@ -22,6 +22,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
 const (
@@ -55,9 +56,9 @@ type Client struct {
 	stall time.Duration
 }
 
-// New makes the client for one file.
-func New(a core.Access) *Client {
-	return &Client{access: a, Transports: NewTransports(a), stall: stallTime}
+// New makes the client for one file, which goes by the given route.
+func New(a core.Access, r route.Route) *Client {
+	return &Client{access: a, Transports: NewTransports(a, r), stall: stallTime}
 }
 
 // ask sends a request and follows redirects itself.

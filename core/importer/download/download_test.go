@@ -13,6 +13,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +31,7 @@ func TestDownloadThatBreaksOff(t *testing.T) {
 			}
 			panic(http.ErrAbortHandler)
 		}))
-		c := New(core.Access{URL: s.URL + "/x.tar"})
+		c := New(core.Access{URL: s.URL + "/x.tar"}, route.Route{})
 		if hang {
 			c.stall = 50 * time.Millisecond
 		}
@@ -71,8 +72,8 @@ func TestRedirects(t *testing.T) {
 		}
 	}))
 	defer outer.Close()
-	for path, want := range map[string]core.FailureKind{"/same": core.FailNone, "/other": core.FailNetwork, "/loop": core.FailGone, "/down": core.FailGone} {
-		c := New(core.Access{URL: outer.URL + path, Username: "ali", Secret: core.NewSecret("opensesame")})
+	for path, want := range map[string]core.FailureKind{"/same": core.FailNone, "/other": core.FailSpec, "/loop": core.FailGone, "/down": core.FailGone} {
+		c := New(core.Access{URL: outer.URL + path, Username: "ali", Secret: core.NewSecret("opensesame")}, route.Route{})
 		_, err := c.Look(t.Context())
 		got := core.FailNone
 		if err != nil {

@@ -42,6 +42,9 @@ type Push struct {
 	// Options go to the server as push options, in order. A server that takes
 	// none gets none, which Out is told.
 	Options []string
+	// Before, when not nil, brings what must be downstream before any ref is
+	// pushed. It gets the refs that are there now.
+	Before func(ctx context.Context, have map[string]string) error
 	// Temp makes an empty directory on the same disk as the repository.
 	Temp          func() (string, error)
 	Out, Progress io.Writer
@@ -64,6 +67,11 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 	have, err := p.list(ctx)
 	if err != nil {
 		return Result{}, err
+	}
+	if p.Before != nil {
+		if err := p.Before(ctx, have); err != nil {
+			return Result{}, err
+		}
 	}
 	var differ []policy.Wanted
 	for _, w := range wanted {

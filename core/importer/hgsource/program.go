@@ -92,7 +92,7 @@ func installExtension(home string) (string, error) {
 // config is hg's configuration, in memory: it may hold a credential.
 func (s *Source) config(extension, ssh string) (*os.File, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[ui]\ninteractive = no\nclonebundles = no\nssh = %s\n[extensions]\nlorry = %s\n[subrepos]\nallowed = no\n", ssh, extension)
+	fmt.Fprintf(&b, "[ui]\ninteractive = no\nclonebundles = no\nssh = %s\n[extensions]\nlorry = %s\n[subrepos]\nallowed = no\n[http_proxy]\nalways = yes\n", ssh, extension)
 	if u, err := url.Parse(s.Access.URL); err == nil && !s.Access.Secret.Empty() && (u.Scheme == "http" || u.Scheme == "https") {
 		user := s.Access.Username
 		if user == "" {

@@ -33,10 +33,7 @@ var errNotSmart = errors.New("the server does not speak smart HTTP")
 
 // overHTTP lists the refs with the given prefixes in process.
 func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listing, error) {
-	client, err := r.client(way{o.Route, a.SkipCertificates})
-	if err != nil {
-		return Listing{}, err
-	}
+	client := r.client(way{o.Route, a.SkipCertificates})
 	base := strings.TrimSuffix(a.URL, "/")
 	resp, err := do(ctx, client, a, http.MethodGet, base+"/info/refs?service=git-upload-pack", "")
 	if err != nil {

@@ -35,23 +35,19 @@ func NewReader(git *childproc.Git) *Reader {
 }
 
 // client gives the client for a way.
-func (r *Reader) client(w way) (*http.Client, error) {
+func (r *Reader) client(w way) *http.Client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.clients[w]; c != nil {
-		return c, nil
-	}
-	transport, err := w.route.Transport(w.skip)
-	if err != nil {
-		return nil, gitfail.From(err, gitfail.Local)
+		return c
 	}
 	c := &http.Client{
-		Transport: transport,
+		Transport: w.route.Transport(w.skip),
 		// A redirect is told, never followed: it could lead anywhere.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	r.clients[w] = c
-	return c, nil
+	return c
 }
 
 // Close closes idle connections.

@@ -191,13 +191,15 @@ func (r Route) isProxy(address string) bool {
 
 // Transport makes HTTP connections by this route. skip switches the
 // verification of certificates off. The caller closes idle connections.
-func (r Route) Transport(skip bool) (*http.Transport, error) {
+func (r Route) Transport(skip bool) *http.Transport {
 	roots, err := r.roots()
+	proxy := r.Proxy
 	if err != nil {
-		return nil, err
+		// Check says so before; a file that vanished since fails every request.
+		proxy = func(*http.Request) (*url.URL, error) { return nil, err }
 	}
 	return &http.Transport{
-		Proxy: r.Proxy, DialContext: r.DialContext,
+		Proxy: proxy, DialContext: r.DialContext,
 		TLSHandshakeTimeout: 30 * time.Second, ResponseHeaderTimeout: 2 * time.Minute,
 		IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 8, ForceAttemptHTTP2: true,
 		// check-certificates = no: asked for by the operator, for this host.
@@ -208,7 +210,21 @@ func (r Route) Transport(skip bool) (*http.Transport, error) {
 			}
 			return nil
 		},
-	}, nil
+	}
+}
+
+// Check says what is wrong with a route's settings.
+func (r Route) Check() error {
+	for _, text := range []string{r.HTTPProxy, r.HTTPSProxy} {
+		if text == "" {
+			continue
+		}
+		if _, err := ParseProxy(text); err != nil {
+			return err
+		}
+	}
+	_, err := r.roots()
+	return err
 }
 
 // roots are the trusted authorities; nil means the system's.

@@ -103,15 +103,7 @@ func ReadFile(file string) (Route, error) {
 
 // With gives the route with another proxy.
 func (r Route) With(p protocol.Proxy) (Route, error) {
-	for _, text := range []string{p.HTTP, p.HTTPS} {
-		if text == "" {
-			continue
-		}
-		if _, err := ParseProxy(text); err != nil {
-			return Route{}, err
-		}
-	}
 	r.HTTPProxy, r.HTTPSProxy, r.NoProxy = p.HTTP, p.HTTPS, p.NoProxy
 	r.Username, r.Password = p.Username, core.NewSecret(p.Password)
-	return r, nil
+	return r, r.Check()
 }

@@ -2,13 +2,10 @@ package svnsource
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/xml"
 	"io"
-	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
@@ -39,13 +36,7 @@ func (s *Source) infoOverHTTP(ctx context.Context) (info, error) {
 	if !s.Access.Secret.Empty() {
 		req.SetBasicAuth(s.Access.Username, s.Access.Secret.Reveal())
 	}
-	transport := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   30 * time.Second,
-		ResponseHeaderTimeout: 2 * time.Minute,
-		// check-certificates = no: asked for by the operator, for this host.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: s.Access.SkipCertificates, MinVersion: tls.VersionTLS12},
-	}
+	transport := s.Route.Transport(s.Access.SkipCertificates)
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(req)
 	if err != nil {

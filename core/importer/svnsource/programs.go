@@ -3,6 +3,8 @@ package svnsource
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +38,26 @@ func (s *Source) svn(ctx context.Context, command string, args ...string) (strin
 // configDir is a directory of Subversion's own, in place of the account's.
 func (s *Source) configDir() string { return filepath.Join(s.Repo.Git.Home(), "subversion") }
 
+// proxyConfig gives the directory of Subversion's configuration. Where the
+// network is reached through the job's relay, it is one of this job alone.
+func (s *Source) proxyConfig() (dir string, done func(), err error) {
+	proxy, err := url.Parse(s.Repo.Git.Proxy())
+	if err != nil || proxy.Host == "" {
+		return s.configDir(), func() {}, err
+	}
+	if dir, err = s.Area.Temp(); err != nil {
+		return "", nil, err
+	}
+	token, _ := proxy.User.Password()
+	text := fmt.Sprintf("[global]\nhttp-proxy-host = %s\nhttp-proxy-port = %s\nhttp-proxy-username = %s\nhttp-proxy-password = %s\n",
+		proxy.Hostname(), proxy.Port(), proxy.User.Username(), token)
+	if err = os.WriteFile(filepath.Join(dir, "servers"), []byte(text), 0o600); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", nil, err
+	}
+	return dir, func() { _ = os.RemoveAll(dir) }, nil
+}
+
 // answers answers git svn's questions from its environment. What is asked for
 // is never in an argument or a file.
 const answers = `#!/bin/sh
@@ -56,7 +78,12 @@ func (s *Source) fetch(ctx context.Context, rec record) error {
 	if err := s.configure(ctx, rec); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
-	args := []string{"svn", "fetch", "-q", "--no-auth-cache", "--config-dir=" + s.configDir()}
+	config, done, err := s.proxyConfig()
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	defer done()
+	args := []string{"svn", "fetch", "-q", "--no-auth-cache", "--config-dir=" + config}
 	env := []string{"SVN_SSH=" + ssh}
 	var secrets []string
 	if !s.Access.Secret.Empty() || s.Access.SkipCertificates {

@@ -83,7 +83,10 @@ func largePush(t *testing.T, s *Server, site Site) {
 	if out, err := s.tryGit(append(push, refs...)...); err == nil || !strings.Contains(out, "skip-validation") {
 		t.Errorf("a large push without the option: %v\n%s", err, out)
 	}
-	out := s.git(t, append(append(push, "-o", "skip-validation"), refs...)...)
+	for _, option := range have.PushOptions {
+		push = append(push, "-o", option)
+	}
+	out := s.git(t, append(push, refs...)...)
 	for _, ref := range []string{"refs/heads/main", "refs/tags/light", "refs/tags/annotated"} {
 		if got := s.git(t, "ls-remote", have.URL, ref); !strings.Contains(got, ref) {
 			t.Errorf("%s did not arrive:\n%s", ref, out)
@@ -92,7 +95,11 @@ func largePush(t *testing.T, s *Server, site Site) {
 }
 
 func refusedPush(t *testing.T, s *Server, site Site) {
-	have := ensure(t, Session(t, sdk.RoleDownstream, site.Admin, map[string]any{"api": "rest", "protocol": "ssh", "parent-project": "mirrors"}), sdk.Want{Path: "test/refused"})
+	down := Session(t, sdk.RoleDownstream, site.Admin, map[string]any{"api": "rest", "protocol": "ssh", "parent-project": "mirrors", "skip-validation": "no"})
+	have := ensure(t, down, sdk.Want{Path: "test/refused"})
+	if len(have.PushOptions) > 0 {
+		t.Errorf("push options that nobody asked for: %q", have.PushOptions)
+	}
 	low := strings.Replace(have.URL, "admin@", "low@", 1)
 	out, err := s.tryGit("-C", s.work(t, 1), "push", "--porcelain", low, "refs/heads/*:refs/heads/*")
 	if err == nil || !strings.Contains(out, "prohibited by Gerrit") {

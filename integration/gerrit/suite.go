@@ -258,10 +258,25 @@ func (r run) names(t *testing.T) {
 		}
 		_, err := down.Ensure(t.Context(), sdk.Want{Path: path})
 		wantKind(t, path, err, sdk.Invalid)
+		r.verdict(t, down, path, false)
 	}
 	for _, name := range []string{"a+b", "a,b", "a@b", "a=b", "a#b", "a&b", "a(b", "a;b", "a!b", "ä", "a.b", "a_b"} {
 		if have := ensure(t, down, sdk.Want{Path: r.prefix + name}); !have.Created {
 			t.Errorf("%q was there already", name)
 		}
+		r.verdict(t, down, r.prefix+name, true)
+	}
+}
+
+// verdict looks whether what is said of a name at configuration time is what
+// comes of it.
+func (r run) verdict(t *testing.T, down *host.Client, path string, good bool) {
+	t.Helper()
+	verdicts, err := down.CheckPaths(t.Context(), []string{path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := verdicts[0]; (v.Problem == "") != good || good && v.Normal != path || !good && v.Hint == "" {
+		t.Errorf("%q: the verdict is %+v", path, v)
 	}
 }

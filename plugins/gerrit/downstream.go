@@ -49,6 +49,9 @@ func (a *Adapter) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 			}
 		}
 	}
+	if a.settings.SkipValidation {
+		have.PushOptions = []string{"skip-validation"}
+	}
 	have.Access, err = a.access(want.Path)
 	return have, err
 }

@@ -33,6 +33,7 @@ var (
 	_ sdk.Downstream  = (*Adapter)(nil)
 	_ sdk.AfterPusher = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
+	_ sdk.PathChecker = (*Adapter)(nil)
 )
 
 // Plugin defines the adapter.

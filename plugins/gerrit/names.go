@@ -11,11 +11,17 @@ import (
 // builtIn reports whether a project is Gerrit's own.
 func builtIn(name string) bool { return name == "All-Projects" || name == "All-Users" }
 
+// CheckPath implements sdk.PathChecker. Gerrit keeps projects in directories of
+// their names, so upper and lower case differ wherever they do on its disk.
+func (a *Adapter) CheckPath(path string) (normal string, err error) { return path, checkName(path) }
+
 // checkName refuses what Gerrit does not take as the name of a project, and
 // what git or ssh could take for something else.
 func checkName(name string) error {
 	fault := func(why string) error {
-		return &sdk.Error{Kind: sdk.Invalid, Fact: "the name " + why, Subject: name}
+		return &sdk.Error{
+			Kind: sdk.Invalid, Fact: "the name " + why, Subject: name, Hint: "choose another path for the Lorry, or another prefix for the host",
+		}
 	}
 	switch {
 	case name == "" || len(name) > 1024:

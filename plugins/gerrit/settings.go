@@ -23,6 +23,7 @@ type Settings struct {
 	Password          sdk.Secret `setting:"password" doc:"The user's HTTP password, which Gerrit makes in its settings. Without one, only public projects can be seen by REST."`
 	ParentProject     string     `setting:"parent-project" doc:"Project from which new projects inherit their access rights." role:"downstream"`
 	Visibility        string     `setting:"visibility" doc:"Accepted because other hosts have it; here the rights of the parent project decide who may read." oneof:"private,internal,public" role:"downstream"`
+	SkipValidation    bool       `setting:"skip-validation" doc:"Whether Gerrit is told with each push not to look at every commit: it refuses a push of more than 10,000 new commits otherwise. The user needs the rights that the README lists; with fewer of them, Gerrit refuses such a push, so say no then." default:"yes" role:"downstream"`
 	HintBranches      []string   `setting:"hint-branches" doc:"Branches whose commits are listed to tell whether a project may have changed; none switches that off. A change of another branch alone is seen with the next regular job." default:"HEAD,master,main" role:"upstream"`
 	Archived          string     `setting:"archived" doc:"What to do with projects that are read only." default:"include" oneof:"include,skip,only" role:"upstream"`
 	CheckCertificates bool       `setting:"check-certificates" doc:"Whether TLS certificates are verified." default:"yes"`

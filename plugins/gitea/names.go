@@ -24,6 +24,12 @@ func reservedOwners() []string {
 	}
 }
 
+// CheckPath implements sdk.PathChecker. The forge takes paths that differ in
+// upper and lower case alone for the same.
+func (a *Adapter) CheckPath(path string) (normal string, err error) {
+	return strings.ToLower(path), checkName(path)
+}
+
 // checkName refuses a path that the forge cannot have, before anything is asked.
 func checkName(path string) error {
 	fault := func(why, hint string) error {

@@ -23,6 +23,16 @@ type token struct {
 	Expires string   `json:"expires_at"` // a day, or ""
 }
 
+// expiry is when the token ends: at the beginning of its day, by UTC.
+// Source: docs.gitlab.com/user/profile/personal_access_tokens.
+func (t token) expiry() time.Time {
+	end, err := time.Parse(time.DateOnly, t.Expires)
+	if err != nil {
+		return time.Time{}
+	}
+	return end
+}
+
 type user struct {
 	Username       string `json:"username"`
 	State          string `json:"state"`
@@ -58,6 +68,7 @@ func (a *Adapter) Check(ctx context.Context) (sdk.Report, error) {
 	_, err := a.api.Do(ctx, httpforge.Request{Path: []string{"personal_access_tokens", "self"}, What: "token"}, &t)
 	switch {
 	case err == nil:
+		report.ExpiresAt = t.expiry()
 		report.Diagnostics = append(report.Diagnostics, a.checkToken(t, time.Now())...)
 	case errors.Is(err, context.Canceled), sdk.KindOf(err) == sdk.RateLimited, sdk.KindOf(err) == sdk.Unavailable:
 		return report, err
@@ -90,7 +101,7 @@ func (a *Adapter) checkToken(t token, now time.Time) []sdk.Diagnostic {
 	if t.Active != nil && !*t.Active {
 		complain(sdk.SeverityError, fmt.Sprintf("the token %q is revoked or has expired", t.Name), "make a new one")
 	}
-	if end, err := time.Parse(time.DateOnly, t.Expires); err == nil && end.Sub(now) < expiryWarning {
+	if end := t.expiry(); !end.IsZero() && end.Sub(now) < expiryWarning {
 		complain(sdk.SeverityWarning, fmt.Sprintf("the token %q expires on %s", t.Name, t.Expires), "rotate it before that day")
 	}
 	has := func(any ...string) bool {

@@ -46,6 +46,9 @@ func TestCheckTellsOfTheToken(t *testing.T) {
 			for _, d := range report.Diagnostics {
 				got = append(got, string(d.Severity)+": "+d.Summary)
 			}
+			if told := !report.ExpiresAt.IsZero(); told != (tc.opts.Expires != "") || told && report.ExpiresAt.Format(time.DateOnly) != tc.opts.Expires {
+				t.Errorf("the token ends at %v, want %q", report.ExpiresAt, tc.opts.Expires)
+			}
 			if diff := cmp.Diff(tc.want, got); diff != "" || report.ServerVersion != "GitLab 18.5.0" {
 				t.Errorf("%s (-want +got):\n%s", report.ServerVersion, diff)
 			}

@@ -4,67 +4,56 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
+	"os/exec"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitlabfake"
-	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { sdktest.Conform(t, Plugin(), fixture(t)) }
+
+func TestConformanceOfTheProgram(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "lorry-adapter-gitlab")
+	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/lorry-adapter-gitlab").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v: %s", err, out)
+	}
+	fx := fixture(t)
+	fx.Seed = nil // the same code listed them in process
+	sdktest.ConformBinary(t, program, fx)
+}
+
+func fixture(t *testing.T) sdktest.Fixture {
+	t.Helper()
 	fake, address := serve(t, gitlabfake.Options{})
 	// One server for all seeds: the suite looks for goroutines that are left.
 	var seeded atomic.Pointer[gitlabfake.Server]
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seeded.Load().ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
-	fx := suite.Fixture{
-		Upstream: conformHost(address),
-		Repos:    many(fake, "acme/sub", 130),
-		Seed: func(n int) (suite.Host, error) {
+	// What the suite makes must not show up in its listings.
+	downFake, downAddress := serve(t, gitlabfake.Options{})
+	return sdktest.Fixture{
+		Upstream: conformHost(address), Repos: many(fake, "acme/sub", 130), Downstream: conformHost(downAddress),
+		Refused: []string{"alone", "conform/update", "conform/gtk+", "api/x"},
+		Seed: func(n int) (sdktest.Host, error) {
 			other := gitlabfake.New(gitlabfake.Options{Token: canary, ExternalURL: "https://wrong.invalid"})
 			many(other, "acme", n)
 			seeded.Store(other)
 			return conformHost(server.URL), nil
 		},
-	}
-	// What the suite makes must not show up in its listings.
-	downFake, downAddress := serve(t, gitlabfake.Options{})
-	fx.Downstream = conformHost(downAddress)
-	fx.Verify = func(want sdk.Want, _ sdk.Have) error {
-		p, ok := downFake.Project(want.Path)
-		if !ok || want.Description != "" && p.Description != want.Description {
-			return fmt.Errorf("want %+v, got %+v", want, p)
-		}
-		return nil
-	}
-	// The suite makes a repository named "update", which GitLab reserves.
-	conform(t, fx, "takes a changed description")
-}
-
-// conform runs the suite, but for cases whose paths the forge can't have at all.
-func conform(t *testing.T, fx suite.Fixture, except ...string) {
-	t.Helper()
-	before := goleak.IgnoreCurrent()
-	trial, err := suite.Begin(t.Context(), connect, fx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range suite.Cases() {
-		t.Run(c.Name, func(t *testing.T) {
-			if err := trial.Run(t.Context(), c); err != nil && !(slices.Contains(except, c.Name) && sdk.KindOf(err) == sdk.Invalid) {
-				t.Error(err)
+		Verify: func(want sdk.Want, _ sdk.Have) error {
+			p, ok := downFake.Project(want.Path)
+			if !ok || want.Description != "" && p.Description != want.Description {
+				return fmt.Errorf("want %+v, got %+v", want, p)
 			}
-		})
-	}
-	if err := goleak.Find(before); err != nil {
-		t.Errorf("goroutines are left after Close: %v", err)
+			return nil
+		},
 	}
 }
 
-func conformHost(address string) suite.Host {
-	return suite.Host{Settings: map[string]any{"http-url": address}, Secrets: map[string]string{"private-token": canary}}
+func conformHost(address string) sdktest.Host {
+	return sdktest.Host{Settings: map[string]any{"http-url": address}, Secrets: map[string]string{"private-token": canary}}
 }

@@ -183,7 +183,7 @@ func TestRefusalsOfEnsure(t *testing.T) {
 		{name: "reserved on top", path: "Admin/x", kind: sdk.Invalid, says: "reserved"},
 		{name: "too deep", path: strings.Repeat("a/", 21) + "p", kind: sdk.Invalid, says: "levels"},
 		{name: "no top-level groups", opts: gitlabfake.Options{NoTopGroups: true}, path: "mirrors/p", kind: sdk.Denied, says: "top-level group by hand"},
-		{name: "hidden group", prepare: func(s *gitlabfake.Server) { s.HideGroup("mirrors") }, path: "mirrors/p", kind: sdk.Conflict, says: "something hidden"},
+		{name: "hidden group", prepare: func(s *gitlabfake.Server) { s.HideGroup("mirrors") }, path: "mirrors/p", kind: sdk.Conflict, says: "something else"},
 		{name: "hidden project", prepare: func(s *gitlabfake.Server) { s.AddProject(gitlabfake.Project{Path: "mirrors/p", Hidden: true}) }, path: "mirrors/p", kind: sdk.Conflict, says: "something hidden"},
 		{name: "renamed", prepare: func(s *gitlabfake.Server) {
 			s.AddProject(gitlabfake.Project{Path: "mirrors/p"})

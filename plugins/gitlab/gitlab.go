@@ -32,6 +32,7 @@ var (
 	_ sdk.AfterPusher = (*Adapter)(nil)
 	_ sdk.Retirer     = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
+	_ sdk.PathChecker = (*Adapter)(nil)
 	_ io.Closer       = (*Adapter)(nil)
 )
 

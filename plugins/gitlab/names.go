@@ -32,6 +32,12 @@ func reservedBelow() []string {
 	}
 }
 
+// CheckPath implements sdk.PathChecker. GitLab takes paths that differ in upper
+// and lower case alone for the same.
+func (a *Adapter) CheckPath(path string) (normal string, err error) {
+	return strings.ToLower(path), checkName(path)
+}
+
 // checkName refuses a path that GitLab cannot have, before anything is asked.
 func checkName(path string) error {
 	fault := func(why, hint string) error {

@@ -123,7 +123,7 @@ func (a *Adapter) ensureNamespace(ctx context.Context, full string, wanted sdk.V
 		ns, again := a.namespace(ctx, full)
 		if httpforge.IsNotFound(again) {
 			return ns, sdk.WithHint(sdk.Errorf(sdk.Conflict, "%s can't be made: %w", what, err),
-				"something hidden has the name: a group that the token's account can't see, or one that waits for its deletion")
+				"something else has the name: a project, a group that the token's account can't see, or one that waits for its deletion")
 		}
 		return ns, again
 	case sdk.KindOf(err) == sdk.Denied && body["parent_id"] == nil:

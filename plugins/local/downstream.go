@@ -48,14 +48,21 @@ func (a *Adapter) Ensure(_ context.Context, want sdk.Want) (sdk.Have, error) {
 			return sdk.Have{}, err
 		}
 	}
-	if have.Created {
-		return have, nil
-	}
 	if !isRepository(root, dir) {
 		return sdk.Have{}, sdk.WithHint(&sdk.Error{Kind: sdk.Conflict, Fact: "something that is not a repository is in the way", Subject: dir},
 			"look at it and move it away")
 	}
-	return have, describe(root, dir, want.Description)
+	if err := a.offer(root, dir); err != nil {
+		return sdk.Have{}, err
+	}
+	if have.Created {
+		return have, nil
+	}
+	described, err := describe(root, dir, want.Description)
+	if described {
+		a.noted(dir)
+	}
+	return have, err
 }
 
 // AfterPush implements sdk.AfterPusher: HEAD names the default branch once that
@@ -73,9 +80,10 @@ func (a *Adapter) AfterPush(_ context.Context, want sdk.Want) error {
 	if !isRepository(root, dir) {
 		return &sdk.Error{Kind: sdk.NotFound, Fact: "there is no such repository", Subject: want.Path}
 	}
-	if err := describe(root, dir, want.Description); err != nil {
+	if _, err := describe(root, dir, want.Description); err != nil {
 		return err
 	}
+	defer a.noted(dir)
 	if want.Head == "" || want.Head == readHead(root, dir) || !hasRef(root, dir, want.Head) {
 		return nil
 	}
@@ -164,12 +172,13 @@ func (a *Adapter) populate(root *os.Root, dir string, want sdk.Want) error {
 	return nil
 }
 
-// describe writes the description when a new one is wanted.
-func describe(root *os.Root, dir, want string) error {
+// describe writes the description when a new one is wanted, and reports
+// whether it did.
+func describe(root *os.Root, dir, want string) (bool, error) {
 	if want == "" || line(want) == line(readDescription(root, dir)) {
-		return nil
+		return false, nil
 	}
-	return replace(root, path.Join(dir, "description"), line(want))
+	return true, replace(root, path.Join(dir, "description"), line(want))
 }
 
 // line makes one line of a text.

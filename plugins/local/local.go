@@ -9,6 +9,7 @@ package local
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -26,6 +27,9 @@ type Settings struct {
 	Path          string   `setting:"path" doc:"Absolute path of the directory below which repositories are listed." required:"true" role:"upstream"`
 	BaseDirectory string   `setting:"base-directory" doc:"Absolute path of the directory below which repositories are made; it is made when it is missing." required:"true" role:"downstream"`
 	DefaultBranch string   `setting:"default-branch" doc:"Branch that HEAD of a new repository names when the upstream's is not known." default:"main" role:"downstream"`
+	Manifest      bool     `setting:"manifest" doc:"Whether the file manifest.js.gz in base-directory tells what is there, in the format of grokmirror. It follows every push." default:"yes" role:"downstream"`
+	ServerInfo    bool     `setting:"update-server-info" doc:"Whether repositories can be served by a web server that knows nothing of git: each push then updates the lists that this takes." default:"no" role:"downstream"`
+	ExportOK      bool     `setting:"export-ok" doc:"Whether repositories get the file git-daemon-export-ok, which allows git daemon to serve them." default:"no" role:"downstream"`
 	URLPrefix     *url.URL `setting:"url-prefix" doc:"URL of the directory as minions see it, when they run on other machines, such as ssh://git@git.example.com/srv/git. The default is a file URL."`
 }
 
@@ -55,6 +59,7 @@ func (s *Settings) Validate() []sdk.Diagnostic {
 type Adapter struct {
 	settings Settings
 	log      hclog.Logger
+	manifest *manifest // nil: none is kept
 }
 
 var (
@@ -62,6 +67,8 @@ var (
 	_ sdk.Downstream  = (*Adapter)(nil)
 	_ sdk.AfterPusher = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
+	_ sdk.PathChecker = (*Adapter)(nil)
+	_ io.Closer       = (*Adapter)(nil)
 )
 
 // Plugin defines the adapter.
@@ -70,12 +77,31 @@ func Plugin() *sdk.Plugin {
 }
 
 func open(_ context.Context, env sdk.Env, settings Settings) (*Adapter, error) {
+	a := &Adapter{settings: settings, log: env.Log}
 	if base := settings.BaseDirectory; base != "" && env.Role != sdk.RoleUpstream {
 		if err := os.MkdirAll(base, 0o755); err != nil { //nolint:gosec // served to others on purpose
 			return nil, problem(err)
 		}
+		if settings.Manifest {
+			a.manifest = startManifest(a.downstreamRoot, env.Log) //nolint:contextcheck // it outlives this call and ends with Close
+		}
 	}
-	return &Adapter{settings: settings, log: env.Log}, nil
+	return a, nil
+}
+
+// Close implements io.Closer: the manifest is written to its end.
+func (a *Adapter) Close() error {
+	if a.manifest == nil {
+		return nil
+	}
+	return a.manifest.Close()
+}
+
+// noted tells the manifest of a repository to which something has happened.
+func (a *Adapter) noted(dir string) {
+	if a.manifest != nil {
+		a.manifest.note(dir)
+	}
 }
 
 // Check implements sdk.Checker.
@@ -92,6 +118,14 @@ func (a *Adapter) Check(context.Context) (sdk.Report, error) {
 	if dir := a.settings.BaseDirectory; dir != "" {
 		if err := syscall.Access(dir, 7); err != nil {
 			complain("base-directory", &fs.PathError{Op: "write in", Path: dir, Err: err})
+		}
+	}
+	if a.manifest != nil {
+		if err := a.manifest.trouble(); err != nil {
+			report.Diagnostics = append(report.Diagnostics, sdk.Diagnostic{
+				Severity: sdk.SeverityWarning, Path: "manifest", Summary: "the manifest can't be written: " + err.Error(),
+				Detail: "give the user that Lorry Controller runs as the right to write in base-directory, or set manifest to no",
+			})
 		}
 	}
 	return report, nil

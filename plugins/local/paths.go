@@ -16,11 +16,17 @@ func plain(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
+// CheckPath implements sdk.PathChecker by the rules for names alone; what is in
+// the tree is looked at when a repository is made.
+func (a *Adapter) CheckPath(path string) (normal string, err error) { return path, checkPath(path) }
+
 // checkPath refuses paths that could leave the directory, hide in it, or be
 // taken for something else by git or a shell.
 func checkPath(p string) error {
 	fault := func(why string) error {
-		return &sdk.Error{Kind: sdk.Invalid, Fact: "the path is not allowed: " + why, Subject: p}
+		return &sdk.Error{
+			Kind: sdk.Invalid, Fact: "the path is not allowed: " + why, Subject: p, Hint: "choose another path for the Lorry, or another prefix for the host",
+		}
 	}
 	if p == "" || len(p) > 1024 {
 		return fault("it is empty or too long")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
@@ -65,8 +66,9 @@ type scan struct {
 	dir      string
 	sum      hash.Hash
 	dirs     int
-	refs     bool // there is a ref
-	complete bool // everything could be looked at
+	newest   time.Time // of what was looked at
+	refs     bool      // there is a ref
+	complete bool      // everything could be looked at
 }
 
 func (s *scan) run() {
@@ -86,6 +88,9 @@ func (s *scan) run() {
 func (s *scan) stamp(name string) {
 	if info, err := s.root.Stat(path.Join(s.dir, name)); err == nil {
 		_, _ = fmt.Fprintf(s.sum, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+		if info.ModTime().After(s.newest) {
+			s.newest = info.ModTime()
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ var (
 	_ sdk.Downstream  = (*Adapter)(nil)
 	_ sdk.AfterPusher = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
+	_ sdk.PathChecker = (*Adapter)(nil)
 )
 
 // Open makes an Adapter. It does not speak to the host yet.

@@ -85,10 +85,20 @@ func validHead(head string) bool {
 
 func plain(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) }
 
+// CheckPath implements sdk.PathChecker.
+func (a *Adapter) CheckPath(path string) (normal string, err error) {
+	if path == adminRepo {
+		return path, &sdk.Error{Kind: sdk.Invalid, Fact: "this is the server's own repository", Subject: path, Hint: otherPath}
+	}
+	return path, checkPath(path)
+}
+
+const otherPath = "choose another path for the Lorry, or another prefix for the host"
+
 // checkPath refuses what Gitano, git or ssh could take for something else.
 func checkPath(path string) error {
 	fault := func(why string) error {
-		return &sdk.Error{Kind: sdk.Invalid, Fact: "the path " + why, Subject: path}
+		return &sdk.Error{Kind: sdk.Invalid, Fact: "the path " + why, Subject: path, Hint: otherPath}
 	}
 	switch {
 	case path == "" || len(path) > 1024:

@@ -31,9 +31,30 @@ type Session struct {
 	serving sync.WaitGroup
 }
 
+// Describe asks an adapter what it is.
+func Describe(ctx context.Context, p *sdk.Plugin) (host.Description, error) {
+	s, err := serve(p)
+	if err != nil {
+		return host.Description{}, err
+	}
+	desc, err := s.Client.Describe(ctx)
+	return desc, errors.Join(err, s.End())
+}
+
 // Open serves an adapter and configures it. Settings that can't be used are an
 // error of kind sdk.Invalid that has all of their faults.
 func Open(ctx context.Context, p *sdk.Plugin, settings host.Settings) (*Session, error) {
+	s, err := serve(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.configure(ctx, settings); err != nil {
+		return nil, errors.Join(err, s.End())
+	}
+	return s, nil
+}
+
+func serve(p *sdk.Plugin) (*Session, error) {
 	log := hclog.NewNullLogger()
 	listener := bufconn.Listen(1 << 20)
 	s := &Session{server: grpc.NewServer(sdk.ServerOptions(log)...)}
@@ -48,9 +69,6 @@ func Open(ctx context.Context, p *sdk.Plugin, settings host.Settings) (*Session,
 		return nil, err
 	}
 	s.Client = host.NewClient(s.conn, host.Deadlines{})
-	if err := s.configure(ctx, settings); err != nil {
-		return nil, errors.Join(err, s.End())
-	}
 	return s, nil
 }
 

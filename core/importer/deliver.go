@@ -37,8 +37,8 @@ func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (i
 	}
 	p := &push.Push{
 		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
-		Pushed: j.area.Pushed(j.push.URL),
-		Out:    j.Out, Progress: j.progress, Log: j.Log,
+		Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted),
+		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
 	res, err := p.Run(ctx, wanted)
 	if ctx.Err() == nil {

@@ -88,7 +88,7 @@ func Run(ctx context.Context, o Options) protocol.ImportReport {
 // failure too, is for Run to find again and to tell.
 func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
 	j := newJob(o)
-	if o.Request == nil || o.Request.Digest == "" || o.Spec.LFS == spec.LFSYes || j.prepare() != nil {
+	if o.Request == nil || o.Request.Digest == "" || j.prepare() != nil {
 		return j.report, false
 	}
 	defer func() { _ = j.disconnect(nil) }()
@@ -137,10 +137,6 @@ type job struct {
 }
 
 func (j *job) run(ctx context.Context) (err error) {
-	if j.Spec.LFS == spec.LFSYes {
-		// A mirror whose large files are missing would be no success.
-		return gitfail.New(core.FailLFS, gitfail.Upstream, "remove lfs: true to mirror the pointers alone", "lfs is not supported by this version")
-	}
 	if err := j.prepare(); err != nil {
 		return err
 	}
@@ -197,6 +193,9 @@ func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 	}
 	j.report.Head = j.head(got.Refs)
 	if j.PullOnly {
+		if err := j.largeUp(ctx, r, got.Refs); err != nil {
+			return err
+		}
 		fmt.Fprintln(j.Out, ".. not pushing: pull-only is set")
 		j.report.Unchanged = got.Changed == 0
 		return j.complete(ctx, r, got.Changed)

@@ -256,13 +256,6 @@ func TestOtherTypesAreToldApart(t *testing.T) {
 	}
 }
 
-func TestLargeFilesAreNoSilentSuccess(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.opts.Spec.LFS = spec.LFSYes
-	w.mustFail(core.FailLFS)
-}
-
 func TestManyRewrittenRefs(t *testing.T) {
 	t.Parallel()
 	const n = 1200

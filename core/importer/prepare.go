@@ -163,7 +163,7 @@ func (j *job) digest(l lsrefs.Listing) string {
 	if len(l.Refs) == 0 {
 		return ""
 	}
-	return l.Digest(j.policy.Key())
+	return l.Digest(j.policy.Key() + " lfs " + string(j.Spec.LFS))
 }
 
 func (j *job) areaDir() string { return filepath.Join(j.WorkingArea, area.Escape(j.Spec.Name)) }

@@ -1,0 +1,184 @@
+package lfs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+)
+
+// scanner finds pointers in what is new in a repository: what leads from tips
+// and not from have.
+type scanner struct {
+	repo       *repo.Repo
+	tips, have []string
+}
+
+// uses reports whether any .gitattributes among the new files hands files over
+// to git-lfs.
+func (s *scanner) uses(ctx context.Context) (bool, error) {
+	var found bytes.Buffer
+	lines := &lineWriter{each: func(line string) {
+		if object, path, ok := strings.Cut(line, " "); ok && (path == ".gitattributes" || strings.HasSuffix(path, "/.gitattributes")) {
+			found.WriteString(object + "\n")
+		}
+	}}
+	if err := s.list(ctx, lines); err != nil || found.Len() == 0 {
+		return false, err
+	}
+	uses := false
+	err := s.contents(ctx, &found, func(_ header, r io.Reader) error {
+		for in := bufio.NewScanner(r); in.Scan() && !uses; {
+			uses = strings.Contains(in.Text(), "filter=lfs")
+		}
+		return nil
+	})
+	return uses, err
+}
+
+// pointers gives every pointer among the new files, each object once.
+func (s *scanner) pointers(ctx context.Context) ([]Pointer, error) {
+	in, out := io.Pipe()
+	listed := make(chan error, 1)
+	go func() {
+		err := s.list(ctx, out, "--filter=object:type=blob", "--filter=blob:limit="+strconv.Itoa(maxPointer))
+		listed <- err
+		_ = out.CloseWithError(err)
+	}()
+	var found []Pointer
+	seen := make(map[string]bool)
+	err := s.contents(ctx, in, func(h header, r io.Reader) error {
+		if h.kind != "blob" || h.size >= maxPointer {
+			return nil
+		}
+		text, err := io.ReadAll(r)
+		if p, ok := ParsePointer(text); ok && !seen[p.OID] {
+			seen[p.OID], p.Path = true, h.path
+			found = append(found, p)
+		}
+		return err
+	})
+	_ = in.Close()
+	if lerr := <-listed; lerr != nil && !errors.Is(lerr, io.ErrClosedPipe) && (err == nil || ctx.Err() == nil) {
+		err = lerr
+	}
+	return found, err
+}
+
+// list runs git rev-list over what is new.
+func (s *scanner) list(ctx context.Context, out io.Writer, filters ...string) error {
+	call := s.repo.Call(append([]string{"rev-list", "--objects", "--ignore-missing", "--stdin"}, filters...)...)
+	var revs strings.Builder
+	for _, tip := range s.tips {
+		revs.WriteString(tip + "\n")
+	}
+	for _, old := range s.have {
+		revs.WriteString("^" + old + "\n")
+	}
+	call.Stdin, call.Stdout = strings.NewReader(revs.String()), out
+	if err := s.repo.Git.Run(ctx, call); err != nil {
+		return fmt.Errorf("cannot look for pointers of git-lfs: %w", err)
+	}
+	return nil
+}
+
+// header is what git cat-file says of one object.
+type header struct {
+	kind string
+	size int64
+	path string
+}
+
+// contents gives each of the named objects to a function. Lines of names may
+// hold a path after the object's name.
+func (s *scanner) contents(ctx context.Context, names io.Reader, each func(header, io.Reader) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	call := s.repo.Call("cat-file", "--batch=%(objecttype) %(objectsize) %(rest)", "--buffer")
+	in, out := io.Pipe()
+	call.Stdin, call.Stdout = names, out
+	done := make(chan error, 1)
+	go func() {
+		err := s.repo.Git.Run(ctx, call)
+		_ = out.CloseWithError(err)
+		done <- err
+	}()
+	err := readObjects(bufio.NewReaderSize(in, 64<<10), each)
+	if err != nil {
+		cancel()
+	}
+	_ = in.CloseWithError(errStop)
+	if cerr := <-done; cerr != nil && (err == nil || errors.Is(err, io.ErrUnexpectedEOF)) {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("cannot look for pointers of git-lfs: %w", err)
+	}
+	return nil
+}
+
+var errStop = errors.New("no more is wanted")
+
+// readObjects reads the output of git cat-file --batch.
+func readObjects(r *bufio.Reader, each func(header, io.Reader) error) error {
+	for {
+		line, err := r.ReadString('\n')
+		if errors.Is(err, io.EOF) && line == "" {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if strings.HasSuffix(line, " missing\n") {
+			continue // a partial history; the push would say so
+		}
+		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 3)
+		if len(words) < 2 {
+			return fmt.Errorf("%q is no answer of git cat-file", line)
+		}
+		size, err := strconv.ParseInt(words[1], 10, 64)
+		if err != nil || size < 0 {
+			return fmt.Errorf("%q is no answer of git cat-file", line)
+		}
+		h := header{kind: words[0], size: size}
+		if len(words) == 3 {
+			h.path = words[2]
+		}
+		body := io.LimitReader(r, size)
+		if err := each(h, body); err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return err
+		}
+		if _, err := r.Discard(1); err != nil {
+			return err
+		}
+	}
+}
+
+// lineWriter gives whole lines to a function.
+type lineWriter struct {
+	rest []byte
+	each func(string)
+}
+
+// Write implements io.Writer.
+func (w *lineWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			w.rest = append(w.rest, p...)
+			return n, nil
+		}
+		w.each(string(append(w.rest, p[:i]...)))
+		w.rest, p = w.rest[:0], p[i+1:]
+	}
+}

@@ -1,0 +1,253 @@
+package lfs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+)
+
+// DefaultRetry is the time before a second try.
+const DefaultRetry = time.Second
+
+// recordName is a file in the repository: for each target, which tips it has
+// the objects of.
+const recordName = "lorry-lfs"
+
+// Sync brings the objects that a repository's refs lead to where they belong.
+type Sync struct {
+	Repo *repo.Repo
+	// Always looks for pointers even where no .gitattributes hands files over
+	// to git-lfs.
+	Always bool
+	// Upstream is where the objects come from. With no URL they are all here.
+	Upstream Side
+	// Downstream is where they go; with no URL they are only fetched.
+	Downstream Side
+	// Retry is the time before a second try; 0 means none.
+	Retry time.Duration
+	Out   io.Writer
+	Log   hclog.Logger
+}
+
+// record says what one target has.
+type record struct {
+	Uses bool     `json:"uses"`
+	Tips []string `json:"tips"`
+}
+
+// Run brings the objects that tips lead to. has are the tips that the target is
+// known to have now: what leads from them, and was brought in an earlier run,
+// is not looked at again. The error is a *gitfail.Error.
+func (s *Sync) Run(ctx context.Context, tips, has []string) error {
+	all, err := s.records()
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	rec := all[s.Downstream.Access.URL]
+	if s.Downstream.Access.URL == "" {
+		has = rec.Tips // the objects are in the repository itself
+	}
+	tips = unique(tips)
+	scan := &scanner{repo: s.Repo, have: common(unique(has), rec.Tips)}
+	scan.tips = without(tips, scan.have)
+	if len(scan.tips) > 0 {
+		if rec.Uses, err = s.bring(ctx, scan, rec.Uses); err != nil {
+			return gitfail.From(err, gitfail.Local)
+		}
+	}
+	if all[s.Downstream.Access.URL] = (record{rec.Uses, tips}); len(scan.tips) == 0 && len(rec.Tips) == len(tips) {
+		return nil
+	}
+	if err := s.setRecords(all); err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+func unique(list []string) []string {
+	list = slices.Clone(list)
+	sort.Strings(list)
+	return slices.Compact(list)
+}
+
+// common are the members of a list that are in the other too.
+func common(list, other []string) []string {
+	in := set(other)
+	return slices.DeleteFunc(list, func(x string) bool { return !in[x] })
+}
+
+// without are the members of a list that are not in the other.
+func without(list, other []string) []string {
+	in := set(other)
+	return slices.DeleteFunc(slices.Clone(list), func(x string) bool { return in[x] })
+}
+
+func set(list []string) map[string]bool {
+	m := make(map[string]bool, len(list))
+	for _, x := range list {
+		m[x] = true
+	}
+	return m
+}
+
+// bring finds the pointers and brings their objects. It reports whether the
+// repository uses git-lfs.
+func (s *Sync) bring(ctx context.Context, scan *scanner, uses bool) (bool, error) {
+	var err error
+	if !s.Always && !uses {
+		if uses, err = scan.uses(ctx); err != nil || !uses {
+			return false, err
+		}
+	}
+	pointers, err := scan.pointers(ctx)
+	if err != nil || len(pointers) == 0 {
+		return uses, err
+	}
+	store := OpenStore(s.Repo.Dir)
+	if err := store.Sweep(); err != nil {
+		return uses, err
+	}
+	switch {
+	case s.Downstream.Access.URL == "":
+		return uses, s.fetch(ctx, store, pointers)
+	case s.Downstream.Path != "":
+		return uses, s.copyTo(ctx, store, pointers)
+	}
+	return uses, s.upload(ctx, store, pointers)
+}
+
+// copyTo brings objects to a repository on this machine.
+func (s *Sync) copyTo(ctx context.Context, store Store, pointers []Pointer) error {
+	target := localStores(s.Downstream.Path)[0]
+	if err := target.Sweep(); err != nil {
+		return gitfail.From(err, gitfail.Downstream)
+	}
+	var lacking []Pointer
+	for _, p := range pointers {
+		if !target.Has(p) {
+			lacking = append(lacking, p)
+		}
+	}
+	if err := s.fetch(ctx, store, lacking); err != nil {
+		return err
+	}
+	s.tell("copying", lacking)
+	for _, p := range lacking {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := copyObject(target, store, p); err != nil {
+			return gitfail.From(err, gitfail.Downstream)
+		}
+	}
+	return nil
+}
+
+func copyObject(to, from Store, p Pointer) error {
+	f, err := from.Open(p)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	return to.Put(p, f)
+}
+
+// fetch brings objects from upstream into the working area.
+func (s *Sync) fetch(ctx context.Context, store Store, pointers []Pointer) error {
+	var lacking []Pointer
+	for _, p := range pointers {
+		if !store.Has(p) {
+			lacking = append(lacking, p)
+		}
+	}
+	switch {
+	case len(lacking) == 0:
+		return nil
+	case s.Upstream.Path != "":
+		return s.copyFrom(ctx, store, lacking)
+	case s.Upstream.Access.URL == "":
+		return fault(gitfail.Local, core.FailLFS, hintLost, "the object of git-lfs for %s is not here any more", lacking[0].name())
+	}
+	s.tell("fetching", lacking)
+	return s.download(ctx, store, lacking)
+}
+
+// copyFrom takes objects from an upstream on this machine.
+func (s *Sync) copyFrom(ctx context.Context, store Store, pointers []Pointer) error {
+	s.tell("copying", pointers)
+	var lost []Pointer
+	for _, p := range pointers {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		from := localStores(s.Upstream.Path)[0]
+		if !from.Has(p) {
+			lost = append(lost, p)
+			continue
+		}
+		if err := copyObject(store, from, p); err != nil {
+			return (&api{side: s.Upstream}).written(ctx, p, err)
+		}
+	}
+	return missing(s.Upstream.Place, lost)
+}
+
+// missing is the failure of pointers without objects.
+func missing(place gitfail.Place, lost []Pointer) error {
+	if len(lost) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("the object of git-lfs for %s is missing", lost[0].name())
+	if n := len(lost) - 1; n > 0 {
+		text += fmt.Sprintf(", and %d more", n)
+	}
+	return fault(place, core.FailLFS, hintLost, "%s", text)
+}
+
+// tell says what is about to be done.
+func (s *Sync) tell(what string, pointers []Pointer) {
+	if len(pointers) == 0 {
+		return
+	}
+	var bytes int64
+	for _, p := range pointers {
+		bytes += p.Size
+	}
+	fmt.Fprintf(s.Out, ".. %s %d objects of git-lfs (%d bytes)\n", what, len(pointers), bytes)
+}
+
+func (s *Sync) records() (map[string]record, error) {
+	all := make(map[string]record)
+	text, err := os.ReadFile(filepath.Join(s.Repo.Dir, recordName))
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	if err == nil && json.Unmarshal(text, &all) != nil {
+		return make(map[string]record), nil // then everything is looked at again
+	}
+	return all, nil
+}
+
+func (s *Sync) setRecords(all map[string]record) error {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.Repo.Dir, recordName)
+	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".lock", path)
+}

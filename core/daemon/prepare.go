@@ -37,6 +37,9 @@ type preparer struct {
 	access func(core.LorryState) *core.Access
 	// fileRoots gives the directories that a Lorry may read from.
 	fileRoots func(core.LorryState) []string
+	// denyPrivate and allow limit what is fetched from.
+	denyPrivate bool
+	allow       []string
 	clock     core.Clock
 	holder    hostHolder // nil: none
 
@@ -107,7 +110,10 @@ func (p *preparer) prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		}
 	}
 	p.remember(l.Path, known)
-	return minions.Prepared{Fetch: fetch, Push: known.have.Access, PushOptions: known.have.PushOptions, FileRoots: p.fileRoots(l)}, nil
+	return minions.Prepared{
+		Fetch: fetch, Push: known.have.Access, PushOptions: known.have.PushOptions, FileRoots: p.fileRoots(l),
+		DenyPrivate: p.denyPrivate, Allow: p.allow,
+	}, nil
 }
 
 // fetchAccess asks the Upstream Host for a generated Lorry and CONFGIT for one

@@ -33,6 +33,9 @@ func (j *job) connect(ctx context.Context) error {
 			n.fetchRoute = with
 		}
 		n.fetchRoute.DenyPrivate = n.fetchRoute.DenyPrivate || j.Request.DenyPrivateAddresses
+		if j.Route.Allow == "" {
+			n.fetchRoute.Allow = strings.Join(j.Request.AllowAddresses, ",")
+		}
 	}
 	n.pushRoute = n.fetchRoute
 	// The Downstream Host is the operator's own.

@@ -147,6 +147,7 @@ func importRequest(job protocol.Job) protocol.ImportRequest {
 	return protocol.ImportRequest{
 		Path: job.Path, Digest: job.Digest, Rewrites: job.Rewrites, Fetch: job.Fetch, Push: job.Push,
 		FileRoots: job.FileRoots, Approved: job.Approved,
+		DenyPrivateAddresses: job.DenyPrivateAddresses, AllowAddresses: job.AllowAddresses,
 	}
 }
 

@@ -64,6 +64,10 @@ type Job struct {
 	// FileRoots are the directories below which file:// and plain paths may be
 	// read by this job; none: not at all.
 	FileRoots []string `json:"file_roots,omitempty"`
+	// DenyPrivateAddresses refuses to fetch from addresses that are not public,
+	// but for the hosts, addresses and networks of AllowAddresses.
+	DenyPrivateAddresses bool     `json:"deny_private_addresses,omitempty"`
+	AllowAddresses       []string `json:"allow_addresses,omitempty"`
 	// Approved are the rewritten refs that an admin lets through with this job.
 	Approved []Approval `json:"approved,omitempty"`
 
@@ -117,8 +121,10 @@ type ImportRequest struct {
 	// as the environment says. The Downstream Host is reached by it too, unless
 	// NoProxy names it.
 	Proxy *Proxy `json:"proxy,omitempty"`
-	// DenyPrivateAddresses refuses to fetch from addresses that are not public.
-	DenyPrivateAddresses bool `json:"deny_private_addresses,omitempty"`
+	// DenyPrivateAddresses refuses to fetch from addresses that are not public,
+	// but for the hosts, addresses and networks of AllowAddresses.
+	DenyPrivateAddresses bool     `json:"deny_private_addresses,omitempty"`
+	AllowAddresses       []string `json:"allow_addresses,omitempty"`
 }
 
 // Proxy is an HTTP proxy. Like Access it travels over the private file

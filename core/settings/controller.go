@@ -32,6 +32,10 @@ type Controller struct {
 	Adapters        Adapters
 	// FileRoots are the directories below which CONFGIT may name upstreams.
 	FileRoots []string
+	// DenyPrivate refuses to fetch from addresses that are not public, but for
+	// AllowAddresses.
+	DenyPrivate    bool
+	AllowAddresses []string
 	// PretendTime lets the API stop the clock, for tests.
 	PretendTime bool
 	// FakeHosts maps an Upstream Host to the file of its faked listing.
@@ -120,6 +124,7 @@ func NewController(v *Values, embedded bool) (Controller, error) {
 		Embedded: embedded, WSGI: v.Bool("wsgi"), PublishFailures: v.Bool("publish-failures"),
 		PretendTime: v.Bool("debug-pretend-time"),
 		Adapters:    adapterSettings(v), FileRoots: v.List("file-roots"),
+		DenyPrivate: v.Bool("deny-private-addresses"), AllowAddresses: v.List("allow-addresses"),
 		CheckCertificates: v.Bool("check-certificates"), LorryCmd: v.String("lorry-cmd"),
 		GhostTimeout: v.Duration("ghost-timeout"), MaxJobsPerHost: v.Int("max-jobs-per-host"),
 		AffinityGrace: v.Duration("affinity-grace"), MinFree: v.Size("min-free"),

@@ -46,6 +46,8 @@ func placeOptions() []Option {
 		{Name: "proxy-config", Default: "proxy.conf", Metavar: "FILE", Doc: "The file beside lorry-controller.conf that names an HTTP proxy."},
 		{Name: "mirror", Kind: List, Metavar: "URL", Doc: "For run: mirror the git repository at URL."},
 		{Name: "upstream-dir", Kind: List, Metavar: "DIR", Doc: "For run: mirror every bare repository below DIR."},
+		{Name: "deny-private-addresses", Kind: Bool, Default: "no", Doc: "Let minions fetch from public addresses alone."},
+		{Name: "allow-addresses", Kind: List, Metavar: "HOST", Doc: "Let deny-private-addresses pass for HOST: a name, .domain, address or network."},
 		{Name: "file-roots", Kind: List, Metavar: "DIR", Doc: "Directories below which CONFGIT may name upstream repositories by path or file URL."},
 		{Name: "debug-fake-trove", Aliases: []string{"debug-fake-upstream-host"}, Kind: List, Metavar: "HOST=FILE", Doc: "For tests: take the listing of HOST from a JSON file {\"ls-output\": [PATH, …]}.", Check: checkFake},
 		{Name: "debug-pretend-time", Kind: Bool, Default: "no", Doc: "For tests: POST /1.0/pretend-time stops the clock at a time of its choice."},

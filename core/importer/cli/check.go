@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
-	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
@@ -38,6 +37,10 @@ func (r *run) check(ctx context.Context, files []string) int {
 	if err != nil {
 		return r.end(r.failed("", err))
 	}
+	way, err := r.route()
+	if err != nil {
+		return r.end(r.failed("", err))
+	}
 	reader := lsrefs.NewReader(git)
 	defer reader.Close()
 	status := importer.ExitDone
@@ -57,7 +60,7 @@ func (r *run) check(ctx context.Context, files []string) int {
 			if ctx.Err() != nil {
 				return importer.ExitStopped
 			}
-			message, failure := reach(ctx, reader, git, s)
+			message, failure := reach(ctx, importer.Options{Spec: s, Git: git, Reader: reader, Route: way})
 			if failure != nil {
 				status = importer.ExitFailed
 				message = fmt.Sprintf("error: %s: %s (%s)", failure.Kind, failure.Cause, failure.Hint)
@@ -69,22 +72,19 @@ func (r *run) check(ctx context.Context, files []string) int {
 }
 
 // reach asks one source what it has.
-func reach(ctx context.Context, reader *lsrefs.Reader, git *childproc.Git, s spec.Spec) (string, *gitfail.Error) {
-	if s.Type != spec.Git {
-		if _, err := importer.List(ctx, importer.Options{Spec: s, Git: git, Reader: reader}); err != nil {
-			return "", gitfail.From(err, gitfail.Upstream)
-		}
-		return fmt.Sprintf("ok: the %s source answers", s.Type), nil
-	}
-	p, err := policy.New(s, core.RewriteByRefspec)
-	if err != nil {
-		return "", gitfail.New(core.FailSpec, gitfail.Upstream, "", "%v", err)
-	}
-	listing, err := reader.Read(ctx, s.Access, lsrefs.Options{Prefixes: p.Prefixes()})
+func reach(ctx context.Context, o importer.Options) (string, *gitfail.Error) {
+	listing, err := importer.List(ctx, o)
 	if err != nil {
 		return "", gitfail.From(err, gitfail.Upstream)
 	}
-	wanted, missing := p.Wanted(listing.Select(p.Mirrors).Map())
+	if o.Spec.Type != spec.Git {
+		return fmt.Sprintf("ok: the %s source answers", o.Spec.Type), nil
+	}
+	p, err := policy.New(o.Spec, core.RewriteByRefspec)
+	if err != nil {
+		return "", gitfail.New(core.FailSpec, gitfail.Upstream, "", "%v", err)
+	}
+	wanted, missing := p.Wanted(listing.Map())
 	if len(wanted) == 0 {
 		return "", gitfail.New(core.FailEmpty, gitfail.Upstream, "check the refspecs", "no ref of upstream matches")
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/settings"
 	"github.com/lorry-controller/lorry-controller/core/spec"
@@ -162,8 +163,14 @@ func (r *run) prepare() (cleanup func(), err error) {
 		_ = log.Close()
 		return nil, err
 	}
+	way, err := r.route()
+	if err != nil {
+		_ = log.Close()
+		return nil, err
+	}
 	reader := lsrefs.NewReader(git)
 	r.options = importer.Options{
+		Route:       way,
 		WorkingArea: area, Request: r.request, PushBase: r.values.String("mirror-base-url-push"),
 		PullOnly: r.values.Bool("pull-only"), NoRepack: !r.values.Bool("repack"), KeepOld: r.values.Bool("keep-multiple-backups"),
 		PushOptions: r.values.List("push-option"), LockWait: r.values.Duration("lock-wait"),
@@ -180,10 +187,35 @@ func (r *run) prepare() (cleanup func(), err error) {
 	}, nil
 }
 
+// route reads how the network is reached.
+func (r *run) route() (way route.Route, err error) {
+	if file := r.values.String("proxy-config"); file != "" {
+		way, err = route.ReadFile(file)
+	} else {
+		way, err = route.FromEnvironment(r.env)
+	}
+	if err != nil {
+		return way, err
+	}
+	way.DenyPrivate, way.Allow = r.values.Bool("deny-private-addresses"), strings.Join(r.values.List("allow-addresses"), ",")
+	way.CAFile = r.values.String("ca-file")
+	return way, way.Check()
+}
+
+func pairs(list []string) map[string]string {
+	m := make(map[string]string)
+	for _, text := range list {
+		host, file, _ := strings.Cut(text, "=")
+		m[host] = file
+	}
+	return m
+}
+
 func (r *run) git(home string, log *telemetry.Log) (*childproc.Git, error) {
 	return childproc.NewGit(childproc.GitOptions{
 		Home: home, SSHDir: r.values.String("ssh-dir"), SSHAgent: r.getenv("SSH_AUTH_SOCK"), Path: r.getenv("PATH"),
 		LowSpeedTime: r.values.Duration("low-speed-time"), Grace: time.Second, Log: log,
+		CAFile: r.values.String("ca-file"), SSHIdentities: pairs(r.values.List("ssh-identity")), SSHKnownHosts: pairs(r.values.List("known-hosts")),
 	})
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core/settings"
@@ -38,6 +39,12 @@ func Table(version string) settings.Table {
 			{Name: "lock-wait", Kind: settings.Duration, Default: "30", Metavar: "SECONDS", Doc: "Wait so long for another run of the same repository to end."},
 			{Name: "low-speed-time", Kind: settings.Duration, Default: "60", Metavar: "SECONDS", Doc: "Give up on a transfer over HTTP that stalls for SECONDS."},
 			{Name: "ssh-dir", Metavar: "DIR", Doc: "Take ssh keys, known_hosts and config from DIR instead of the account's ~/.ssh."},
+			{Name: "ssh-identity", Kind: settings.List, Metavar: "HOST=FILE", Doc: "Use the private key in FILE for HOST, and no other.", Check: hostFile},
+			{Name: "known-hosts", Kind: settings.List, Metavar: "HOST=FILE", Doc: "Know HOST's ssh keys from FILE alone.", Check: hostFile},
+			{Name: "ca-file", Metavar: "FILE", Doc: "Trust the certificate authorities in FILE (PEM) beside the system's."},
+			{Name: "proxy-config", Metavar: "FILE", Doc: "Reach both sides through the HTTP proxy that FILE, a JSON object, names with hostname, port, username, password and no_proxy. Default: the variables http_proxy, https_proxy and no_proxy."},
+			{Name: "deny-private-addresses", Kind: settings.Bool, Doc: "Fetch from public addresses alone."},
+			{Name: "allow-addresses", Kind: settings.List, Metavar: "HOST", Doc: "Let deny-private-addresses pass for HOST: a name, .domain, address or network."},
 			{Name: "access-fd", Kind: settings.Int, Default: "0", Metavar: "N", Doc: "Read what a minion says of the job, as JSON, from descriptor N."},
 			{Name: "report-fd", Kind: settings.Int, Default: "0", Metavar: "N", Doc: "Write a report, one line of JSON for each repository, to descriptor N."},
 			{Name: "log", Default: "none", Metavar: "FILE", Doc: "Log to FILE, or to syslog, stderr or none."},
@@ -45,6 +52,15 @@ func Table(version string) settings.Table {
 		// What the other programs of the family read.
 		KnownEnv: []string{"LORRY_CONTROLLER*", "LORRY_TOKEN*", "LORRY_MINION*"},
 	}
+}
+
+// hostFile wants HOST=FILE.
+func hostFile(text string) error {
+	host, file, ok := strings.Cut(text, "=")
+	if !ok || host == "" || !filepath.IsAbs(file) {
+		return errors.New("must be of the form HOST=/path/to/file")
+	}
+	return nil
 }
 
 // noSecret refuses a password where it would be seen by everybody: command

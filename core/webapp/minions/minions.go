@@ -311,6 +311,7 @@ func (m *Minions) jobAnswer(job ready, modern, credentials bool) protocol.Job {
 	answer.Digest = job.Digest
 	answer.Rewrites = job.Rewrites
 	answer.FileRoots = job.prepared.FileRoots
+	answer.DenyPrivateAddresses, answer.AllowAddresses = job.prepared.DenyPrivate, job.prepared.Allow
 	for _, held := range job.Approved {
 		answer.Approved = append(answer.Approved, protocol.Approval{Ref: held.Ref, New: held.New})
 	}

@@ -41,6 +41,10 @@ type Prepared struct {
 	Fetch     *core.Access // nil: the spec's URL as it stands
 	Push      core.Access
 	FileRoots []string
+	// DenyPrivate refuses to fetch from addresses that are not public, but for
+	// those of Allow.
+	DenyPrivate bool
+	Allow       []string
 	// PushOptions are given to git with every push of the job, in order.
 	PushOptions []string
 }

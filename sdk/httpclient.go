@@ -3,11 +3,13 @@ package sdk
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -23,20 +25,22 @@ const (
 
 // newHTTPClient makes the client of Env.HTTP.
 func newHTTPClient(p *Plugin, env Env) *http.Client {
+	return politeClient("lorry-adapter-"+p.name+"/"+p.version, env, http.ProxyFromEnvironment, nil)
+}
+
+// politeClient makes a client; authorities nil are the system's.
+func politeClient(agent string, env Env, proxy func(*http.Request) (*url.URL, error), authorities *x509.CertPool) *http.Client {
 	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 proxy,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   4,
 		IdleConnTimeout:       30 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 30 * time.Second,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: env.SkipCertificates}, //nolint:gosec // an admin's choice
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities, InsecureSkipVerify: env.SkipCertificates}, //nolint:gosec // an admin's choice
 	}
-	return &http.Client{
-		Transport:     &politeTransport{next: transport, agent: "lorry-adapter-" + p.name + "/" + p.version, env: env},
-		CheckRedirect: checkRedirect,
-	}
+	return &http.Client{Transport: &politeTransport{next: transport, agent: agent, env: env}, CheckRedirect: checkRedirect}
 }
 
 // checkRedirect follows a redirect on the same host only, and never from https

@@ -8,6 +8,8 @@ package gerrit
 
 import (
 	"context"
+	"io"
+	"net/http"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -24,6 +26,7 @@ type Adapter struct {
 	settings Settings
 	log      hclog.Logger
 	api      api
+	http     *http.Client     // nil when Gerrit is asked by ssh
 	ssh      *sshforge.Client // nil when git does not use ssh either
 	name     string           // for people
 }
@@ -34,6 +37,7 @@ var (
 	_ sdk.AfterPusher = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
 	_ sdk.PathChecker = (*Adapter)(nil)
+	_ io.Closer       = (*Adapter)(nil)
 )
 
 // Plugin defines the adapter.
@@ -64,11 +68,26 @@ func open(_ context.Context, env sdk.Env, settings Settings) (*Adapter, error) {
 		return a, nil
 	}
 	a.name = web.Host
+	client, err := env.Client(sdk.HTTPOptions{
+		CAFile: settings.CAFile, Proxy: settings.Proxy, SkipCertificates: !settings.CheckCertificates, InsecureCredentials: settings.Insecure,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.http = client
 	a.api = &rest{
-		client: env.HTTP, root: web, username: settings.Username, password: settings.Password,
-		keep: web.Scheme == "http" && !env.InsecureCredentials && !loopback(web),
+		client: client, root: web, username: settings.Username, password: settings.Password,
+		keep: web.Scheme == "http" && !env.InsecureCredentials && !settings.Insecure && !loopback(web),
 	}
 	return a, nil
+}
+
+// Close implements io.Closer.
+func (a *Adapter) Close() error {
+	if a.http != nil {
+		a.http.CloseIdleConnections()
+	}
+	return nil
 }
 
 // Check implements sdk.Checker.

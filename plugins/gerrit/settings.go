@@ -27,6 +27,9 @@ type Settings struct {
 	HintBranches      []string   `setting:"hint-branches" doc:"Branches whose commits are listed to tell whether a project may have changed; none switches that off. A change of another branch alone is seen with the next regular job." default:"HEAD,master,main" role:"upstream"`
 	Archived          string     `setting:"archived" doc:"What to do with projects that are read only." default:"include" oneof:"include,skip,only" role:"upstream"`
 	CheckCertificates bool       `setting:"check-certificates" doc:"Whether TLS certificates are verified." default:"yes"`
+	CAFile            string     `setting:"ca-file" doc:"File with further certificates of authorities, in PEM."`
+	Proxy             *url.URL   `setting:"proxy" doc:"HTTP proxy for REST. The default is that of proxy.conf, or else of the environment."`
+	Insecure          bool       `setting:"insecure-credentials" doc:"Whether credentials are sent although certificates are not verified." default:"no"`
 	SSHKnownHosts     string     `setting:"ssh-known-hosts" doc:"Absolute path of the known_hosts file to use instead of the account's and the system's."`
 	SSHIdentityFile   string     `setting:"ssh-identity-file" doc:"Absolute path of the private key to use instead of the account's."`
 }

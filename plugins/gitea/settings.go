@@ -23,7 +23,7 @@ type Settings struct {
 	CheckCertificates   bool     `setting:"check-certificates" doc:"Whether the TLS certificate is verified." default:"true"`
 	InsecureCredentials bool     `setting:"insecure-credentials" doc:"Whether credentials are sent although certificates are not verified." default:"false"`
 	CAFile              string   `setting:"ca-file" doc:"File with further certificates of authorities, in PEM."`
-	Proxy               *url.URL `setting:"proxy" doc:"HTTP proxy for the API. The default is that of the environment."`
+	Proxy               *url.URL `setting:"proxy" doc:"HTTP proxy for the API. The default is that of proxy.conf, or else of the environment."`
 
 	Organizations []string `setting:"organization" doc:"Organisations whose repositories are listed. With neither organization nor user, the whole instance is listed." role:"upstream"`
 	Groups        []string `setting:"group" doc:"The same as organization, by the name that other forges have for it." role:"upstream"`

@@ -22,7 +22,7 @@ type Settings struct {
 	CheckCertificates   bool     `setting:"check-certificates" doc:"Whether the TLS certificate is verified." default:"true"`
 	InsecureCredentials bool     `setting:"insecure-credentials" doc:"Whether credentials are sent although certificates are not verified." default:"false"`
 	CAFile              string   `setting:"ca-file" doc:"File with further certificates of authorities, in PEM."`
-	Proxy               *url.URL `setting:"proxy" doc:"HTTP proxy for the API. The default is that of the environment."`
+	Proxy               *url.URL `setting:"proxy" doc:"HTTP proxy for the API. The default is that of proxy.conf, or else of the environment."`
 
 	Groups       []string `setting:"group" doc:"Full paths of groups whose projects are listed, those of subgroups too. With neither group nor user, the whole instance is listed." role:"upstream"`
 	Users        []string `setting:"user" doc:"Names of users whose projects are listed." role:"upstream"`

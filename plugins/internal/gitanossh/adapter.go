@@ -3,7 +3,9 @@ package gitanossh
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -21,6 +23,7 @@ type Adapter struct {
 	log      hclog.Logger
 	host     string // for people
 	run      runner
+	http     *http.Client     // nil when the host is asked by ssh
 	ssh      *sshforge.Client // nil when the host is asked by HTTP
 }
 
@@ -30,6 +33,7 @@ var (
 	_ sdk.AfterPusher = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
 	_ sdk.PathChecker = (*Adapter)(nil)
+	_ io.Closer       = (*Adapter)(nil)
 )
 
 // Open makes an Adapter. It does not speak to the host yet.
@@ -48,7 +52,11 @@ func Open(_ context.Context, env sdk.Env, settings Settings) (*Adapter, error) {
 	}
 	a.host = target.Host
 	if !down && settings.Protocol != "ssh" {
-		a.run = a.overHTTP(env)
+		o, err := a.overHTTP(env)
+		if err != nil {
+			return nil, err
+		}
+		a.http, a.run = o.client, o
 		return a, nil
 	}
 	if a.ssh, err = sshforge.New(target, settings.sshOptions()); err != nil {
@@ -58,14 +66,29 @@ func Open(_ context.Context, env sdk.Env, settings Settings) (*Adapter, error) {
 	return a, nil
 }
 
-func (a *Adapter) overHTTP(env sdk.Env) overHTTP {
-	o := overHTTP{client: env.HTTP, address: a.settings.CommandURL, username: a.settings.Username, password: a.settings.Password}
+// Close implements io.Closer.
+func (a *Adapter) Close() error {
+	if a.http != nil {
+		a.http.CloseIdleConnections()
+	}
+	return nil
+}
+
+func (a *Adapter) overHTTP(env sdk.Env) (overHTTP, error) {
+	s := a.settings
+	client, err := env.Client(sdk.HTTPOptions{
+		CAFile: s.CAFile, Proxy: s.Proxy, SkipCertificates: !s.CheckCertificates, InsecureCredentials: s.Insecure,
+	})
+	if err != nil {
+		return overHTTP{}, err
+	}
+	o := overHTTP{client: client, address: s.CommandURL, username: s.Username, password: s.Password}
 	if o.address == nil {
 		o.address = a.settings.webURL("gitano-command.cgi")
 	}
 	ip := net.ParseIP(o.address.Hostname())
-	o.keep = o.address.Scheme == "http" && !env.InsecureCredentials && o.address.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
-	return o
+	o.keep = o.address.Scheme == "http" && !env.InsecureCredentials && !s.Insecure && o.address.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+	return o, nil
 }
 
 // Check implements sdk.Checker.

@@ -21,6 +21,9 @@ type Settings struct {
 	HTTPURL           *url.URL   `setting:"http-url" doc:"Address of the host for people; it is not used." role:"downstream"`
 	Visibility        string     `setting:"visibility" doc:"Accepted because other hosts have it; here the host's own rules decide who may read." oneof:"private,internal,public" role:"downstream"`
 	CheckCertificates bool       `setting:"check-certificates" doc:"Whether TLS certificates are verified." default:"yes"`
+	CAFile            string     `setting:"ca-file" doc:"File with further certificates of authorities, in PEM."`
+	Proxy             *url.URL   `setting:"proxy" doc:"HTTP proxy for the command CGI. The default is that of proxy.conf, or else of the environment."`
+	Insecure          bool       `setting:"insecure-credentials" doc:"Whether credentials are sent although certificates are not verified." default:"no"`
 	SSHKnownHosts     string     `setting:"ssh-known-hosts" doc:"Absolute path of the known_hosts file to use instead of the account's and the system's."`
 	SSHIdentityFile   string     `setting:"ssh-identity-file" doc:"Absolute path of the private key to use instead of the account's."`
 }

@@ -35,6 +35,7 @@ type DB struct {
 	read  runner        // for what needs no transaction
 	pool  *pgxpool.Pool // PostgreSQL: all transactions
 	write *writer       // SQLite: all transactions
+	file  *watch        // SQLite: the file itself
 	close func() error  // everything, in order
 }
 
@@ -79,9 +80,14 @@ func IsPostgres(url string) bool {
 // nothing.
 func (db *DB) Close() error { return db.close() }
 
-// Ping reports whether the database answers; its error has
-// core.KindUnavailable.
+// Ping reports whether the database answers and, of a file, is still where it
+// was opened; its error has core.KindUnavailable.
 func (db *DB) Ping(ctx context.Context) error {
+	if db.file != nil {
+		if err := db.file.check(); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
 	var one int

@@ -62,10 +62,14 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 	reading.SetMaxOpenConns(sqliteReaders)
 	reading.SetMaxIdleConns(sqliteReaders)
 
-	w := startWriter(conn) //nolint:contextcheck // each request brings its own
+	file, err := newWatch(path, o.Log)
+	if err != nil {
+		return nil, errors.Join(err, reading.Close(), conn.Close(), writing.Close())
+	}
+	w := startWriter(conn, file) //nolint:contextcheck // each request brings its own
 	read := newStatements(reading)
 	return &DB{
-		dialect: sqliteDialect(), log: o.Log, clock: o.Clock, read: read, write: w,
+		dialect: sqliteDialect(), log: o.Log, clock: o.Clock, read: read, write: w, file: file,
 		close: sync.OnceValue(func() error {
 			return errors.Join(w.close(), read.close(), reading.Close(), conn.Close(), writing.Close())
 		}),

@@ -22,6 +22,7 @@ const yields = 2
 type writer struct {
 	conn     *sql.Conn
 	stmts    *statements
+	file     *watch
 	requests chan *request
 	stop     chan struct{}
 	stopped  chan struct{}
@@ -36,9 +37,9 @@ type request struct {
 	done chan error // has room for the answer
 }
 
-func startWriter(conn *sql.Conn) *writer {
+func startWriter(conn *sql.Conn, file *watch) *writer {
 	w := &writer{
-		conn: conn, stmts: newStatements(conn), requests: make(chan *request),
+		conn: conn, stmts: newStatements(conn), file: file, requests: make(chan *request),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go w.loop()
@@ -81,27 +82,36 @@ func (w *writer) loop() {
 	}
 }
 
+// answer is what a request is told when the batch has been committed.
+type answer struct {
+	r   *request
+	err error
+}
+
 // batch runs first and all that wait in one transaction, and answers them.
+// Those that failed wait for the commit as well: why they failed may be what
+// others of the batch have written.
 func (w *writer) batch(first *request) {
 	ctx := context.WithoutCancel(first.ctx)
 	if err := w.say(ctx, "BEGIN IMMEDIATE"); err != nil {
 		first.done <- classify("beginning a transaction", err)
 		return
 	}
-	var good []*request
+	var answers []answer
 	var broken error
+	good := 0
 	for r, n := first, 1; r != nil; r, n = w.next(n), n+1 {
-		err, gone := w.one(r, len(good) == 0)
-		switch {
-		case gone != nil:
-			broken = classify("undoing a failed request", gone)
+		err, gone := w.one(r, good == 0)
+		if err == nil || good > 0 {
+			answers = append(answers, answer{r, err})
+		} else {
 			r.done <- err
-		case err != nil:
-			r.done <- err
-		default:
-			good = append(good, r)
 		}
-		if broken != nil {
+		if err == nil {
+			good++
+		}
+		if gone != nil {
+			broken = classify("undoing a failed request", gone)
 			break
 		}
 	}
@@ -111,9 +121,15 @@ func (w *writer) batch(first *request) {
 	if broken != nil {
 		// SQLite may have rolled back by itself; then this fails, rightly.
 		_ = w.say(ctx, "ROLLBACK")
+	} else {
+		// What was committed to a file without a name is not acknowledged.
+		broken = w.file.check()
 	}
-	for _, r := range good {
-		r.done <- broken
+	for _, a := range answers {
+		if broken != nil {
+			a.err = broken
+		}
+		a.r.done <- a.err
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -65,10 +66,16 @@ func (m *Manager) startProcess(ctx context.Context, inst Instance, log hclog.Log
 	for _, secret := range settings.Secrets {
 		redact.Add(secret.Reveal())
 	}
+	if proxy, err := url.Parse(inst.Proxy.Reveal()); err == nil {
+		if password, has := proxy.User.Password(); has {
+			redact.Add(password)
+		}
+	}
 	r := &running{path: path}
 	p, err := host.Launch(ctx, host.Config{
 		Instance: inst.Name, Path: path, SHA256: inst.SHA256, Log: log, Launcher: m.launcher, TempDir: m.opts.TempDir,
 		StartTimeout: m.opts.StartTimeout, Deadlines: m.opts.Deadlines, Redactor: redact,
+		Proxy: inst.Proxy.Reveal(),
 	})
 	if err != nil {
 		return nil, err

@@ -271,11 +271,15 @@ func (d *Daemon) adapterDir() string {
 // that may run.
 func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 	instances := []adapter.Instance{downstreamInstance(d.config.Downstream)}
+	if down := &instances[0]; !d.config.CheckCertificates && down.Type != "local" {
+		down.SkipCertificates = true // for all: RR/CERT
+	}
 	for _, h := range c.Hosts {
 		instances = append(instances, hostInstance(h, c.Secrets[h.Name]))
 	}
 	for i := range instances {
 		tune(&instances[i], d.config.Adapters)
+		instances[i].Proxy = proxyURL(c.Proxy)
 	}
 	d.redactor.Add(c.AllSecrets()...)
 	return d.adapters.Apply(ctx, instances)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -47,7 +50,40 @@ func downstreamInstance(d settings.Downstream) adapter.Instance {
 	for name, value := range d.Settings {
 		i.Settings[name] = value
 	}
+	i.SkipCertificates = i.Type != "local" && isSet(i.Settings["check-certificates"], false)
+	i.InsecureCredentials = isSet(i.Settings["insecure-credentials"], true)
 	return i
+}
+
+// isSet reports whether a setting says yes, or no, as people write it.
+func isSet(value any, yes bool) bool {
+	switch v := value.(type) {
+	case bool:
+		return v == yes
+	case string:
+		words := []string{"no", "off", "false", "0"}
+		if yes {
+			words = []string{"yes", "on", "true", "1"}
+		}
+		return slices.Contains(words, strings.ToLower(v))
+	default:
+		return false
+	}
+}
+
+// proxyURL gives the proxy of proxy.conf as the URL that programs take.
+func proxyURL(p confgit.Proxy) core.Secret {
+	if p.Hostname == "" {
+		return core.Secret{}
+	}
+	u := url.URL{Scheme: "http", Host: net.JoinHostPort(p.Hostname, strconv.Itoa(p.Port))}
+	if p.Username != "" {
+		u.User = url.User(p.Username)
+		if !p.Password.Empty() {
+			u.User = url.UserPassword(p.Username, p.Password.Reveal())
+		}
+	}
+	return core.NewSecret(u.String())
 }
 
 // readSecrets gives an adapter's secrets afresh when it starts: what is kept in
@@ -88,6 +124,7 @@ func hostInstance(h core.Host, s confgit.HostSecrets) adapter.Instance {
 	if h.Type == "local" {
 		return i // a directory has neither address nor credentials
 	}
+	i.InsecureCredentials = isSet(h.Settings["insecure-credentials"], true)
 	i.Settings["host"] = h.Name
 	if h.Protocol != "" {
 		i.Settings["protocol"] = h.Protocol

@@ -82,3 +82,38 @@ func TestSecretsOfAHostAreNoSettings(t *testing.T) {
 		t.Error("the settings of CONFGIT were changed")
 	}
 }
+
+func TestTheConnectionsOfHostsAreAsSet(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		what           string
+		got            adapter.Instance
+		skip, insecure bool
+	}{
+		{"a host", hostInstance(core.Host{Type: "gitea", Settings: map[string]any{}}, confgit.HostSecrets{}), false, false},
+		{"a host with credentials all the same", hostInstance(core.Host{Type: "gitea", SkipCertificates: true, Settings: map[string]any{"insecure-credentials": true}}, confgit.HostSecrets{}), true, true},
+		{"a host that says so in words", hostInstance(core.Host{Type: "gitea", Settings: map[string]any{"insecure-credentials": "Yes"}}, confgit.HostSecrets{}), false, true},
+		{"the downstream", downstreamInstance(settings.Downstream{Type: "gitea"}), false, false},
+		{"an unverified downstream", downstreamInstance(settings.Downstream{Type: "gitea", Settings: map[string]string{"check-certificates": "no"}}), true, false},
+		{"one with credentials all the same", downstreamInstance(settings.Downstream{Type: "gitea", Settings: map[string]string{"check-certificates": "false", "insecure-credentials": "on"}}), true, true},
+		{"a directory", downstreamInstance(settings.Downstream{Type: "local"}), false, false},
+	} {
+		if tc.got.SkipCertificates != tc.skip || tc.got.InsecureCredentials != tc.insecure {
+			t.Errorf("%s: unverified %v, credentials %v", tc.what, tc.got.SkipCertificates, tc.got.InsecureCredentials)
+		}
+	}
+}
+
+func TestProxyOfProxyConf(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[string]confgit.Proxy{
+		"":                                 {},
+		"http://proxy.example.com:3128":    {Hostname: "proxy.example.com", Port: 3128},
+		"http://me@proxy.example.com:3128": {Hostname: "proxy.example.com", Port: 3128, Username: "me"},
+		"http://me:a%2Fb%40c@[::1]:80":     {Hostname: "::1", Port: 80, Username: "me", Password: core.NewSecret("a/b@c")},
+	} {
+		if got := proxyURL(p).Reveal(); got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
+	}
+}

@@ -115,6 +115,19 @@ func environment() []string {
 	return env
 }
 
+// proxyEnvironment names a proxy in the ways that programs look for. Hosts that
+// are not to be reached by it are those of NO_PROXY, which is handed on.
+func proxyEnvironment(proxy string) []string {
+	if proxy == "" {
+		return nil
+	}
+	var env []string
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		env = append(env, name+"="+proxy)
+	}
+	return env
+}
+
 // Verify tells what is wrong with a program before it is started as an
 // adapter. sha256 is the wanted checksum in hex, or "".
 func Verify(path, sha256 string) error {

@@ -37,6 +37,10 @@ type Config struct {
 	StartTimeout time.Duration
 	Deadlines    Deadlines
 	Redactor     *Redactor
+	// Proxy is the URL of the HTTP proxy that the adapter finds in its
+	// environment, which other users of the machine can't see; "" leaves it
+	// with what this process has. A password in it belongs into Redactor.
+	Proxy string
 }
 
 // Process is a running adapter.
@@ -126,6 +130,7 @@ func (p *Process) prepare(cfg Config) {
 	}
 	config.RunnerFunc = func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
 		cmd.Env = append(environment(), spec.Env...)
+		cmd.Env = append(cmd.Env, proxyEnvironment(cfg.Proxy)...)
 		cmd.Env = append(cmd.Env, wire.LogLevelKey+"="+cfg.Log.GetLevel().String())
 		p.child.socketDir = dir
 		return p.child, nil

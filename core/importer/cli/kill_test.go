@@ -2,8 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,8 +9,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core/importer"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
@@ -66,92 +62,10 @@ func (l *lorry) killAfter(after time.Duration, alone bool, args ...string) bool 
 	return true
 }
 
-// TestKilledAtAnyMoment kills lorry with SIGKILL at random moments of fetch and
-// push. No kill leaves refs half changed without a record that undoes it, and
-// the next run is right without anybody's help.
-func TestKilledAtAnyMoment(t *testing.T) {
-	t.Parallel()
-	const rounds, branches = 20, 200
-	l := newLorry(t)
-	args := []string{"--working-area", "work", "--mirror-base-url-push", filepath.Join(l.dir, "down"), "--lock-wait", "20", "thing.lorry"}
-	l.spec("thing.lorry", `{"group/thing": {"type": "git", "url": "`+l.up.Dir+`", "refspecs": ["+refs/heads/*", "+refs/tags/*"]}}`)
-	area := gittest.OpenRepo(t, filepath.Join(l.dir, "work", "group_thing", "git"))
-	l.mustRun(args...)
-	l.up.Branches(branches, "the measure")
-	start := time.Now()
-	l.mustRun(args...)
-	whole := time.Since(start)
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d, a whole run takes %v", seed, whole)
-	random := rand.New(rand.NewPCG(seed, 1))
-	killed := 0
-	for round := range rounds {
-		before := l.up.Mirrored()
-		l.up.Branches(branches, "round "+strconv.Itoa(round))
-		if round%3 == 0 {
-			l.up.Rewrite("refs/heads/b/0000", "rewritten in round "+strconv.Itoa(round))
-		}
-		after := l.up.Mirrored()
-		if l.killAfter(time.Duration(random.Int64N(int64(whole))), round%2 == 0, args...) {
-			killed++
-		} else {
-			whole = whole * 3 / 4 // the measure was taken on a busy machine
-		}
-		if _, err := os.Stat(filepath.Join(l.dir, "work", "group_thing", "refs-before")); err != nil {
-			if refs := area.Mirrored(); !maps.Equal(refs, before) && !maps.Equal(refs, after) {
-				t.Errorf("round %d: the working area is mixed and has no record", round)
-			}
-		}
-		for ref, object := range l.down.Mirrored() {
-			if object != before[ref] && object != after[ref] {
-				t.Errorf("round %d: downstream has %s at %s, neither old nor new", round, ref, object)
-			}
-		}
-		l.mustRun(args...)
-		if diff := cmp.Diff(after, l.down.Mirrored()); diff != "" {
-			t.Fatalf("round %d: %s", round, diff)
-		}
-		if diff := cmp.Diff(after, area.Mirrored()); diff != "" {
-			t.Fatalf("round %d: %s", round, diff)
-		}
-	}
-	t.Logf("%d of %d runs were killed", killed, rounds)
-	l.down.Fsck()
-	area.Fsck()
-	if killed == 0 {
-		t.Error("no run was killed in time")
-	}
-	l.mustBeClean(area.Dir, l.down.Dir)
-}
-
 func (l *lorry) mustRun(args ...string) {
 	l.t.Helper()
 	if status, stdout, stderr := l.run(args...); status != importer.ExitDone {
 		l.t.Fatalf("exit %d\n%s%s", status, stdout, stderr)
-	}
-}
-
-// mustBeClean looks for what a dead run could have left.
-func (l *lorry) mustBeClean(dirs ...string) {
-	l.t.Helper()
-	for _, dir := range dirs {
-		_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-			if err == nil && (strings.HasSuffix(path, ".lock") || strings.HasPrefix(d.Name(), "tmp_") || strings.HasPrefix(d.Name(), "tmp_objdir")) {
-				l.t.Errorf("%s was left", path)
-			}
-			return nil
-		})
-	}
-	entries, err := os.ReadDir(filepath.Join(l.dir, "work", "group_thing"))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	if diff := cmp.Diff([]string{"git", "lock", "name", "pushed"}, names); diff != "" {
-		l.t.Error(diff)
 	}
 }
 

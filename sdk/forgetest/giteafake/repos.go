@@ -129,9 +129,14 @@ func (c *call) repo() {
 	switch what := c.r.Method + " " + strings.Join(c.parts[3:], "/"); {
 	case what == "GET ":
 		r.notice()
+		c.follow(r)
 		answer(c.w, http.StatusOK, c.show(r))
 	case what == "PATCH ":
 		c.change(r)
+		c.follow(r)
+	case what == "DELETE ":
+		c.remove(r)
+		c.w.WriteHeader(http.StatusNoContent)
 	case c.r.Method == http.MethodPost && len(c.parts) > 4 && c.parts[3] == "contents":
 		c.commit(r)
 	default:

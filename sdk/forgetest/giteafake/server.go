@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitserver"
 )
 
 // Options choose what kind of forge it is.
@@ -17,6 +19,8 @@ type Options struct {
 	// NotAdmin.
 	Login    string
 	NotAdmin bool
+	// Password is that of the account, beside Token; "" is none.
+	Password string
 	// Version is told by /version; "1.26.0" when empty. A Forgejo says
 	// "15.0.0+gitea-1.22.0".
 	Version string
@@ -33,6 +37,8 @@ type Options struct {
 	// PushLag is for how many answers a forge takes a repository for empty after
 	// its first push.
 	PushLag int
+	// Git serves the repositories to git. Branches are then what was pushed.
+	Git *gitserver.Store
 	// Quota refuses new repositories once there are so many; 0 is no limit.
 	Quota int
 }
@@ -160,6 +166,7 @@ func (s *Server) AddRepo(r Repo) int64 {
 func (s *Server) add(r *Repo) int64 {
 	s.lastID++
 	r.ID = s.lastID
+	s.behind(r)
 	s.repos = append(s.repos, r)
 	s.byPath[strings.ToLower(r.Path)] = r
 	return r.ID
@@ -214,8 +221,11 @@ func (s *Server) rename(from, to string) {
 func (s *Server) Remove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.byPath[strings.ToLower(path)]
-	delete(s.byPath, strings.ToLower(path))
+	s.remove(s.byPath[strings.ToLower(path)])
+}
+
+func (s *Server) remove(r *Repo) {
+	delete(s.byPath, strings.ToLower(r.Path))
 	s.repos = slices.DeleteFunc(s.repos, func(o *Repo) bool { return o == r })
 }
 
@@ -248,6 +258,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	intercept := s.intercept
 	s.mu.Unlock()
 	if intercept != nil && intercept(w, r) {
+		return
+	}
+	if req, ok := gitserver.Parse(r); ok && s.opts.Git != nil {
+		s.serveGit(w, r, req)
 		return
 	}
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v1/")
@@ -294,6 +308,12 @@ func (c *call) authenticate() bool {
 		return false
 	}
 	given, ok := strings.CutPrefix(c.r.Header.Get("Authorization"), "token ")
+	if _, password, basic := c.r.BasicAuth(); basic {
+		given, ok = password, true
+		if c.opts.Password != "" && password == c.opts.Password {
+			return true
+		}
+	}
 	switch {
 	case c.opts.Token == "" || given == c.opts.Token:
 		return true
@@ -334,6 +354,8 @@ func (c *call) route() {
 		c.createOrg()
 	case what == "POST orgs" && len(p) == 3 && p[2] == "repos":
 		c.createRepo(p[1], true)
+	case what == "POST users" && len(p) == 3 && p[2] == "tokens":
+		answer(c.w, http.StatusCreated, map[string]any{"name": c.text("name"), "sha1": c.opts.Token})
 	case what == "POST user" && len(p) == 2 && p[1] == "repos":
 		c.createRepo(c.opts.Login, false)
 	case what == "POST admin" && len(p) == 4 && p[1] == "users" && p[3] == "repos":

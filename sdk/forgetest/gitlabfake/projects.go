@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // show gives a project as the API does. null stands for false and for nothing.
@@ -80,6 +81,13 @@ func (c *call) project() {
 		answer(c.w, http.StatusOK, c.show(p))
 	case what == "PUT ":
 		c.changeProject(p)
+		c.follow(p)
+	case what == "DELETE ":
+		// Gone in some days; its path is free at once.
+		// from: docs.gitlab.com/api/projects, "Delete a project"
+		p.DeletionOn = time.Now().AddDate(0, 0, 7).Format(time.DateOnly)
+		c.rename(p.Path, fmt.Sprintf("%s-deletion_scheduled-%d", p.Path, p.ID))
+		answer(c.w, http.StatusAccepted, map[string]any{"message": "202 Accepted"})
 	case what == "POST archive":
 		p.Archived = true
 		answer(c.w, http.StatusCreated, c.show(p))
@@ -102,6 +110,7 @@ func (c *call) project() {
 			return
 		}
 		p.Protected = slices.DeleteFunc(p.Protected, func(name string) bool { return name == c.parts[3] })
+		c.follow(p)
 		c.w.WriteHeader(http.StatusNoContent)
 	default:
 		refuse(c.w, http.StatusNotFound, "404 Not Found")
@@ -204,6 +213,9 @@ func (c *call) changeProject(p *Project) {
 	}
 	if lfs, ok := c.body["lfs_enabled"].(bool); ok {
 		p.LFS = lfs
+	}
+	if name := c.text("path"); name != "" {
+		c.rename(p.Path, dir(p.Path)+"/"+name)
 	}
 	answer(c.w, http.StatusOK, c.show(p))
 }

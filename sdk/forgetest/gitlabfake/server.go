@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitserver"
 )
 
 // Options choose what kind of GitLab it is.
@@ -28,6 +30,8 @@ type Options struct {
 	NoKeyset bool
 	// NoTopGroups refuses top-level groups, as GitLab.com does.
 	NoTopGroups bool
+	// Git serves the projects to git. Branches are then what was pushed.
+	Git *gitserver.Store
 	// NoProtection leaves the default branch unprotected.
 	NoProtection bool
 }
@@ -153,6 +157,7 @@ func (s *Server) AddProject(p Project) int64 {
 func (s *Server) add(p *Project) int64 {
 	s.lastID++
 	p.ID = s.lastID
+	s.behind(p)
 	s.projects = append(s.projects, p)
 	s.byPath[strings.ToLower(p.Path)] = p
 	s.byID[p.ID] = p
@@ -183,6 +188,10 @@ func (s *Server) Change(path string, change func(*Project)) {
 func (s *Server) Rename(from, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.rename(from, to)
+}
+
+func (s *Server) rename(from, to string) {
 	p := s.byPath[strings.ToLower(from)]
 	delete(s.byPath, strings.ToLower(from))
 	s.moved[strings.ToLower(from)] = p.ID
@@ -239,6 +248,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	intercept := s.intercept
 	s.mu.Unlock()
 	if intercept != nil && intercept(w, r) {
+		return
+	}
+	if req, ok := gitserver.Parse(r); ok && s.opts.Git != nil {
+		s.serveGit(w, r, req)
 		return
 	}
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v4/")

@@ -41,6 +41,8 @@ type Queue interface {
 	// until then (zero: for ever) or until ResumeHost.
 	HoldHost(ctx context.Context, name string, until time.Time, reason string) error
 	ResumeHost(ctx context.Context, name string) error
+	// HostHolds lists the upstream hosts that are held now.
+	HostHolds(ctx context.Context) (map[string]queue.HostHold, error)
 	// HeldRewrites lists the rewritten refs of a Lorry, or of all ("").
 	HeldRewrites(ctx context.Context, path string) ([]queue.HeldRewrite, error)
 	// ApproveRewrite sends a rewrite with the next job; core.KindNotFound when

@@ -22,7 +22,7 @@ func matches(f queue.LorryFilter, l core.LorryState) bool {
 	return states[f.State] && (f.Host == "" || f.Host == l.UpstreamHost || f.Host == l.Host) &&
 		(f.Kind == "" || l.Failures > 0 && l.LastFailure.Kind == f.Kind) &&
 		strings.Contains(strings.ToLower(l.Path), strings.ToLower(f.Text)) &&
-		(f.Stale.IsZero() || l.LastSuccess.Before(f.Stale))
+		(f.Stale.IsZero() || l.LastSuccess.Before(f.Stale)) && (f.Paths == nil || slices.Contains(f.Paths, l.Path))
 }
 
 // keys are the numbers and texts of a Lorry by which lists are ordered.
@@ -197,4 +197,17 @@ func (q *Queue) ConfigCommit(context.Context) (string, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.commit, nil
+}
+
+// HostHolds implements api.Queue.
+func (q *Queue) HostHolds(context.Context) (map[string]queue.HostHold, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	holds := map[string]queue.HostHold{}
+	for _, h := range q.hosts {
+		if h.HeldUntil.After(q.clock()) {
+			holds[h.Name] = queue.HostHold{Until: h.HeldUntil, Reason: h.HeldReason}
+		}
+	}
+	return holds, nil
 }

@@ -52,11 +52,9 @@ type Token struct {
 	Revoked time.Time
 }
 
-// New makes a token out of randomness. The text is shown to its owner once.
-func New(rand io.Reader, name string, role Role, now, expires time.Time) (Token, core.Secret, error) {
-	if err := CheckName(name); err != nil {
-		return Token{}, core.Secret{}, err
-	}
+// Make makes a token out of randomness. The text is shown to its owner once. One
+// without a name is called after its role and its id.
+func Make(rand io.Reader, name string, role Role, now, expires time.Time) (Token, core.Secret, error) {
 	if !expires.IsZero() && !expires.After(now) {
 		return Token{}, core.Secret{}, core.Errorf(core.KindInvalid, "the token would have expired already")
 	}
@@ -65,6 +63,12 @@ func New(rand io.Reader, name string, role Role, now, expires time.Time) (Token,
 		return Token{}, core.Secret{}, fmt.Errorf("no randomness for a token: %w", err)
 	}
 	id := encode(random[:idBytes])
+	if name == "" {
+		name = string(role) + "-" + id
+	}
+	if err := CheckName(name); err != nil {
+		return Token{}, core.Secret{}, err
+	}
 	text := prefix + id + "_" + encode(random[idBytes:])
 	return Token{ID: id, Name: name, Role: role, Digest: Digest(text), Created: now, Expires: expires}, core.NewSecret(text), nil
 }
@@ -94,6 +98,19 @@ func IDOf(text string) (string, bool) {
 	rest, ok := strings.CutPrefix(text, prefix)
 	id, secret, found := strings.Cut(rest, "_")
 	return id, ok && found && id != "" && secret != ""
+}
+
+// Find gives the token with an id, or with a name and not revoked.
+func Find(all []Token, name string) (Token, error) {
+	for _, t := range all {
+		if t.ID == name || t.Name == name && t.Revoked.IsZero() {
+			return t, nil
+		}
+	}
+	return Token{}, &core.Error{
+		Kind: core.KindNotFound, Fact: "there is no token " + quoted(name),
+		Hint: "name one by its id, or by its name if it is not revoked: lorryctl token list",
+	}
 }
 
 // Matches reports whether text is this token. It takes the same time wherever

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"time"
 
@@ -104,6 +105,12 @@ func (s *Server) handle(route Route) httprouter.Handle {
 				return
 			}
 		}
+		// Before the body is read: what a stranger sends is not worth the memory.
+		caller, err := s.admit(route, r)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
 		form, err := s.readForm(w, r)
 		if err != nil {
 			s.fail(w, r, err)
@@ -120,7 +127,7 @@ func (s *Server) handle(route Route) httprouter.Handle {
 		ctx, cancel := context.WithTimeout(r.Context(), route.Deadline)
 		defer cancel()
 		r = r.WithContext(ctx)
-		answer, err := route.Handler(&exchange.Request{Request: r, Form: form, Param: params.ByName})
+		answer, err := s.audited(route, params, &exchange.Request{Request: r, Form: form, Param: params.ByName, Caller: caller})
 		// The handler's own time is bounded by the context; from here on the
 		// client has to take its answer.
 		setDeadline(http.NewResponseController(w).SetWriteDeadline, answerTime)
@@ -180,6 +187,19 @@ func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	// httprouter has set Allow already.
 	body := core.Errorf(core.KindInvalid, "Method not allowed.")
 	s.failWith(w, r, http.StatusMethodNotAllowed, body)
+}
+
+// refuse answers a caller that does not get in. A browser that looks at a page
+// is sent to the login form.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if core.KindOf(err) == core.KindUnauthenticated {
+		if r.Method == http.MethodGet && exchange.WantsPage(r) {
+			exchange.Redirect("/login?next="+url.QueryEscape(r.URL.RequestURI())).WriteTo(w, r)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `Bearer realm="lorry-controller"`)
+	}
+	s.fail(w, r, err)
 }
 
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {

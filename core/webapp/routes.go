@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/lorry-controller/lorry-controller/core/webapp/access"
 	"github.com/lorry-controller/lorry-controller/core/webapp/api"
 	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
+	"github.com/lorry-controller/lorry-controller/core/webapp/events"
 	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 	"github.com/lorry-controller/lorry-controller/core/webapp/pages"
@@ -43,10 +45,11 @@ const (
 	whole = 2 * time.Minute  // lists of everything, pages
 	poll  = 5 * time.Minute  // a long poll and the preparation of jobs
 	hosts = time.Hour        // git fetches and host listings
+	flow  = 24 * time.Hour   // streams; who wants more comes again
 )
 
 // routes is the table of all routes. docs/api.md describes each.
-func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes) []Route {
+func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *access.Desk, e *events.Hub) []Route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []Route{
 		{get, "/", Read, auth.Viewers, quick, p.Home},
@@ -65,6 +68,8 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes) []Rout
 		{get, "/1.0/list-jobs", Read, auth.Viewers, whole, a.ListJobs},
 		{get, "/1.0/list-jobs-html", Read, auth.Viewers, whole, p.Jobs},
 		{get, "/1.0/job/:job_id", Read, auth.Viewers, whole, a.Job},
+		{get, "/1.0/job/:job_id/output", Read, auth.Viewers, flow, e.Output},
+		{get, "/1.0/events", Read, auth.Viewers, flow, e.Events},
 		{get, "/1.0/job-html/:job_id", Read, auth.Viewers, whole, p.Job},
 		{post, "/1.0/stop-job", Write, auth.Operators, quick, a.StopJob},
 		{post, "/1.0/remove-job", Write, auth.Operators, quick, a.RemoveJob},
@@ -94,6 +99,13 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes) []Rout
 		{get, "/1.0/hosts", Read, auth.Viewers, quick, a.Hosts},
 		{get, "/1.0/jobs", Read, auth.Viewers, whole, a.Jobs},
 		{post, "/1.0/pretend-time", Write, auth.Admins, quick, a.PretendTime},
+		{get, "/1.0/tokens", Read, auth.Admins, quick, desk.Tokens},
+		{post, "/1.0/tokens", Write, auth.Admins, quick, desk.CreateToken},
+		{post, "/1.0/revoke-token", Write, auth.Admins, quick, desk.RevokeToken},
+		{get, "/1.0/audit", Read, auth.Approvers, whole, desk.ReadAudit},
+		{get, "/login", Read, auth.Public, quick, desk.Form},
+		{post, "/login", Traffic, auth.Public, quick, desk.LogIn}, // it leaves a row by itself when it succeeds
+		{post, "/logout", Traffic, auth.Public, quick, desk.LogOut},
 		{get, "/lc-static/*file", Read, auth.Public, quick, p.Static},
 		{get, "/metrics", Read, auth.Viewers, quick, probe.Metrics},
 		{get, "/-/healthy", Read, auth.Public, quick, probe.Healthy},
@@ -104,7 +116,7 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes) []Rout
 // Routes gives the table of all routes without their handlers, for
 // descriptions and for tests that keep them true.
 func Routes() []Route {
-	table := routes(nil, nil, nil, probes{})
+	table := routes(nil, nil, nil, probes{}, nil, nil)
 	for i := range table {
 		table[i].Handler = nil
 	}

@@ -2,6 +2,7 @@ package webapp
 
 import (
 	"context"
+	"crypto/rand"
 	"log"
 	"net/http"
 	"time"
@@ -9,7 +10,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/webapp/access"
 	"github.com/lorry-controller/lorry-controller/core/webapp/api"
+	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
+	"github.com/lorry-controller/lorry-controller/core/webapp/events"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 	"github.com/lorry-controller/lorry-controller/core/webapp/pages"
 )
@@ -41,9 +45,24 @@ type Options struct {
 	// PrepareTimeout bounds what the Downstream Host may take for one job;
 	// 0 means a minute.
 	PrepareTimeout time.Duration
+	// Guard knows who calls; nil means one without tokens: whoever comes over
+	// loopback may do everything.
+	Guard *auth.Guard
+	// Tokens keeps the tokens that the guard knows; nil: there are none.
+	Tokens auth.Store
+	// Audit keeps a row for each change; nil keeps none.
+	Audit Audit
+	// MetricsPublic shows GET /metrics to everybody.
+	MetricsPublic bool
+	// EventsEvery is how often the STATEDB is looked at for GET /1.0/events; 0
+	// means a second.
+	EventsEvery time.Duration
 	// BodyLimit is the longest body of a request in bytes; 0 means 16 MiB.
 	BodyLimit int64
 }
+
+// Audit keeps the audit. *statedb.DB has it.
+type Audit = access.Audit
 
 // defaultBodyLimit is generous, since a job's output comes in bodies.
 const defaultBodyLimit = 16 << 20
@@ -53,9 +72,15 @@ const defaultBodyLimit = 16 << 20
 type Server struct {
 	handler http.Handler
 	minions *minions.Minions
+	events  *events.Hub
 	pages   *pages.Pages
 	log     hclog.Logger
 	limit   int64
+
+	queue         Queue
+	guard         *auth.Guard
+	audit         Audit
+	metricsPublic bool
 }
 
 // New makes a Server. It fails when an option that is required is missing or
@@ -87,21 +112,48 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{minions: workers, pages: people, log: o.Log, limit: o.BodyLimit}
-	s.handler = s.router(routes(admin, workers, people, probes{o.Metrics, o.Ready}))
+	s := &Server{
+		events: events.New(events.Options{
+			Source: o.Queue, Adapters: o.Info.Adapters, Clock: o.Clock, Log: o.Log.Named("events"), Version: o.Info.Version, Every: o.EventsEvery,
+		}),
+		minions: workers, pages: people, log: o.Log, limit: o.BodyLimit,
+		queue: o.Queue, guard: o.Guard, audit: o.Audit, metricsPublic: o.MetricsPublic,
+	}
+	if s.guard == nil {
+		if s.guard, err = auth.New(auth.Options{Store: o.Tokens, Log: o.Log.Named("auth"), Clock: o.Clock, Rand: rand.Reader}); err != nil {
+			return nil, err
+		}
+	}
+	desk := access.New(access.Options{
+		Guard: s.guard, Store: o.Tokens, Audit: o.Audit, Log: o.Log.Named("access"), Clock: s.guard.Now,
+		Rand: rand.Reader, Login: people.Login,
+	})
+	table := routes(admin, workers, people, probes{o.Metrics, o.Ready}, desk, s.events)
+	for _, route := range table {
+		if !route.Access.Known() || route.Effect < Read || route.Effect > Traffic {
+			return nil, core.Errorf(core.KindInternal, "route %s %s does not say who may call it and what it does", route.Method, route.Path)
+		}
+	}
+	s.handler = s.router(table)
 	return s, nil
 }
 
 // Handler answers every route.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Drain ends the long polls with "nothing to do"; no job is given out from now
-// on. Everything else is still answered.
-func (s *Server) Drain() { s.minions.Drain() }
+// Drain ends the long polls with "nothing to do" and the streams; no job is
+// given out from now on. Everything else is still answered.
+func (s *Server) Drain() {
+	s.minions.Drain()
+	s.events.Drain()
+}
 
 // Close drains and waits for what the server does in the background, or
 // cancels it when ctx ends. The HTTP server must have been shut down before.
-func (s *Server) Close(ctx context.Context) error { return s.minions.Close(ctx) }
+func (s *Server) Close(ctx context.Context) error {
+	s.events.Close()
+	return s.minions.Close(ctx)
+}
 
 // WriteStatusHTML rewrites the status-html file, as GET /1.0/status-html does.
 // It does nothing when there is no such file.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
 )
 
 // Request is one request as a handler sees it.
@@ -22,6 +23,11 @@ type Request struct {
 	Form Form
 	// Param gives a variable part of the path by its name, or "".
 	Param func(name string) string
+	// Caller is who asks; the route's row has let him in already.
+	Caller auth.Caller
+	// Was and Became, when a handler sets them, are what the audit says of the
+	// subject before and after, instead of what the server finds by itself.
+	Was, Became string
 }
 
 // Handler answers one route. It returns its answer instead of writing it; an
@@ -36,6 +42,9 @@ type Answer interface {
 // JSON answers 200 with value as JSON. It is indented for nobody; HTML
 // characters are escaped, so that a browser that guesses types is harmless.
 func JSON(value any) Answer { return jsonAnswer{status: http.StatusOK, value: value} }
+
+// Accepted answers 202 with value as JSON.
+func Accepted(value any) Answer { return jsonAnswer{status: http.StatusAccepted, value: value} }
 
 type jsonAnswer struct {
 	status int

@@ -3,6 +3,7 @@ package importer
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestRandomHistories(t *testing.T) {
 	t.Parallel()
 	count := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		if count++; count > 12 {
+		if count++; count > 12 && !soak() {
 			return // each sequence costs some hundred processes
 		}
 		force := rapid.Bool().Draw(rt, "force")
@@ -58,6 +59,9 @@ func TestRandomHistories(t *testing.T) {
 	})
 }
 
+// soak reports whether the long versions of the tests run.
+func soak() bool { return os.Getenv("LORRY_TEST_SOAK") != "" }
+
 // area0 gives the working area's refs, none before the first run.
 func (w *world) area0() map[string]string {
 	if out, err := w.area().Try("rev-parse", "--git-dir"); err != nil || out == "" {
@@ -78,7 +82,7 @@ func changeUpstream(rt *rapid.T, w *world) {
 		}
 	}
 	message := fmt.Sprintf("change %d", rapid.IntRange(0, 1<<30).Draw(rt, "message"))
-	switch rapid.IntRange(0, 6).Draw(rt, "change") {
+	switch rapid.IntRange(0, 8).Draw(rt, "change") {
 	case 0, 1:
 		clash(ref)
 		w.up.Commit(ref, message)
@@ -96,6 +100,17 @@ func changeUpstream(rt *rapid.T, w *world) {
 	case 5:
 		if have[ref] != "" {
 			w.up.Git("symbolic-ref", "HEAD", ref)
+		}
+	case 7: // a tag of its own, deleted and made again elsewhere
+		if have["refs/tags/v2"] != "" {
+			w.up.Git("update-ref", "-d", "refs/tags/v2")
+		}
+		if have[ref] != "" {
+			w.up.Git("tag", "-a", "-m", message, "v2", ref)
+		}
+	case 8: // a rebase: the same change on another parent
+		if have[ref] != "" && have["refs/heads/main"] != "" {
+			w.up.Git("update-ref", ref, w.up.Git("commit-tree", "-m", message, "-p", "refs/heads/main", ref+"^{tree}"))
 		}
 	case 6:
 		if parent, err := w.up.Try("rev-parse", "-q", "--verify", ref+"^"); err == nil {
@@ -144,4 +159,50 @@ func (w *world) checkOldTips(rt *rapid.T, history map[string]bool) {
 			rt.Fatalf("the old tip %s is lost", object)
 		}
 	}
+}
+
+// TestFiftyThousandRefs mirrors, rewrites and loses very many refs.
+func TestFiftyThousandRefs(t *testing.T) {
+	t.Parallel()
+	n := 1500
+	if soak() {
+		n = 50000
+	}
+	w := newWorld(t)
+	w.opts.Spec.Refspecs = []string{"+refs/heads/*", "+refs/tags/*"}
+	w.opts.Spec.Prune = true
+	w.up.Branches(n, "first")
+	w.mustRun()
+	w.mustEqual()
+	old := w.up.Refs("refs/heads/b/")
+	// All of them rewritten at once: forced, and every old tip is kept.
+	fresh := w.up.Commit("refs/heads/fresh", "another root")
+	var in strings.Builder
+	for ref := range old {
+		in.WriteString("update " + ref + " " + fresh + "\n")
+	}
+	w.up.Stdin(in.String(), "update-ref", "--stdin")
+	w.mustRun()
+	w.mustEqual()
+	kept := make(map[string]bool)
+	for _, object := range w.area().Refs("refs/lorry/kept/") {
+		kept[object] = true
+	}
+	for ref, object := range old {
+		if !kept[object] {
+			t.Fatalf("the old tip %s of %s was not kept", object, ref)
+		}
+	}
+	// Nearly all of them gone at once: that is more likely a fault.
+	in.Reset()
+	for ref := range old {
+		in.WriteString("delete " + ref + "\n")
+	}
+	w.up.Stdin(in.String(), "update-ref", "--stdin")
+	before := w.down.Mirrored()
+	w.mustRun()
+	if !maps.Equal(before, w.down.Mirrored()) || !strings.Contains(w.out.String(), "none is pruned") {
+		t.Errorf("%d refs are left of %d", len(w.down.Mirrored()), len(before))
+	}
+	w.down.Fsck()
 }

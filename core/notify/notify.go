@@ -1,0 +1,186 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
+)
+
+// Lane is a subject of messages. Each has its own pace, so that many failures do
+// not keep an approval waiting.
+type Lane string
+
+// The lanes.
+const (
+	Failures  Lane = "failures"  // Lorries that fail, and that work again
+	Approvals Lane = "approvals" // held rewrites and held removals
+	Staleness Lane = "staleness" // Lorries that do not fail and are not equal to their upstream for long
+	Adapters  Lane = "adapters"  // adapters that are broken
+	Disk      Lane = "disk"      // too little room for new jobs
+)
+
+// Lanes gives all lanes.
+func Lanes() []Lane { return []Lane{Failures, Approvals, Staleness, Adapters, Disk} }
+
+// Notice is one thing that is not as it should be.
+type Notice struct {
+	Lane Lane
+	// Subject is what it is about, such as the path of a Lorry: once in a lane.
+	Subject string
+	// Host and Cause make the group that it is told with; either may be "".
+	Host, Cause string
+	Detail      string // one line
+	Since       time.Time
+}
+
+// Group names the group of a notice.
+func (n Notice) Group() string { return string(n.Lane) + "|" + n.Host + "|" + n.Cause }
+
+// Group is what all open notices of one lane, host and cause have become.
+type Group struct {
+	Name        string
+	Lane        Lane
+	Host, Cause string
+	Opened      time.Time
+	// ToldAt is when it was last told of, and Tells how often; Told is the
+	// largest number of notices that was told.
+	ToldAt time.Time
+	Tells  int
+	Told   int
+	Sample []Item // of what was told first
+	// Open and Untold count its notices now.
+	Open, Untold int
+}
+
+// Outgoing is a message on its way to one target.
+type Outgoing struct {
+	ID       string
+	Target   string
+	Message  Message
+	Created  time.Time
+	Attempts int
+	Next     time.Time // no try before
+	Error    string    // of the last try
+}
+
+// Change is what one look at the STATEDB leads to. It is made whole or not at
+// all.
+type Change struct {
+	Add    []Notice
+	Remove []Notice
+	// Groups are those that were told of: all their notices are told now.
+	Groups []Group
+	// Drop are groups that are over.
+	Drop     []string
+	Lane     Lane // the lane that was told of at At, or ""
+	At       time.Time
+	Messages []Outgoing
+}
+
+// Store keeps what is open and what was told. *statedb.DB has it.
+type Store interface {
+	// NewFailures gives failing Lorries that no notice is about, without those
+	// that an admin stopped and those whose rewrite waits for an approval.
+	NewFailures(ctx context.Context, limit int) ([]Notice, error)
+	// NewStale gives Lorries that do not fail, are not held, and were last equal
+	// to their upstream before a time, which no notice is about.
+	NewStale(ctx context.Context, before time.Time, limit int) ([]Notice, error)
+	// Recovered gives notices of the lanes Failures and Staleness that are over.
+	Recovered(ctx context.Context, staleBefore time.Time, limit int) ([]Notice, error)
+	// Notices gives those of one lane.
+	Notices(ctx context.Context, lane Lane) ([]Notice, error)
+	// Groups gives all groups, and when each lane was last told of.
+	Groups(ctx context.Context) ([]Group, map[Lane]time.Time, error)
+	// Untold gives some notices of a group that were not told yet, the oldest
+	// first.
+	Untold(ctx context.Context, group string, limit int) ([]Notice, error)
+	// Change applies a change in one transaction.
+	Change(ctx context.Context, c Change) error
+	// Outbox gives the oldest messages to a target, and Targets names all that
+	// there are messages to.
+	Outbox(ctx context.Context, target string, limit int) ([]Outgoing, error)
+	Targets(ctx context.Context) ([]string, error)
+	// Sent forgets a message; Retry sets when it is tried again.
+	Sent(ctx context.Context, id string) error
+	Retry(ctx context.Context, o Outgoing) error
+}
+
+// Target is where messages go.
+type Target interface {
+	// Name tells one target from another; it holds no secret.
+	Name() string
+	// Send delivers one message, or says why it could not.
+	Send(ctx context.Context, m Message) error
+}
+
+// Options are what a Notifier needs. Store, Clock, Log and NewID are required.
+type Options struct {
+	Store Store
+	// Current gives what is not as it should be beyond Lorries that fail or are
+	// out of date: all of it, each time.
+	Current func(ctx context.Context) ([]Notice, error)
+	Targets []Target
+	// Lanes are told of; none means all.
+	Lanes []Lane
+	// Delay is how long a new group waits for more before it is told.
+	Delay time.Duration
+	// Digest is the shortest time between two messages of one lane.
+	Digest time.Duration
+	// StaleAfter is how long a mirror may not have been equal; 0 means that
+	// nobody wants to know.
+	StaleAfter time.Duration
+	Clock      core.Clock
+	// NewID makes the names of messages.
+	NewID func() string
+	// Count is told how each delivery went: "sent", "failed" or "dropped". It
+	// may be nil.
+	Count func(target, result string)
+	Log   hclog.Logger
+}
+
+const (
+	// daily is how often a group that goes on growing is told of.
+	daily = 24 * time.Hour
+	// staleEvery is how often all Lorries are looked at for staleness.
+	staleEvery = 5 * time.Minute
+	// batch bounds the notices of one transaction.
+	batch = 2000
+	// rounds bounds the batches of one look, so that it ends.
+	rounds = 100
+	// maxSample is how many notices a message names of each group.
+	maxSample = 10
+	// maxGroups is how many groups a message names.
+	maxGroups = 20
+)
+
+// Notifier looks at the STATEDB, decides what is told, and delivers it. One core
+// at a time uses it.
+type Notifier struct {
+	o        Options
+	lookedAt time.Time // for staleness
+
+	mu        sync.Mutex
+	delivered map[string]bool // what the STATEDB still has, though it was sent
+}
+
+// New makes a Notifier.
+func New(o Options) (*Notifier, error) {
+	if o.Store == nil || o.Clock == nil || o.Log == nil || o.NewID == nil {
+		return nil, errors.New("notify: an option is missing")
+	}
+	if len(o.Lanes) == 0 {
+		o.Lanes = Lanes()
+	}
+	if o.Count == nil {
+		o.Count = func(string, string) {}
+	}
+	return &Notifier{o: o, delivered: map[string]bool{}}, nil
+}
+
+// Targets gives the targets, whose messages Deliver sends.
+func (n *Notifier) Targets() []Target { return n.o.Targets }

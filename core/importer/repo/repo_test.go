@@ -168,6 +168,24 @@ func TestSweep(t *testing.T) {
 			}
 		})
 	}
+	// A pack's .keep is somebody's unless one is alone.
+	dir := tree(t)
+	keep := filepath.Join(dir, "objects", "pack", "pack-1.keep")
+	if err := os.WriteFile(keep, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := SweepSince(dir, now.Add(-time.Minute), now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(keep); err != nil {
+		t.Error(err)
+	}
+	if _, err := Sweep(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(keep); err == nil {
+		t.Error("a dead run's .keep was left")
+	}
 	if n, err := Sweep(filepath.Join(t.TempDir(), "gone")); n != 0 || err != nil {
 		t.Errorf("got %d, %v", n, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,7 +14,9 @@ import (
 // repository. It is only safe for who alone works on it. It gives how many it
 // removed.
 func Sweep(dir string) (int, error) {
-	return sweep(dir, func(fs.FileInfo) bool { return true })
+	// What protects a pack while it is being made is nobody's either: it would
+	// stand in the way of the same pack the next time.
+	return sweep(dir, func(fs.FileInfo) bool { return true }, ".keep")
 }
 
 // SweepSince removes what a dead run of ours left in a repository that others
@@ -30,7 +33,8 @@ func SweepSince(dir string, start, now time.Time) (int, error) {
 // one for milliseconds.
 const StaleAge = time.Second
 
-func sweep(dir string, stale func(fs.FileInfo) bool) (int, error) {
+// sweep removes locks, temporary files and what ends in one of more.
+func sweep(dir string, stale func(fs.FileInfo) bool, more ...string) (int, error) {
 	removed := 0
 	remove := func(path string, d fs.DirEntry) error {
 		info, err := d.Info()
@@ -83,7 +87,7 @@ func sweep(dir string, stale func(fs.FileInfo) bool) (int, error) {
 		return removed, err
 	}
 	err = walk(filepath.Join(dir, "objects"), func(name string) bool {
-		return isLock(name) || isTemporary(name)
+		return isLock(name) || isTemporary(name) || slices.ContainsFunc(more, func(end string) bool { return strings.HasSuffix(name, end) })
 	})
 	return removed, err
 }

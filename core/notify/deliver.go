@@ -48,7 +48,7 @@ func (n *Notifier) Deliver(ctx context.Context, t Target) error {
 		default:
 			return n.again(ctx, t, o, now, err)
 		}
-		if err := n.o.Store.Sent(ctx, o.ID); err != nil {
+		if err := n.o.Store.MessageSent(ctx, o.ID); err != nil {
 			return err
 		}
 		n.remember(o.ID, false)
@@ -81,7 +81,7 @@ func (n *Notifier) again(ctx context.Context, t Target, o Outgoing, now time.Tim
 	}
 	o.Attempts, o.Next, o.Error = o.Attempts+1, now.Add(pause), clip(cause.Error())
 	n.o.Log.Warn("message could not be sent", "target", t.Name(), "message", o.ID, "attempt", o.Attempts, "again", pause, "error", cause)
-	return n.o.Store.Retry(ctx, o)
+	return n.o.Store.RetryMessage(ctx, o)
 }
 
 func (n *Notifier) try(ctx context.Context, t Target, m Message) error {
@@ -92,7 +92,7 @@ func (n *Notifier) try(ctx context.Context, t Target, m Message) error {
 
 // Forget drops messages to targets that there are no more.
 func (n *Notifier) Forget(ctx context.Context) error {
-	names, err := n.o.Store.Targets(ctx)
+	names, err := n.o.Store.MessageTargets(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (n *Notifier) Forget(ctx context.Context) error {
 		}
 		for _, o := range left {
 			n.o.Log.Warn("message is dropped, its target is no longer configured", "target", name, "message", o.ID, "subject", o.Message.Subject)
-			if err := n.o.Store.Sent(ctx, o.ID); err != nil {
+			if err := n.o.Store.MessageSent(ctx, o.ID); err != nil {
 				return err
 			}
 		}

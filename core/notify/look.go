@@ -13,7 +13,7 @@ func (n *Notifier) Look(ctx context.Context) error {
 	if err := n.note(ctx, now); err != nil {
 		return err
 	}
-	groups, lanes, err := n.o.Store.Groups(ctx)
+	groups, lanes, err := n.o.Store.NoticeGroups(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (n *Notifier) inBatches(ctx context.Context, next func() (Change, error)) e
 		if err != nil || len(c.Add)+len(c.Remove) == 0 {
 			return err
 		}
-		if err := n.o.Store.Change(ctx, c); err != nil {
+		if err := n.o.Store.ChangeNotices(ctx, c); err != nil {
 			return err
 		}
 		if len(c.Add)+len(c.Remove) < batch {
@@ -118,7 +118,7 @@ func (n *Notifier) noteCurrent(ctx context.Context) error {
 		return nil
 	}
 	slices.SortFunc(c.Add, func(a, b Notice) int { return a.Since.Compare(b.Since) })
-	return n.o.Store.Change(ctx, c)
+	return n.o.Store.ChangeNotices(ctx, c)
 }
 
 // dropUnheard forgets groups that came and went before anybody was told.
@@ -132,7 +132,7 @@ func (n *Notifier) dropUnheard(ctx context.Context, groups []Group) error {
 	if len(drop) == 0 {
 		return nil
 	}
-	return n.o.Store.Change(ctx, Change{Drop: drop})
+	return n.o.Store.ChangeNotices(ctx, Change{Drop: drop})
 }
 
 // tell makes one message of all that a lane has to tell now, if anything.
@@ -168,7 +168,7 @@ func (n *Notifier) tell(ctx context.Context, now time.Time, lane Lane, groups []
 		})
 	}
 	n.o.Log.Info("people are told", "lane", string(lane), "subject", m.Subject, "message", m.ID)
-	return n.o.Store.Change(ctx, c)
+	return n.o.Store.ChangeNotices(ctx, c)
 }
 
 // due says what is to be told of a group now: that it began, that there is
@@ -196,7 +196,7 @@ func (n *Notifier) news(ctx context.Context, g *Group, what State, now time.Time
 		item.Count = g.Told
 		return item, nil
 	}
-	fresh, err := n.o.Store.Untold(ctx, g.Name, maxSample)
+	fresh, err := n.o.Store.UntoldNotices(ctx, g.Name, maxSample)
 	if err != nil {
 		return item, err
 	}

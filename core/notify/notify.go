@@ -94,20 +94,20 @@ type Store interface {
 	Recovered(ctx context.Context, staleBefore time.Time, limit int) ([]Notice, error)
 	// Notices gives those of one lane.
 	Notices(ctx context.Context, lane Lane) ([]Notice, error)
-	// Groups gives all groups, and when each lane was last told of.
-	Groups(ctx context.Context) ([]Group, map[Lane]time.Time, error)
-	// Untold gives some notices of a group that were not told yet, the oldest
+	// NoticeGroups gives all groups, and when each lane was last told of.
+	NoticeGroups(ctx context.Context) ([]Group, map[Lane]time.Time, error)
+	// UntoldNotices gives some notices of a group that were not told yet, the oldest
 	// first.
-	Untold(ctx context.Context, group string, limit int) ([]Notice, error)
-	// Change applies a change in one transaction.
-	Change(ctx context.Context, c Change) error
-	// Outbox gives the oldest messages to a target, and Targets names all that
+	UntoldNotices(ctx context.Context, group string, limit int) ([]Notice, error)
+	// ChangeNotices applies a change in one transaction.
+	ChangeNotices(ctx context.Context, c Change) error
+	// Outbox gives the oldest messages to a target, and MessageTargets names all that
 	// there are messages to.
 	Outbox(ctx context.Context, target string, limit int) ([]Outgoing, error)
-	Targets(ctx context.Context) ([]string, error)
-	// Sent forgets a message; Retry sets when it is tried again.
-	Sent(ctx context.Context, id string) error
-	Retry(ctx context.Context, o Outgoing) error
+	MessageTargets(ctx context.Context) ([]string, error)
+	// MessageSent forgets a message; RetryMessage sets when it is tried again.
+	MessageSent(ctx context.Context, id string) error
+	RetryMessage(ctx context.Context, o Outgoing) error
 }
 
 // Target is where messages go.

@@ -13,9 +13,11 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/area"
+	"github.com/lorry-controller/lorry-controller/core/importer/bzrsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
+	"github.com/lorry-controller/lorry-controller/core/importer/rawfile"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
@@ -129,6 +131,8 @@ type job struct {
 	Options
 	fetch    core.Access
 	push     core.Access
+	branches []bzrsource.Branch // bzr alone
+	files    []rawfile.File     // raw-file alone
 	policy   policy.Policy
 	area     *area.Area
 	net      network
@@ -153,7 +157,7 @@ func (j *job) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(j.Out, ".. looking at %s\n", j.fetch.URL)
+	fmt.Fprintf(j.Out, ".. looking at %s\n", j.from())
 	upstream, err := source.List(ctx)
 	if err != nil {
 		return err

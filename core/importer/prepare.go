@@ -54,15 +54,10 @@ func (j *job) prepareFetch() error {
 		fmt.Fprintln(j.Out, ".. warning: the url's credential is not sent, since check-certificates is off and insecure-credentials is not set")
 		j.fetch.Username, j.fetch.Secret = "", core.Secret{}
 	}
-	path := LocalPath(j.fetch.URL)
-	if path == "" || j.Request == nil {
-		return nil
+	if err := j.readable(j.fetch); err != nil {
+		return err
 	}
-	if !below(path, j.Request.FileRoots) {
-		return gitfail.New(core.FailSpec, gitfail.Upstream, "list its directory in the controller's setting file-roots",
-			"upstream: the path %s is not below a directory that may be read", path)
-	}
-	return nil
+	return j.prepareRemotes()
 }
 
 func (j *job) preparePush() error {
@@ -149,7 +144,7 @@ func below(path string, roots []string) bool {
 
 func (j *job) secrets() []string {
 	var list []string
-	for _, a := range []core.Access{j.Spec.Access, j.fetch, j.push} {
+	for _, a := range append(j.Spec.Remotes(), j.fetch, j.push) {
 		if !a.Secret.Empty() {
 			list = append(list, a.Secret.Reveal())
 		}

@@ -5,10 +5,12 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/archive"
+	"github.com/lorry-controller/lorry-controller/core/importer/bzrsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/hgsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/rawfile"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/svnsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
@@ -40,6 +42,10 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 		return &archive.Source{
 			Copy: place, Kind: j.Spec.Type, Access: j.fetch, Path: LocalPath(j.fetch.URL), SHA256: j.Spec.SHA256, Env: j.Git.ToolEnv(),
 		}, nil
+	case spec.Bzr:
+		return &bzrsource.Source{Copy: place, Branches: j.branches}, nil
+	case spec.RawFile:
+		return &rawfile.Source{Copy: place, Files: j.files}, nil
 	}
 	return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "type %q is not supported by this version", j.Spec.Type)
 }

@@ -1,0 +1,100 @@
+# A plugin of Breezy that tells the tips of branches, holds a run to the places
+# that it is for, and answers for credentials. It is named to brz by its
+# environment and never installed.
+
+import json
+import os
+from urllib.parse import urlsplit
+
+import breezy.branch
+import breezy.config
+import breezy.controldir
+import breezy.errors
+from breezy import urlutils
+from breezy.commands import Command, register_command
+
+
+def access():
+    """What this run may use: read once, from a descriptor of its own."""
+    with open(int(os.environ['LORRY_ACCESS_FD']), 'rb', closefd=False) as f:
+        f.seek(0)
+        return json.loads(f.read().decode('utf-8'))
+
+
+ACCESS = access()
+
+
+def place(url):
+    parts = urlsplit(url)
+    scheme = parts.scheme
+    for prefix in ('readonly+', 'chroot-'):
+        if scheme.startswith(prefix):
+            scheme = scheme[len(prefix):]
+    return scheme, parts.hostname or '', parts.port, parts.path
+
+
+def allowed(url):
+    """Whether a branch may lead there: the hosts that were named, the working
+    area, and for a branch on this machine its own directory and those above."""
+    scheme, host, port, path = place(url)
+    if scheme == 'file':
+        path = os.path.realpath(urlutils.local_path_from_url(url)).rstrip('/') + '/'
+        return any(path.startswith(p) or p.startswith(path) for p in ACCESS['paths'])
+    if scheme in ('memory', 'filtered'):
+        return True
+    return any((scheme, host, port) == tuple(h) for h in ACCESS['hosts']) or \
+        ACCESS['launchpad'] and (host == 'launchpad.net' or host.endswith('.launchpad.net'))
+
+
+def check(transport):
+    if not allowed(transport.base):
+        raise breezy.errors.CommandError('the branch leads to %s, which is not its own place' % urlsplit(transport.base)._replace(netloc=place(transport.base)[1]).geturl())
+
+
+breezy.controldir.ControlDir.hooks.install_named_hook('pre_open', check, 'lorry')
+
+
+def guard_redirects():
+    from breezy.transport.http.urllib import HttpTransport
+    follow = HttpTransport._redirected_to
+
+    def redirected(self, source, target):
+        new = follow(self, source, target)
+        if new is not None and not allowed(new.base):
+            raise breezy.errors.CommandError('the repository moved to another host')
+        return new
+    HttpTransport._redirected_to = redirected
+
+
+guard_redirects()
+
+
+def get_credentials(self, scheme, host, port=None, user=None, path=None, realm=None):
+    for c in ACCESS['credentials']:
+        if (scheme, host) == (c['scheme'], c['host']) and (port or None) == c['port'] and (user is None or user == c['user']):
+            return {'name': 'lorry', 'user': c['user'], 'password': c['password'], 'scheme': scheme, 'host': host,
+                    'port': port, 'path': path, 'realm': realm, 'verify_certificates': None}
+    return None
+
+
+breezy.config.AuthenticationConfig.get_credentials = get_credentials
+
+
+class cmd_lorry_tips(Command):
+    __doc__ = """Tell the tips and tags of branches, as JSON."""
+    takes_args = ['location+']
+    hidden = True
+
+    def run(self, location_list):
+        answer = []
+        for location in location_list:
+            branch = breezy.branch.Branch.open(location)
+            with branch.lock_read():
+                tags = branch.tags.get_tag_dict() if branch.supports_tags() else {}
+                answer.append({
+                    'tip': branch.last_revision().decode('utf-8'),
+                    'tags': {t: r.decode('utf-8') for t, r in tags.items()}})
+        self.outf.write(json.dumps(answer) + '\n')
+
+
+register_command(cmd_lorry_tips)

@@ -11,6 +11,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 	"github.com/lorry-controller/lorry-controller/core/webapp/pages"
+	"github.com/lorry-controller/lorry-controller/core/webapp/webhook"
 )
 
 // Effect says whether a route changes anything.
@@ -49,7 +50,7 @@ const (
 )
 
 // routes is the table of all routes. docs/api.md describes each.
-func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *access.Desk, e *events.Hub) []Route {
+func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *access.Desk, e *events.Hub, hooks *webhook.Webhooks) []Route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []Route{
 		{get, "/", Read, auth.Viewers, quick, p.Home},
@@ -78,6 +79,7 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *
 		{post, "/1.0/give-me-job", Traffic, auth.Minions, poll, m.GiveMeJob},
 		{get, "/1.0/give-me-job", Traffic, auth.Minions, poll, m.GiveMeJob}, // the original's document says GET
 		{post, "/1.0/job-update", Traffic, auth.Minions, whole, m.JobUpdate},
+		{post, "/1.0/webhook/:forge/:name", Traffic, auth.Signed, quick, hooks.Receive},
 		{post, "/1.0/read-configuration", Write, auth.Triggers, hosts, a.ReadConfiguration},
 		{post, "/1.0/ls-troves", Write, auth.Operators, hosts, a.ListHosts},
 		{post, "/1.0/force-ls-troves", Write, auth.Operators, hosts, a.ListAllHosts},
@@ -116,7 +118,7 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *
 // Routes gives the table of all routes without their handlers, for
 // descriptions and for tests that keep them true.
 func Routes() []Route {
-	table := routes(nil, nil, nil, probes{}, nil, nil)
+	table := routes(nil, nil, nil, probes{}, nil, nil, nil)
 	for i := range table {
 		table[i].Handler = nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/webapp/events"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 	"github.com/lorry-controller/lorry-controller/core/webapp/pages"
+	"github.com/lorry-controller/lorry-controller/core/webapp/webhook"
 )
 
 // Queue is what the whole server needs of the run queue.
@@ -52,6 +53,8 @@ type Options struct {
 	Tokens auth.Store
 	// Audit keeps a row for each change; nil keeps none.
 	Audit Audit
+	// Webhooks takes what forges tell of pushes; nil: nothing does.
+	Webhooks *webhook.Webhooks
 	// MetricsPublic shows GET /metrics to everybody.
 	MetricsPublic bool
 	// EventsEvery is how often the STATEDB is looked at for GET /1.0/events; 0
@@ -128,7 +131,7 @@ func New(o Options) (*Server, error) {
 		Guard: s.guard, Store: o.Tokens, Audit: o.Audit, Log: o.Log.Named("access"), Clock: s.guard.Now,
 		Rand: rand.Reader, Login: people.Login,
 	})
-	table := routes(admin, workers, people, probes{o.Metrics, o.Ready}, desk, s.events)
+	table := routes(admin, workers, people, probes{o.Metrics, o.Ready}, desk, s.events, o.Webhooks)
 	for _, route := range table {
 		if !route.Access.Known() || route.Effect < Read || route.Effect > Traffic {
 			return nil, core.Errorf(core.KindInternal, "route %s %s does not say who may call it and what it does", route.Method, route.Path)

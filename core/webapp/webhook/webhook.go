@@ -70,6 +70,9 @@ type Answer struct {
 
 // Receive answers one webhook: 202 with what became due, or 200 to a ping.
 func (w *Webhooks) Receive(r *exchange.Request) (exchange.Answer, error) {
+	if w == nil {
+		return nil, core.Errorf(core.KindNotFound, "this controller takes no webhooks")
+	}
 	name, forge := r.Param("name"), r.Param("forge")
 	read, known := forges()[forge]
 	if !known {

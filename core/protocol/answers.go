@@ -194,3 +194,36 @@ type Health struct {
 	Status  string `json:"status"` // ok
 	Version string `json:"version"`
 }
+
+// Lorry2 is one mirror as Lorry 2 lists it in GET /1.0/list-lorries.
+type Lorry2 struct {
+	Path           string         `json:"path"`
+	Name           string         `json:"name"` // of the mirror in its file
+	Spec           Lorry2Spec     `json:"spec"`
+	RunningJob     *core.JobID    `json:"running_job"`
+	LastRun        int64          `json:"last_run"`
+	Interval       string         `json:"interval"`         // ISO 8601, such as PT1H
+	LorryTimeout   string         `json:"lorry_timeout"`    // ISO 8601
+	LastRunResults *Lorry2Results `json:"last_run_results"` // null before the first run
+	LastRunOutput  string         `json:"last_run_output"`  // why the last run failed, or ""
+	PurgeBefore    int64          `json:"purge_before"`     // always 0: nothing is purged by age
+}
+
+// Lorry2Spec is the specification of a mirror, as far as Lorry 2 shows it.
+type Lorry2Spec struct {
+	Type              string   `json:"type"`
+	URL               string   `json:"url"`
+	CheckCertificates bool     `json:"check-certificates"`
+	Refspecs          []string `json:"refspecs"` // null: all
+}
+
+// Lorry2Results says how a run ended; it has one member, as in Lorry 2.
+type Lorry2Results struct {
+	Finished Lorry2Finished `json:"Finished"`
+}
+
+// Lorry2Finished is the end of a run.
+type Lorry2Finished struct {
+	ExitCode  int   `json:"exit_code"`
+	DiskUsage int64 `json:"disk_usage"`
+}

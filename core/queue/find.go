@@ -108,6 +108,17 @@ type FailureGroup struct {
 	Cause string // of one of them
 }
 
+// Outcomes counts Lorries by how their last job ended.
+type Outcomes struct {
+	OK       int // mirrored, and nothing has failed since
+	Degraded int // some refs or objects could not be brought over, the rest was
+	Errors   int // failing otherwise
+}
+
+// Outcomes counts Lorries by how their last job ended; those of which no job
+// has ended are not among them.
+func (q *Queue) Outcomes(ctx context.Context) (Outcomes, error) { return q.store.Outcomes(ctx) }
+
 // FindLorries lists Lorries page by page, without their Text unless that is
 // asked for.
 func (q *Queue) FindLorries(ctx context.Context, f LorryFilter) (LorryList, error) {

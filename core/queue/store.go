@@ -59,6 +59,7 @@ type Store interface {
 	FindLorries(ctx context.Context, f LorryFilter) (LorryList, error)
 	FindJobs(ctx context.Context, s JobSearch) ([]core.Job, error)
 	FailureGroups(ctx context.Context, limit int) ([]FailureGroup, error)
+	Outcomes(ctx context.Context) (Outcomes, error)
 	FindHeld(ctx context.Context, s HeldSearch) ([]HeldRewrite, error)
 	// Tails says how far the output of jobs has come; unknown ones are left out.
 	Tails(ctx context.Context, ids []core.JobID) ([]Tail, error)
@@ -166,7 +167,9 @@ type Live struct {
 	KillReason core.FailureKind // "" when it is not to be stopped
 	OutputKept int64            // bytes of output in the STATEDB
 	Received   int64            // bytes of output that the minion has reported
-	Lorry      core.LorryState  // without Text
+	// Lorry has what a report needs or changes: neither Text nor what else
+	// reconciling alone writes.
+	Lorry core.LorryState
 }
 
 // Report is the new state of a running job and, when it ended, of its Lorry.

@@ -226,3 +226,16 @@ func (db *DB) FailureGroups(ctx context.Context, limit int) ([]queue.FailureGrou
 		GROUP BY fail_kind, upstream_host ORDER BY 3 DESC, 1, 2 LIMIT $1`, max(limit, 1))
 	return all, classify("grouping failures", err)
 }
+
+// Outcomes implements queue.Store.
+func (db *DB) Outcomes(ctx context.Context) (queue.Outcomes, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	var o queue.Outcomes
+	err := db.read.row(ctx, `SELECT
+		(SELECT COUNT(*) FROM queue WHERE failures = 0 AND last_success > 0),
+		(SELECT COUNT(*) FROM queue WHERE failures > 0 AND fail_kind IN ('diverged', 'refused', 'lfs')),
+		(SELECT COUNT(*) FROM queue WHERE failures > 0)`).Scan(&o.OK, &o.Degraded, &o.Errors)
+	o.Errors -= o.Degraded
+	return o, classify("counting outcomes", err)
+}

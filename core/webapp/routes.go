@@ -98,7 +98,11 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *
 		{post, "/1.0/minions/resume", Write, auth.Operators, quick, a.ResumeMinion},
 		{post, "/1.0/minions/forget", Write, auth.Operators, quick, a.ForgetMinion},
 		{get, "/1.0/problems", Read, auth.Viewers, quick, a.Problems},
+		{post, "/1.0/plan", Read, auth.Operators, hosts, a.Plan}, // it fetches, and changes nothing
 		{get, "/1.0/hosts", Read, auth.Viewers, quick, a.Hosts},
+		{get, "/1.0/health-check", Read, auth.Public, quick, a.HealthCheck},
+		{get, "/1.0/list-lorries", Read, auth.Viewers, whole, a.ListLorries},
+		{get, "/1.0/metrics", Read, auth.Viewers, quick, a.Gauges},
 		{get, "/1.0/jobs", Read, auth.Viewers, whole, a.Jobs},
 		{post, "/1.0/pretend-time", Write, auth.Admins, quick, a.PretendTime},
 		{get, "/1.0/tokens", Read, auth.Admins, quick, desk.Tokens},

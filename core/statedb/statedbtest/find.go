@@ -242,6 +242,9 @@ func failureGroups(w *World) {
 		same(w, "cause", "because of "+string(g.Kind), g.Cause)
 		total += g.Count
 	}
+	counted, err := w.Queue.Outcomes(w.Ctx)
+	w.ok(err)
+	same(w, "outcomes", queue.Outcomes{OK: 6, Errors: 7}, counted)
 	if len(got) != 2 || got[0].Count < got[1].Count || total == 0 {
 		w.Errorf("want the 2 biggest groups, got %+v", got)
 	}

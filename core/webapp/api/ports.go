@@ -54,6 +54,8 @@ type Queue interface {
 	FindHeld(ctx context.Context, s queue.HeldSearch) ([]queue.HeldRewrite, error)
 	// FailureGroups lists the biggest groups of failing Lorries.
 	FailureGroups(ctx context.Context, limit int) ([]queue.FailureGroup, error)
+	// Outcomes counts Lorries by how their last job ended.
+	Outcomes(ctx context.Context) (queue.Outcomes, error)
 	// RetryAll and HoldAll change what the filter selects and count it; no
 	// reason resumes.
 	RetryAll(ctx context.Context, f queue.LorryFilter) (int, error)

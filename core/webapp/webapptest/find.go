@@ -211,3 +211,20 @@ func (q *Queue) HostHolds(context.Context) (map[string]queue.HostHold, error) {
 	}
 	return holds, nil
 }
+
+// Outcomes implements api.Queue.
+func (q *Queue) Outcomes(context.Context) (o queue.Outcomes, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.lorries {
+		switch {
+		case l.Failures == 0 && !l.LastSuccess.IsZero():
+			o.OK++
+		case l.Failures > 0 && slices.Contains([]core.FailureKind{core.FailDiverged, core.FailRefused, core.FailLFS}, l.LastFailure.Kind):
+			o.Degraded++
+		case l.Failures > 0:
+			o.Errors++
+		}
+	}
+	return o, nil
+}

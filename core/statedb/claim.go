@@ -84,6 +84,8 @@ func load(ctx context.Context, r runner) (map[string]int, error) {
 
 // Ready implements queue.Tx.
 func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, error) {
+	// SQLite would plan anew for each value of a bare LIMIT.
+	const some = `CAST($2 AS BIGINT)`
 	const due = `q.running_job IS NULL AND q.turn <= $1 AND q.held = ''`
 	const approved = `, (SELECT COUNT(*) FROM held_rewrites h WHERE h.path = q.path AND h.approved)`
 	query := `SELECT ` + lorryText + approved + lorryFrom + ` WHERE ` + due
@@ -95,10 +97,10 @@ func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, er
 		}
 		// Very many may have to be passed over: that is done in the index alone.
 		query += ` AND q.path IN (SELECT q.path FROM queue q WHERE ` + due + ` AND q.upstream_host NOT IN (` + t.d.list("$3", "text") + `)
-			ORDER BY q.turn, q.path LIMIT $2)`
+			ORDER BY q.turn, q.path LIMIT ` + some + `)`
 		args = append(args, dropNUL(string(hosts)))
 	}
-	query += ` ORDER BY q.turn, q.path LIMIT $2` + t.d.skipLocked("q")
+	query += ` ORDER BY q.turn, q.path LIMIT ` + some + t.d.skipLocked("q")
 	all, err := collect(ctx, t, scanReady, query, args...)
 	return all, describe("looking for due Lorries", err)
 }
@@ -115,6 +117,8 @@ type startRow struct {
 	Lease   int64      `json:"lease"`
 }
 
+const startCols = "id bigint, path text, fence bigint, minion text, pid bigint, started bigint, updated bigint, lease bigint"
+
 // StartJobs implements queue.Tx. Gate has locked the row that numbers jobs.
 func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, error) {
 	if len(jobs) == 0 {
@@ -129,25 +133,20 @@ func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, err
 		ids[i] = t.next + core.JobID(i)
 		rows[i] = startRow{ids[i], j.Path, j.Fence, j.Minion, j.PID, micros(j.Started), micros(j.Updated), micros(j.Lease)}
 	}
-	arg, err := rowsOf(rows)
-	if err != nil {
-		return nil, err
-	}
-	from := t.d.from("x", "id bigint, path text, fence bigint, minion text, pid bigint, started bigint, updated bigint, lease bigint")
 	t.next += core.JobID(len(jobs))
 	if err := t.later(ctx, "numbering jobs", `UPDATE run_queue SET next_job = $1 WHERE id = 1`, int64(t.next)); err != nil {
 		return nil, err
 	}
 	// Of a Lorry that is not there or runs already the path is NULL, which the
 	// table refuses.
-	if err := t.later(ctx, "recording jobs", `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease)
-		SELECT x.id, q.path, x.fence, x.minion, x.pid, x.started, x.updated, x.lease FROM `+from+`
-		LEFT JOIN queue q ON q.path = x.path AND q.running_job IS NULL`, arg); err != nil {
+	if err := perRow(ctx, t, "recording jobs", rows, `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease)
+		SELECT x.id, q.path, x.fence, x.minion, x.pid, x.started, x.updated, x.lease FROM {rows}
+		LEFT JOIN queue q ON q.path = x.path AND q.running_job IS NULL`, startCols); err != nil {
 		return nil, err
 	}
 	// The place at the top, if it had one, is used up.
-	return ids, t.later(ctx, "starting jobs", `UPDATE queue SET running_job = x.id, fence = x.fence, turn = due
-		FROM `+from+` WHERE queue.path = x.path AND queue.running_job IS NULL`, arg)
+	return ids, perRow(ctx, t, "starting jobs", rows, `UPDATE queue SET running_job = x.id, fence = x.fence, turn = due
+		FROM {rows} WHERE queue.path = x.path AND queue.running_job IS NULL`, startCols)
 }
 
 // HostHolds implements queue.Store.

@@ -27,22 +27,26 @@ type dialect struct {
 	rows func(alias string, cols []string) string
 	// tables lists the tables, for the guard against foreign databases.
 	tables string
+	// texts are the statements that perRow has made.
+	texts *texts
 }
 
 func sqliteDialect() dialect {
 	return dialect{
 		name:   sqliteName,
 		rows:   sqliteRows,
+		texts:  newTexts(),
 		tables: `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
 	}
 }
 
 func postgresDialect() dialect {
 	return dialect{
-		name: postgresName,
-		lock: " FOR UPDATE OF %s",
-		skip: " FOR UPDATE OF %s SKIP LOCKED",
-		rows: postgresRows,
+		name:  postgresName,
+		lock:  " FOR UPDATE OF %s",
+		skip:  " FOR UPDATE OF %s SKIP LOCKED",
+		rows:  postgresRows,
+		texts: newTexts(),
 		tables: `SELECT table_name FROM information_schema.tables
 			WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY table_name`,
 	}

@@ -107,7 +107,7 @@ func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx 
 	ctx, cancel := db.deadline(context.WithoutCancel(ctx))
 	defer cancel()
 	p := newPipeline(conn.Conn())
-	if err := fn(ctx, &txn{runner: p, d: postgresDialect(), script: p.script, sends: p}); err != nil {
+	if err := fn(ctx, &txn{runner: p, d: db.dialect, script: p.script, sends: p}); err != nil {
 		return errors.Join(err, p.rollback(ctx))
 	}
 	if err := p.commit(ctx); err != nil {

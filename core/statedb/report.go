@@ -3,7 +3,6 @@ package statedb
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/queue"
@@ -16,23 +15,34 @@ func (t *txn) Live(ctx context.Context, ids []core.JobID) ([]queue.Live, error) 
 	if err != nil {
 		return nil, err
 	}
-	all, err := collect(ctx, t, scanLive, `SELECT `+jobCols+`, j.kill_reason, j.output_kept, j.received, `+lorryNoText+`
+	all, err := collect(ctx, t, scanLive, `SELECT `+liveCols+`
 		FROM jobs j JOIN queue q ON q.path = j.path JOIN lorries l ON l.path = j.path
 		WHERE j.ended = 0 AND q.running_job = j.id AND `+t.d.among("j.id", "$1", "bigint")+`
 		ORDER BY j.id`+t.d.forUpdate("j, q"), string(arg))
 	return all, describe("reading running jobs", err)
 }
 
+// The columns of a queue.Live: what a report needs and writes back, no more,
+// since each costs time. A job that runs has neither exit nor failure nor refs.
+const liveCols = `j.id, j.path, j.fence, j.minion, j.pid, j.started, j.updated, j.lease, j.kill_reason,
+	j.disk_usage, j.output_size, j.output_kept, j.received,
+	l.upstream_host, l.interval_us, l.timeout_us, q.turn, q.due, q.removed, q.failures, q.last_run, q.last_success, q.last_equal, q.pushed,
+	q.last_exit, q.fail_kind, q.fail_cause, q.fail_hint, q.disk_usage, q.digest`
+
 func scanLive(s scanner) (queue.Live, error) {
 	var v queue.Live
-	var j jobRow
-	var l lorryRow
-	err := s.Scan(slices.Concat(j.dest(), []any{&v.KillReason, &v.OutputKept, &v.Received}, l.dest())...)
-	if err != nil {
-		return v, err
-	}
-	v.Lorry = l.value().LorryState
-	v.Job, err = j.value()
+	var started, updated, lease int64
+	var r lorryRow
+	j, l := &v.Job, &r.LorryState
+	err := s.Scan(
+		&j.ID, &j.Path, &j.Fence, &j.Minion, &j.PID, &started, &updated, &lease, &v.KillReason,
+		&j.DiskUsage, &j.OutputSize, &v.OutputKept, &v.Received,
+		&l.UpstreamHost, &r.interval, &r.timeout, &r.turn, &r.due, &l.Removed, &l.Failures, &r.lastRun, &r.lastSuccess, &r.lastEqual, &r.pushed,
+		&l.LastExit, &l.LastFailure.Kind, &l.LastFailure.Cause, &l.LastFailure.Hint, &l.DiskUsage, &l.Digest,
+	)
+	j.Started, j.Updated, j.Lease, j.Kill = fromMicros(started), fromMicros(updated), fromMicros(lease), v.KillReason != ""
+	v.Lorry = r.value().LorryState
+	v.Lorry.Path, v.Lorry.RunningJob = j.Path, j.ID
 	return v, err
 }
 
@@ -126,20 +136,20 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 }
 
 func (t *txn) writeReports(ctx context.Context, jobs []reportRow, ends []endRow, outputs []outputRow, gone []string) error {
-	if err := each(ctx, t, "reporting on jobs", jobs, `UPDATE jobs SET updated = x.updated, ended = x.ended, lease = x.lease,
+	if err := perRow(ctx, t, "reporting on jobs", jobs, `UPDATE jobs SET updated = x.updated, ended = x.ended, lease = x.lease,
 		kill_reason = x.kill_reason, exit = x.exit, fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint,
 		disk_usage = x.disk_usage, output_size = x.output_size, output_kept = x.output_kept, received = x.received, unchanged = x.unchanged, refs = x.refs
-		FROM `+t.d.from("x", reportCols)+` WHERE jobs.id = x.id`); err != nil {
+		FROM {rows} WHERE jobs.id = x.id`, reportCols); err != nil {
 		return err
 	}
-	if err := each(ctx, t, "keeping output", outputs, `INSERT INTO job_output (job, start, body)
-		SELECT x.job, x.start, x.body FROM `+t.d.from("x", "job bigint, start bigint, body text")); err != nil {
+	if err := perRow(ctx, t, "keeping output", outputs, `INSERT INTO job_output (job, start, body)
+		SELECT x.job, x.start, x.body FROM {rows}`, "job bigint, start bigint, body text"); err != nil {
 		return err
 	}
-	if err := each(ctx, t, "ending jobs", ends, `UPDATE queue SET running_job = NULL, turn = x.turn, due = x.due, failures = x.failures,
+	if err := perRow(ctx, t, "ending jobs", ends, `UPDATE queue SET running_job = NULL, turn = x.turn, due = x.due, failures = x.failures,
 		last_run = x.last_run, last_success = x.last_success, last_equal = x.last_equal, last_exit = x.last_exit,
 		fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint, disk_usage = x.disk_usage, digest = x.digest
-		FROM `+t.d.from("x", endCols)+` WHERE queue.path = x.path`); err != nil {
+		FROM {rows} WHERE queue.path = x.path`, endCols); err != nil {
 		return err
 	}
 	return t.forget(ctx, gone)

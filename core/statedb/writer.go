@@ -20,6 +20,7 @@ const yields = 2
 // wait when it begins a transaction go into that transaction, each behind a
 // savepoint, so that many share one fsync and none waits for another's sake.
 type writer struct {
+	d        dialect
 	conn     *sql.Conn
 	stmts    *statements
 	file     *watch
@@ -39,7 +40,7 @@ type request struct {
 
 func startWriter(conn *sql.Conn, file *watch) *writer {
 	w := &writer{
-		conn: conn, stmts: newStatements(conn), file: file, requests: make(chan *request),
+		d: sqliteDialect(), conn: conn, stmts: newStatements(conn), file: file, requests: make(chan *request),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go w.loop()
@@ -178,7 +179,7 @@ func (w *writer) one(r *request, alone bool) (err, gone error) {
 	return nil, nil
 }
 
-func (w *writer) txn() *txn { return &txn{runner: w.stmts, d: sqliteDialect(), script: w.control} }
+func (w *writer) txn() *txn { return &txn{runner: w.stmts, d: w.d, script: w.control} }
 
 // say runs one of the few statements that frame requests.
 func (w *writer) say(ctx context.Context, text string) error {

@@ -46,6 +46,8 @@ type Options struct {
 	PushOptions []string
 	// Export writes the repository to files as well.
 	Export Export
+	// Upkeep says how often what is made sure of.
+	Upkeep Upkeep
 	// LockWait is how long to wait for another run of the Lorry; 0 means 30 s.
 	LockWait time.Duration
 	// Out gets the job's output for people, without credentials.
@@ -102,7 +104,7 @@ func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
 		return j.report, false
 	}
 	upstream, err := source.List(ctx)
-	if err != nil || j.digest(upstream) != o.Request.Digest {
+	if err != nil || j.digest(upstream) != o.Request.Digest || j.verifyDue() {
 		return j.report, false
 	}
 	j.unchanged(upstream)
@@ -136,6 +138,7 @@ type job struct {
 	policy   policy.Policy
 	area     *area.Area
 	net      network
+	collect  bool // the working copy is to be packed as a whole
 	progress io.Writer
 	report   protocol.ImportReport
 }
@@ -162,7 +165,7 @@ func (j *job) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if j.Request != nil && j.Request.Digest != "" && j.Request.Digest == j.digest(upstream) {
+	if j.Request != nil && j.Request.Digest != "" && j.Request.Digest == j.digest(upstream) && !j.verifyDue() {
 		fmt.Fprintln(j.Out, ".. nothing to do: upstream is as it was at the last verified push")
 		j.unchanged(upstream)
 		return nil
@@ -174,7 +177,9 @@ func (j *job) run(ctx context.Context) (err error) {
 func (j *job) unchanged(upstream lsrefs.Listing) {
 	j.report.Unchanged, j.report.Digest = true, j.Request.Digest
 	j.report.Head = j.head(upstream)
-	j.report.DiskUsage = repo.DiskUsage(j.areaDir())
+	if h, known := area.ReadHealth(j.areaDir()); known {
+		j.report.DiskUsage = h.Size
+	}
 }
 
 // locked does the part of the work that owns the Lorry's directory.
@@ -187,10 +192,12 @@ func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 	defer func() { j.report.DiskUsage = repo.DiskUsage(a.Dir) }()
 	j.area = a
 	r := &repo.Repo{Dir: a.GitDir(), Git: j.net.fetchGit, Files: []*os.File{a.Lock()}}
-	source, err := j.source(j.place(r))
+	place := j.place(r)
+	source, err := j.source(place)
 	if err != nil {
 		return err
 	}
+	health := j.begin(ctx, &place)
 	got, err := source.Update(ctx, upstream)
 	if err != nil {
 		return err
@@ -202,12 +209,22 @@ func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 		}
 		fmt.Fprintln(j.Out, ".. not pushing: pull-only is set")
 		j.report.Unchanged = got.Changed == 0
+		j.end(ctx, &place, health)
 		return j.complete(ctx, r, got.Changed)
 	}
-	changed, err := j.deliver(ctx, &repo.Repo{Dir: r.Dir, Git: j.net.pushGit, Files: r.Files}, got.Refs)
+	out := &repo.Repo{Dir: r.Dir, Git: j.net.pushGit, Files: r.Files}
+	changed, err := j.deliver(ctx, out, got.Refs)
+	if err != nil && place.Broken(ctx, err) {
+		// What could not be sent is damaged here, not downstream.
+		fmt.Fprintf(j.Out, ".. the working copy is damaged (%v): making a new one\n", err)
+		if got, err = source.Update(ctx, upstream); err == nil {
+			changed, err = j.deliver(ctx, out, got.Refs)
+		}
+	}
 	if err != nil {
 		return err
 	}
+	j.end(ctx, &place, health)
 	j.report.Digest = j.digest(got.Upstream)
 	j.report.Unchanged = got.Changed == 0 && changed == 0
 	return j.complete(ctx, r, got.Changed)

@@ -116,12 +116,23 @@ func TestPrivateAddressesAreNotReached(t *testing.T) {
 		kind spec.Type
 		url  string // %s: HOST:PORT
 	}{
-		{spec.Git, "http://%s/thing.git"}, {spec.Git, "https://%s/thing.git"}, {spec.Git, "ssh://git@%s/thing.git"}, {spec.Git, "git://%s/thing.git"},
-		{spec.Svn, "http://%s/svn"}, {spec.Svn, "https://%s/svn"}, {spec.Svn, "svn://%s/svn"}, {spec.Svn, "svn+ssh://%s/svn"},
-		{spec.Tarball, "http://%s/x-1.tar"}, {spec.Tarball, "https://%s/x-1.tar"}, {spec.Zip, "http://%s/x-1.zip"},
+		{spec.Git, "http://%s/thing.git"},
+		{spec.Git, "https://%s/thing.git"},
+		{spec.Git, "ssh://git@%s/thing.git"},
+		{spec.Git, "git://%s/thing.git"},
+		{spec.Svn, "http://%s/svn"},
+		{spec.Svn, "https://%s/svn"},
+		{spec.Svn, "svn://%s/svn"},
+		{spec.Svn, "svn+ssh://%s/svn"},
+		{spec.Tarball, "http://%s/x-1.tar"},
+		{spec.Tarball, "https://%s/x-1.tar"},
+		{spec.Zip, "http://%s/x-1.zip"},
 		{spec.Hg, "ssh://hg@%s/x"},
-		{spec.Cvs, ":pserver:anonymous@%s/cvs"}, {spec.Bzr, "bzr://%s/x"}, {spec.Bzr, "bzr+ssh://%s/x"},
-		{spec.Bzr, "http://%s/x"}, {spec.RawFile, "http://%s/x"},
+		{spec.Cvs, ":pserver:anonymous@%s/cvs"},
+		{spec.Bzr, "bzr://%s/x"},
+		{spec.Bzr, "bzr+ssh://%s/x"},
+		{spec.Bzr, "http://%s/x"},
+		{spec.RawFile, "http://%s/x"},
 	} {
 		t.Run(string(test.kind)+" "+strings.SplitN(test.url, "%", 2)[0], func(t *testing.T) {
 			t.Parallel()

@@ -64,8 +64,13 @@ func TestUpstreamAsksToWait(t *testing.T) {
 		header string
 		want   int64
 	}{
-		{"37", 37}, {now.Add(90 * time.Second).Format(http.TimeFormat), 90}, {"99999999", 24 * 60 * 60},
-		{"", 0}, {"-4", 0}, {"soon", 0}, {now.Add(-time.Hour).Format(http.TimeFormat), 0},
+		{"37", 37},
+		{now.Add(90 * time.Second).Format(http.TimeFormat), 90},
+		{"99999999", 24 * 60 * 60},
+		{"", 0},
+		{"-4", 0},
+		{"soon", 0},
+		{now.Add(-time.Hour).Format(http.TimeFormat), 0},
 	} {
 		w := newWorld(t)
 		server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {

@@ -170,7 +170,11 @@ func (r *run) prepare() (cleanup func(), err error) {
 	}
 	reader := lsrefs.NewReader(git)
 	r.options = importer.Options{
-		Route:       way,
+		Route: way,
+		Upkeep: importer.Upkeep{
+			Verify: r.values.Duration("verify-interval"), Check: never(r.values.Duration("check-interval")),
+			KeepRewritten: r.values.Duration("keep-rewritten"), Free: r.values.Size("evict-below"),
+		},
 		WorkingArea: area, Request: r.request, PushBase: r.values.String("mirror-base-url-push"),
 		PullOnly: r.values.Bool("pull-only"), NoRepack: !r.values.Bool("repack"), KeepOld: r.values.Bool("keep-multiple-backups"),
 		PushOptions: r.values.List("push-option"), LockWait: r.values.Duration("lock-wait"),
@@ -200,6 +204,14 @@ func (r *run) route() (way route.Route, err error) {
 	way.DenyPrivate, way.Allow = r.values.Bool("deny-private-addresses"), strings.Join(r.values.List("allow-addresses"), ",")
 	way.CAFile = r.values.String("ca-file")
 	return way, way.Check()
+}
+
+// never is a setting of 0 as the importer takes it.
+func never(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 func pairs(list []string) map[string]string {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/lorry-controller/lorry-controller/core/childproc"
 )
 
 // manyPacks is how many packs are left alone.
@@ -27,6 +29,21 @@ func (r *Repo) Maintain(ctx context.Context, changedRefs int) error {
 	}
 	if err := r.Git.Run(ctx, r.Call("repack", "-q", "-d", "--geometric=2", "--write-midx")); err != nil {
 		return fmt.Errorf("cannot repack: %w", err)
+	}
+	return nil
+}
+
+// Collect packs everything into one pack and drops what no ref leads to. It
+// bounds its threads and memory as every call does, and nobody else may work
+// in the repository.
+func (r *Repo) Collect(ctx context.Context) error {
+	call := r.Call("gc", "--quiet", "--prune=now")
+	call.Config = []childproc.Setting{
+		{Key: "gc.reflogExpire", Value: "now"}, {Key: "gc.packRefs", Value: "true"}, {Key: "gc.writeCommitGraph", Value: "false"},
+		{Key: "pack.deltaCacheSize", Value: "64m"}, {Key: "core.bigFileThreshold", Value: "64m"},
+	}
+	if err := r.Git.Run(ctx, call); err != nil {
+		return fmt.Errorf("cannot collect garbage: %w", err)
 	}
 	return nil
 }

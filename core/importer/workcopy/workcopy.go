@@ -172,14 +172,31 @@ func (c *Copy) Broken(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	if c.Repo.Check(ctx, false) == nil || ctx.Err() != nil {
+	// What is said to be corrupt may have all its objects, but not whole.
+	if c.Repo.Check(ctx, e.Kind == core.FailCorrupt) == nil || ctx.Err() != nil {
 		return false
 	}
+	return c.setAside()
+}
+
+// setAside moves the repository away; a new one is made then.
+func (c *Copy) setAside() bool {
 	if aside := c.Area.SetAside(c.KeepOld); aside != nil {
 		c.Log.Error("cannot move a damaged copy away", "lorry", c.Area.Name, "error", aside)
 		return false
 	}
 	return true
+}
+
+// Scrub makes sure that the repository is whole before anything is pushed from
+// it, and moves one that is not out of the way. full reads every object.
+func (c *Copy) Scrub(ctx context.Context, full bool) {
+	if !c.Repo.Exists() || c.Repo.Check(ctx, full) == nil || ctx.Err() != nil {
+		return
+	}
+	fmt.Fprintln(c.Out, ".. the working copy is damaged: making a new one")
+	c.Log.Warn("working copy is damaged", "lorry", c.Area.Name)
+	c.setAside()
 }
 
 // Change runs do between a record of the refs and its removal. When do fails,
@@ -233,11 +250,11 @@ func (c *Copy) Keep(ctx context.Context, before, after map[string]string) error 
 	if err != nil {
 		return err
 	}
-	stamp := c.Clock().UTC().Format("20060102T150405Z")
+	stamp := c.Clock().UTC().Format(keptStamp)
 	var kept []repo.Change
 	for name, old := range before {
 		if after[name] != old && lost[old] {
-			ref := "refs/lorry/kept/" + strings.TrimPrefix(name, "refs/") + "/" + stamp + "-" + old[:12]
+			ref := keptRefs + strings.TrimPrefix(name, "refs/") + "/" + stamp + "-" + old[:12]
 			kept = append(kept, repo.Change{Ref: ref, New: old})
 			fmt.Fprintf(c.Out, ".. upstream rewrote %s: the old tip %.12s is kept as %s\n", name, old, ref)
 		}

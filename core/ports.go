@@ -102,5 +102,23 @@ type Downstream interface {
 	AfterPush(ctx context.Context, want Want) error
 }
 
+// PathVerdict is what a Downstream Host makes of one path.
+type PathVerdict struct {
+	Path string
+	// Normal is the path that the host really uses: two paths with the same one
+	// are the same repository. It is "" with a problem.
+	Normal string
+	// Problem says why the host can't have such a path, or is "".
+	Problem, Hint string
+}
+
+// PathChecker is implemented by a Downstream that may know its host's rules for
+// names.
+type PathChecker interface {
+	// CheckPaths gives a verdict on each path, in their order, or none at all
+	// when the host has no rules. It asks the host nothing.
+	CheckPaths(ctx context.Context, paths []string) ([]PathVerdict, error)
+}
+
 // Clock tells the time; tests pass their own.
 type Clock func() time.Time

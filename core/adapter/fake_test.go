@@ -42,6 +42,10 @@ func repoAt(path string) sdk.Repo {
 func (p *fakeProcess) Ensure(context.Context, sdk.Want) (sdk.Have, error) { return sdk.Have{}, nil }
 func (p *fakeProcess) AfterPush(context.Context, sdk.Want) error          { return nil }
 func (p *fakeProcess) Retire(context.Context, string) error               { return nil }
+func (p *fakeProcess) CheckPaths(_ context.Context, paths []string) ([]host.PathVerdict, error) {
+	return nil, nil
+}
+
 func (p *fakeProcess) Check(context.Context) (sdk.Report, error) {
 	return sdk.Report{ServerVersion: "fake 1"}, nil
 }

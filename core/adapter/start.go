@@ -24,6 +24,7 @@ type process interface {
 	Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error)
 	AfterPush(ctx context.Context, want sdk.Want) error
 	Retire(ctx context.Context, path string) error
+	CheckPaths(ctx context.Context, paths []string) ([]host.PathVerdict, error)
 	Check(ctx context.Context) (sdk.Report, error)
 	Close(ctx context.Context) error
 

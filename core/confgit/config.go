@@ -18,6 +18,8 @@ type Config struct {
 	Commit string
 	// Lorries come from .lorry files, in the order of their paths.
 	Lorries []core.Lorry
+	// Places says where each of Lorries is written, by its path.
+	Places map[string]Place
 	// Hosts are in the order of the file, which decides who wins a path.
 	Hosts []core.Host
 	// Secrets are the credentials of Hosts, by name.
@@ -33,6 +35,13 @@ type Config struct {
 	// Lorry at all may be removed then.
 	KeepAll  bool
 	Problems []core.Problem
+}
+
+// Place is where something is written.
+type Place struct {
+	File string
+	Line int    // 1 is the first
+	Key  string // the entry of the file
 }
 
 // HostSecrets are the credentials of an Upstream Host.

@@ -42,7 +42,7 @@ func Parse(ctx context.Context, tree Tree, commit string, rules Rules) (*Config,
 	if rules.ProxyFile == "" {
 		rules.ProxyFile = "proxy.conf"
 	}
-	c := &Config{Commit: commit, Secrets: map[string]HostSecrets{}, Access: map[string]core.Access{}}
+	c := &Config{Commit: commit, Secrets: map[string]HostSecrets{}, Access: map[string]core.Access{}, Places: map[string]Place{}}
 	p := &parser{config: c, rules: rules, at: map[string]origin{}}
 	data, err := tree.Read(ctx, []string{ConfFile, rules.ProxyFile})
 	if err != nil {
@@ -225,6 +225,7 @@ func (p *parser) lorry(s lorriesSection, file string, one spec.Spec) {
 		l.Rewrites = one.Rewrites
 	}
 	p.checkRoots(file, one)
+	p.config.Places[path] = Place{file, one.Line, one.Name}
 	delete(p.config.Access, path)
 	p.access(file, path, one)
 	where := fmt.Sprintf("%s:%d (section at line %d)", file, one.Line, s.line)

@@ -80,6 +80,10 @@ func TestParse(t *testing.T) {
 				Text: "{\n    \"delta/b\": {\n        \"type\": \"git\",\n        \"url\": \"https://git.example.com/b\",\n        \"refspecs\": [\n            \"+refs/heads/*\"\n        ]\n    }\n}",
 			},
 		},
+		Places: map[string]Place{
+			"delta/a/x": {"open-source-lorries/b.lorry", 2, "a/x"},
+			"delta/b":   {"open-source-lorries/b.lorry", 1, "b"},
+		},
 		Hosts: []core.Host{{
 			Name: "git.example.org", Type: "trove", Protocol: "http",
 			Prefixes: []core.PrefixRule{{From: "baserock", To: "baserock"}, {From: "delta", To: "delta"}},

@@ -52,30 +52,15 @@ func adapterCommand(ctx context.Context, args []string, version string, stdout i
 	})
 }
 
-// configCommand is "lorry-controller config check DIR": what is wrong in a
-// checkout of CONFGIT, before it is pushed.
-func configCommand(ctx context.Context, args []string, stdout io.Writer) error {
-	if len(args) != 2 || args[0] != "check" {
-		return usageError("config needs the word check, then the directory of a checkout of CONFGIT")
-	}
-	if _, err := os.Stat(filepath.Join(args[1], confgit.ConfFile)); err != nil {
-		return fmt.Errorf("%q is no CONFGIT: %w", args[1], err)
-	}
-	source := confgit.NewSource(confgit.Options{Directory: args[1]})
-	commit, err := source.Update(ctx)
-	if err != nil {
-		return err
-	}
-	config, err := source.Read(ctx, commit)
-	if err != nil {
-		return err
-	}
+// tellProblems prints the problems of a CONFGIT; the error says that some are
+// errors.
+func tellProblems(config *confgit.Config, problems []core.Problem, stdout io.Writer) error {
 	failed := false
-	for _, p := range config.Problems {
+	for _, p := range problems {
 		failed = failed || p.Severity == core.SeverityError
 		fmt.Fprintf(stdout, "%s: %s\n", p.Severity, confgit.Describe(p))
 	}
-	fmt.Fprintf(stdout, "%d Lorries, %d Upstream Hosts, %d problems\n", len(config.Lorries), len(config.Hosts), len(config.Problems))
+	fmt.Fprintf(stdout, "%d Lorries, %d Upstream Hosts, %d problems\n", len(config.Lorries), len(config.Hosts), len(problems))
 	if failed {
 		return errors.New("CONFGIT has errors")
 	}

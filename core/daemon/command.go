@@ -59,7 +59,7 @@ func dispatch(ctx context.Context, args []string, version string, stdout, stderr
 	case "adapter":
 		return adapterCommand(ctx, args, version, stdout)
 	case "config":
-		return configCommand(ctx, args, stdout)
+		return configCommand(ctx, args, version, stdout, stderr)
 	default:
 		return usageError(fmt.Sprintf("no such command: %q (there are run, migrate, import-statedb, config and adapter)", command))
 	}

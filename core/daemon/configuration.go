@@ -49,7 +49,7 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 		hosts = reconcile.Faked{Files: d.config.FakeHosts, Next: d.adapters}
 	}
 	d.confgit = reconcile.New(reconcile.Options{
-		Source: source, Store: d.db, Upstreams: hosts, PurgeProtect: d.config.PurgeProtect,
+		Source: source, Store: d.db, Upstreams: hosts, Names: d.checkPaths, PurgeProtect: d.config.PurgeProtect,
 		Clock: d.clock.now, Log: d.log.Named("reconcile"),
 		Applied: d.configApplied, Changed: d.queue.Wake,
 	})

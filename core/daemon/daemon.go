@@ -291,7 +291,7 @@ func (d *Daemon) openServer(context.Context) error {
 	if d.config.Minions > 0 {
 		guard.dirs = append(guard.dirs, d.config.WorkingArea)
 	}
-	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue,
+	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue, taken: d.confgit.Taken,
 		denyPrivate: d.config.DenyPrivate, allow: d.config.AllowAddresses}
 	server, err := webapp.New(webapp.Options{
 		Metrics: d.metrics.Handler(), Ready: d.db.Ping,

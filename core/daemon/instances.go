@@ -89,11 +89,21 @@ func proxyURL(p confgit.Proxy) core.Secret {
 // readSecrets gives an adapter's secrets afresh when it starts: what is kept in
 // a file may have been replaced there since.
 func (d *Daemon) readSecrets(_ context.Context, i adapter.Instance) (map[string]core.Secret, error) {
+	secrets, err := downstreamSecrets(i, d.config.Downstream)
+	for _, secret := range secrets {
+		d.redactor.Add(secret)
+	}
+	return secrets, err
+}
+
+// downstreamSecrets gives the secrets of an instance, those that the Downstream
+// Host has in files read afresh.
+func downstreamSecrets(i adapter.Instance, down settings.Downstream) (map[string]core.Secret, error) {
 	if i.Name != adapter.DownstreamName {
 		return i.Secrets, nil
 	}
 	secrets := maps.Clone(i.Secrets)
-	for name, file := range d.config.Downstream.SecretFiles {
+	for name, file := range down.SecretFiles {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, &core.Error{
@@ -102,7 +112,6 @@ func (d *Daemon) readSecrets(_ context.Context, i adapter.Instance) (map[string]
 			}
 		}
 		secrets[name] = core.NewSecret(strings.TrimSpace(string(text)))
-		d.redactor.Add(secrets[name])
 	}
 	return secrets, nil
 }

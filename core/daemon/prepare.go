@@ -40,8 +40,11 @@ type preparer struct {
 	// denyPrivate and allow limit what is fetched from.
 	denyPrivate bool
 	allow       []string
-	clock     core.Clock
-	holder    hostHolder // nil: none
+	// taken gives the path of the Lorry that has this one's place on the
+	// Downstream Host, or ""; nil: never.
+	taken  func(path string) string
+	clock  core.Clock
+	holder hostHolder // nil: none
 
 	mu    sync.Mutex
 	facts map[string]facts // by Lorry path
@@ -81,6 +84,9 @@ func (p *preparer) hold(ctx context.Context, l core.LorryState, err error) error
 }
 
 func (p *preparer) prepare(ctx context.Context, l core.LorryState) (minions.Prepared, error) {
+	if err := p.checkPlace(l.Path); err != nil {
+		return minions.Prepared{}, err
+	}
 	known := p.recall(l)
 	fetch, err := p.fetchAccess(ctx, l, &known)
 	if err != nil {
@@ -114,6 +120,22 @@ func (p *preparer) prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		Fetch: fetch, Push: known.have.Access, PushOptions: known.have.PushOptions, FileRoots: p.fileRoots(l),
 		DenyPrivate: p.denyPrivate, Allow: p.allow,
 	}, nil
+}
+
+// checkPlace refuses a Lorry that would be pushed to the repository of another
+// one.
+func (p *preparer) checkPlace(path string) error {
+	if p.taken == nil {
+		return nil
+	}
+	other := p.taken(path)
+	if other == "" {
+		return nil
+	}
+	return &core.Error{
+		Kind: core.KindInvalid, Fact: fmt.Sprintf("%q mirrors to the same path as %q on the Downstream Host", path, other),
+		Hint: "give one of the two another path in CONFGIT, or leave one out",
+	}
 }
 
 // fetchAccess asks the Upstream Host for a generated Lorry and CONFGIT for one

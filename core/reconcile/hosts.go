@@ -21,6 +21,14 @@ const retryAfter = 5 * time.Minute
 // those whose listing was complete, in the order of CONFGIT. A host that fails
 // keeps its Lorries, has the failure in its HostState, and stops no other.
 func (r *Reconciler) ListHosts(ctx context.Context, all bool) ([]string, error) {
+	listed, err := r.listHosts(ctx, all)
+	if len(listed) > 0 {
+		r.checkNames(ctx)
+	}
+	return listed, err
+}
+
+func (r *Reconciler) listHosts(ctx context.Context, all bool) ([]string, error) {
 	r.listing.Lock()
 	defer r.listing.Unlock()
 	states, err := r.opts.Store.Hosts(ctx)

@@ -18,6 +18,15 @@ import (
 // could not be read, and that no Lorry was changed; it is among the problems
 // that the STATEDB then has.
 func (r *Reconciler) ReadConfiguration(ctx context.Context) ([]core.Problem, error) {
+	problems, err := r.read(ctx)
+	if err != nil {
+		return problems, err
+	}
+	r.checkNames(ctx)
+	return r.problems(), nil
+}
+
+func (r *Reconciler) read(ctx context.Context) ([]core.Problem, error) {
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	commit, err := r.update(ctx)
@@ -91,6 +100,7 @@ func (r *Reconciler) problems() []core.Problem {
 		for _, h := range r.config.Hosts {
 			all = append(all, r.clashes[h.Name]...)
 		}
+		all = append(all, r.names...)
 	}
 	return all
 }
@@ -160,6 +170,7 @@ func (r *Reconciler) force(ctx context.Context, c *confgit.Config, settled bool)
 	r.mu.Lock()
 	old := r.config
 	r.config, r.settled = c, settled
+	r.named = r.named && old == c
 	r.mu.Unlock()
 	if r.opts.Applied != nil && old != c {
 		r.opts.Applied(ctx, c)

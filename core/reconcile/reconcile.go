@@ -27,11 +27,16 @@ type Upstreams interface {
 	Upstream(name string) (core.Upstream, error)
 }
 
+// Names gives the Downstream Host's verdicts on paths, in their order, or none
+// at all when it has no rules.
+type Names func(ctx context.Context, paths []string) ([]core.PathVerdict, error)
+
 // Options are what a Reconciler needs.
 type Options struct {
 	Source    Source
 	Store     Store
 	Upstreams Upstreams
+	Names     Names // nil: names are not checked
 	// PurgeProtect is the part of a host's repositories, in percent, that a
 	// listing may drop without being doubted.
 	PurgeProtect float64
@@ -60,6 +65,7 @@ type Reconciler struct {
 	reading  sync.Mutex // one reads CONFGIT
 	listing  sync.Mutex // one lists hosts
 	applying sync.Mutex // one changes the STATEDB
+	naming   sync.Mutex // one checks names
 
 	mu      sync.Mutex
 	config  *confgit.Config           // nil until it was read
@@ -67,6 +73,11 @@ type Reconciler struct {
 	trouble *core.Problem             // why CONFGIT can't be read now
 	stale   bool                      // the stored problems are not those that there are
 	clashes map[string][]core.Problem // by host: repositories that can't be mirrored
+
+	named    bool              // the names are checked, or it is being done
+	names    []core.Problem    // what is wrong with them
+	taken    map[string]string // path -> the one that has its place
+	namesErr string            // why they could not be checked
 }
 
 // New makes a Reconciler; nothing is read yet.
@@ -156,7 +167,12 @@ func yes(v any) bool {
 	return false
 }
 
+// changed tells that there are Lorries now which were not there before, or the
+// other way round.
 func (r *Reconciler) changed() {
+	r.mu.Lock()
+	r.named = false
+	r.mu.Unlock()
 	if r.opts.Changed != nil {
 		r.opts.Changed()
 	}

@@ -25,6 +25,7 @@ type world struct {
 	hosts   *hosts
 	applied int
 	changed int
+	names   reconcile.Names
 	r       *reconcile.Reconciler
 }
 
@@ -40,7 +41,7 @@ func newWorld(t *testing.T, open func(core.Clock) store) *world {
 func (w *world) restart() {
 	w.r = reconcile.New(reconcile.Options{
 		Source: confgit.NewSource(confgit.Options{Directory: w.dir}), Store: w.store, Upstreams: w.hosts,
-		PurgeProtect: 5, Clock: w.clock.Now,
+		PurgeProtect: 5, Clock: w.clock.Now, Names: w.names,
 		Applied: func(context.Context, *confgit.Config) { w.applied++ },
 		Changed: func() { w.changed++ },
 	})

@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,7 +100,11 @@ type Check struct {
 // NewCheck begins behind the rows that were removed. known are marks that were
 // written down at another time: a chain that was made anew does not have them.
 func NewCheck(ends Ends, known ...Mark) *Check {
-	return &Check{ends: ends, known: known, at: ends.Removed}
+	c := &Check{ends: ends, known: slices.Clone(known), at: ends.Removed}
+	if ends.Last.Seq > 0 {
+		c.known = append(c.known, ends.Last)
+	}
+	return c
 }
 
 // Add takes the next row; an error says what is wrong with the chain there.
@@ -119,22 +124,23 @@ func (c *Check) Add(e Entry) error {
 func (c *Check) compare() error {
 	for _, mark := range c.known {
 		if mark.Seq == c.at.Seq && mark.Hash != c.at.Hash {
+			if mark == c.ends.Last {
+				return broken("row %d is not the one that was written last: the rows up to it were made anew", mark.Seq)
+			}
 			return broken("row %d is not the one that was noted down: the rows up to it were made anew", mark.Seq)
 		}
 	}
 	return nil
 }
 
-// End says whether the chain ends where it should.
+// End says whether the chain ends where it should. Rows behind the last one
+// that was known at the beginning were added meanwhile.
 func (c *Check) End() error {
-	if c.at != c.ends.Last {
-		if c.at.Seq < c.ends.Last.Seq {
-			return broken("rows %d to %d are missing at the end", c.at.Seq+1, c.ends.Last.Seq)
-		}
-		return broken("the audit ends with row %d, but the last that was written is %d with another hash", c.at.Seq, c.ends.Last.Seq)
-	}
 	for _, mark := range c.known {
-		if mark.Seq > c.at.Seq {
+		switch {
+		case mark == c.ends.Last && mark.Seq > c.at.Seq:
+			return broken("rows %d to %d are missing at the end", c.at.Seq+1, mark.Seq)
+		case mark.Seq > c.at.Seq:
 			return broken("row %d, which was noted down, is missing: the audit ends with row %d", mark.Seq, c.at.Seq)
 		}
 	}
@@ -169,5 +175,28 @@ func (e *Entry) Clean() {
 			text = strings.ToValidUTF8(text[:maxText], "") + "…"
 		}
 		*part = text
+	}
+}
+
+// verifyPage is how many rows Verify asks for at a time.
+const verifyPage = 1000
+
+// Verify checks a whole chain that read gives page by page: the rows behind
+// after, oldest first, at most limit. ends must have been read before.
+func Verify(ends Ends, known []Mark, read func(after int64, limit int) ([]Entry, error)) (*Check, error) {
+	check := NewCheck(ends, known...)
+	for {
+		page, err := read(check.at.Seq, verifyPage)
+		if err != nil {
+			return check, err
+		}
+		for _, e := range page {
+			if err := check.Add(e); err != nil {
+				return check, err
+			}
+		}
+		if len(page) == 0 {
+			return check, check.End()
+		}
 	}
 }

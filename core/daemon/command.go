@@ -58,10 +58,14 @@ func dispatch(ctx context.Context, args []string, version string, stdout, stderr
 		return importCommand(ctx, args, version, stdout)
 	case "adapter":
 		return adapterCommand(ctx, args, version, stdout)
+	case "token":
+		return tokenCommand(ctx, args, version, stdout)
+	case "audit":
+		return auditCommand(ctx, args, version, stdout)
 	case "config":
 		return configCommand(ctx, args, version, stdout, stderr)
 	default:
-		return usageError(fmt.Sprintf("no such command: %q (there are run, migrate, import-statedb, config and adapter)", command))
+		return usageError(fmt.Sprintf("no such command: %q (there are run, migrate, import-statedb, token, audit, config and adapter)", command))
 	}
 }
 
@@ -85,7 +89,16 @@ func serve(ctx context.Context, args []string, embedded bool, version string, st
 	if err != nil {
 		return err
 	}
+	reread := func() (*settings.Values, settings.Controller, error) {
+		values, err := settings.ControllerTable(version).Parse(args, os.Environ())
+		if err != nil {
+			return nil, settings.Controller{}, err
+		}
+		config, err := settings.NewController(values, embedded)
+		return values, config, err
+	}
 	d, err := New(ctx, Options{
+		Values: values, Reread: reread,
 		Settings: config, Secrets: values.Secrets(), Warnings: values.Warnings, Programs: programs,
 		Version: version, Stdout: stdout, Stderr: stderr,
 		Terminal: embedded && term.IsTerminal(int(stdout.Fd())),

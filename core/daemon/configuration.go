@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,6 +150,7 @@ func (d *Daemon) upkeep() *upkeep {
 			_, err := d.adminQueue().RemoveOldJobs(ctx)
 			return err
 		}},
+		{name: "remove old rows of the audit", first: time.Minute, every: time.Hour, do: d.trimAudit},
 		{name: "read configuration", every: d.config.ReadConfiguration, do: d.readConfiguration},
 	}
 	if d.config.LsTroves > 0 {
@@ -213,7 +215,12 @@ func (d *Daemon) minionOptions() minion.Options {
 	if lorry == "" {
 		lorry = filepath.Join(d.opts.Programs, "lorry")
 	}
+	var client *http.Client // the minions' own
+	if d.certificates != nil {
+		client = d.certificates.client()
+	}
 	return minion.Options{
+		HTTP: client, Token: d.guard.Inside(),
 		Controller: d.address(), Jobs: d.config.Minions, LorryCmd: lorry, WorkingArea: d.config.WorkingArea,
 		Name: d.minionName(), Build: d.opts.Version, Log: d.log.Named("minion"),
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/telemetry/metrics"
 	"github.com/lorry-controller/lorry-controller/core/webapp"
 	"github.com/lorry-controller/lorry-controller/core/webapp/api"
+	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
 )
 
 // Options are what a Daemon needs.
@@ -42,6 +43,10 @@ type Options struct {
 	Stderr   io.Writer
 	// Terminal draws the live view on Stdout; log lines go to a file then.
 	Terminal bool
+	// Values are what Settings was made of, and Reread reads them again; nil:
+	// there is no reload.
+	Values *settings.Values
+	Reread Reread
 }
 
 // Daemon is the core, built and listening, but not yet serving.
@@ -62,7 +67,13 @@ type Daemon struct {
 	prepare  *preparer
 	server   *webapp.Server
 	metrics  *metrics.Metrics
-	roots    []string // file roots beside those of local hosts
+	guard    *auth.Guard
+
+	certificates *certificates // nil: plain HTTP
+
+	roots []string // file roots beside those of local hosts
+
+	reloading reloading
 
 	leaderName string // of this core, for the upkeep
 
@@ -80,7 +91,7 @@ func New(ctx context.Context, o Options) (_ *Daemon, err error) {
 		}
 	}()
 	steps := []func(context.Context) error{
-		d.openPlace, d.openLog, d.openGit, d.openListener, d.openQueue, d.openAdapters, d.openConfgit, d.openServer,
+		d.openPlace, d.openLog, d.openGit, d.openListener, d.openQueue, d.openAccess, d.openAdapters, d.openConfgit, d.openServer,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -135,6 +146,7 @@ func (d *Daemon) openLog(context.Context) error {
 		_ = log.Close()
 	})
 	d.log = log.Logger
+	d.reloading.log, d.reloading.started, d.reloading.live = log, d.opts.Values, d.opts.Values
 	for _, warning := range d.opts.Warnings {
 		d.log.Warn("setting", "warning", warning)
 	}
@@ -157,10 +169,6 @@ func (d *Daemon) openListener(ctx context.Context) error {
 	}
 	d.onClose(func() { l.Close() })
 	d.listener = l
-	if !onLoopback(l.Addr()) {
-		d.log.Warn("anybody who reaches this address can control the mirrors: let a firewall or a front-end web server guard it",
-			"address", l.Addr().String())
-	}
 	return nil
 }
 
@@ -270,7 +278,7 @@ func (d *Daemon) adapterDir() string {
 // applyAdapters makes the hosts of CONFGIT and the Downstream Host the adapters
 // that may run.
 func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
-	instances := []adapter.Instance{downstreamInstance(d.config.Downstream)}
+	instances := []adapter.Instance{downstreamInstance(d.downstream())}
 	if down := &instances[0]; !d.config.CheckCertificates && down.Type != "local" {
 		down.SkipCertificates = true // for all: RR/CERT
 	}
@@ -294,9 +302,10 @@ func (d *Daemon) openServer(context.Context) error {
 	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue, taken: d.confgit.Taken,
 		denyPrivate: d.config.DenyPrivate, allow: d.config.AllowAddresses}
 	server, err := webapp.New(webapp.Options{
+		Guard: d.guard, Tokens: d.db, Audit: d.db, MetricsPublic: d.config.Access.MetricsPublic,
 		Metrics: d.metrics.Handler(), Ready: d.db.Ping,
 		Queue: jobMetrics{guard, d.metrics}, Configuration: countedReads{d.confgit, d.metrics}, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: d.clock.now,
-		StatusHTML: d.config.StatusHTML, PretendTime: d.pretendTime(),
+		StatusHTML: d.config.StatusHTML, PretendTime: d.pretendTime(), Reload: d.Reload,
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
 			Downstream: describeDownstream(d.config.Downstream), PublishFailures: d.config.PublishFailures,
@@ -323,7 +332,11 @@ func (d *Daemon) address() string {
 	if tcp.IP.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, fmt.Sprint(tcp.Port))
+	scheme := "http://"
+	if d.certificates != nil {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, fmt.Sprint(tcp.Port))
 }
 
 // fileRoots gives the directories that a Lorry may read from: what the admin

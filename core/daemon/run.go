@@ -41,6 +41,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	work.Go(func() { upkeep.run(working) })
 	work.Go(func() { d.keepFollowing(working) })
 	work.Go(func() { d.checkDownstream(working) })
+	work.Go(func() { d.reloadOnHangup(working) })
 	if d.opts.Terminal {
 		work.Go(func() { d.view().run(working) })
 	}
@@ -70,8 +71,13 @@ func (d *Daemon) startServer(failed chan<- error) (stop func(context.Context)) {
 		return d.startFastCGI(failed)
 	}
 	server := d.server.HTTPServer()
+	serve := func() error { return server.Serve(d.listener) }
+	if d.certificates != nil {
+		server.TLSConfig = d.certificates.server()
+		serve = func() error { return server.ServeTLS(d.listener, "", "") }
+	}
 	go func() {
-		if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("serving HTTP: %w", err)
 		}
 	}()

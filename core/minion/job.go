@@ -38,6 +38,10 @@ func (w *worker) run(ctx context.Context, job protocol.Job) {
 		defer cancel()
 	}
 	out := &output{}
+	if job.Withheld != "" {
+		fmt.Fprintf(out, "Note: %s\n", job.Withheld)
+		log.Warn("job came without its credentials", "why", job.Withheld)
+	}
 	done := make(chan result, 1)
 	go func() { done <- w.execute(running, job, out) }()
 	r := newReporter(w, job, out, log)
@@ -196,6 +200,9 @@ func (r result) update(job protocol.Job, took time.Duration) protocol.Update {
 		u.Failure = core.Failure{Kind: core.FailKilled, Cause: "job was stopped by an admin"}
 	case u.Exit != "0" && !u.Failure.Failed():
 		u.Failure = core.Failure{Kind: core.FailOther, Cause: r.cause(), Hint: "the job's output says more"}
+	}
+	if job.Withheld != "" && u.Failure.Failed() {
+		u.Failure.Hint = job.Withheld
 	}
 	return u
 }

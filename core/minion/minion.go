@@ -2,7 +2,9 @@ package minion
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -21,8 +23,11 @@ type Options struct {
 	Controller string
 	// Token is sent to the controller when it is set.
 	Token core.Secret
-	// HTTP makes the calls; nil means a client of its own.
-	HTTP *http.Client
+	// HTTP makes the calls; nil means a client of its own, with TLS and Proxy
+	// (nil: what the environment says).
+	HTTP  *http.Client
+	TLS   *tls.Config
+	Proxy func(*http.Request) (*url.URL, error)
 	// Name is what the controller shows; "" means the machine's node name.
 	Name string
 	// Build is this program's version, for people.
@@ -90,7 +95,7 @@ type worker struct {
 func Run(ctx context.Context, o Options) error {
 	o.setDefaults()
 	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: o.Jobs + 1,
+		Proxy: o.Proxy, TLSClientConfig: o.TLS, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: o.Jobs + 1,
 		IdleConnTimeout: time.Minute, TLSHandshakeTimeout: 10 * time.Second,
 	}
 	defer transport.CloseIdleConnections()
@@ -129,6 +134,9 @@ func Run(ctx context.Context, o Options) error {
 }
 
 func (o *Options) setDefaults() {
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
 	if o.Name == "" {
 		o.Name, _ = os.Hostname() // without a name the controller shows none
 	}

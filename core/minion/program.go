@@ -15,9 +15,11 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
-	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/settings"
 	"github.com/lorry-controller/lorry-controller/core/telemetry"
 )
@@ -59,12 +61,12 @@ func Table(version string) settings.Table {
 	return settings.Table{
 		Program: program, ConfigName: "lorry-controller-minion", Version: version,
 		Summary: "Asks a controller for jobs, runs lorry for each, and reports.",
-		Options: []settings.Option{
+		Options: append([]settings.Option{
 			{Name: "controller", Metavar: "URL", Doc: "The controller's URL. Default: what webapp-host and webapp-port say.", Check: checkURL},
 			{Name: "webapp-host", Default: "localhost", Metavar: "HOST", Doc: "The controller's host, when there is no --controller."},
 			{Name: "webapp-port", Kind: settings.Int, Default: "12765", Metavar: "PORT", Doc: "The controller's port."},
 			{Name: "webapp-timeout", Kind: settings.Duration, Default: "5m", Metavar: "SECONDS", Doc: "Wait so long for an answer, beyond the time that a request waits for a job."},
-			{Name: "token", Secret: true, Metavar: "TOKEN", Doc: "Show this token to the controller."},
+			{Name: "token", Secret: true, NotOnCommandLine: true, Metavar: "TOKEN", Doc: "Show this token to the controller. It can only be in a configuration file, in LORRY_TOKEN or in the file that token-file names."},
 			{Name: "name", Metavar: "NAME", Doc: "The name that the controller shows. Default: the machine's."},
 			{Name: "jobs", Kind: settings.Int, Default: "1", Metavar: "N", Doc: "Run N jobs at once."},
 			{Name: "wait", Kind: settings.Duration, Default: "30", Metavar: "SECONDS", Doc: "Let one request wait so long for a job, at most 60."},
@@ -72,7 +74,7 @@ func Table(version string) settings.Table {
 			{Name: "lorry-cmd", Metavar: "CMD", Doc: "The program that runs a job: its name in PATH, or its path. Default: lorry beside this program, else in PATH. One that is not ours gets the name of a specification file."},
 			{Name: "lorry-working-area", Default: "/home/lorry/working-area", Metavar: "DIR", Doc: "The directory that lorry works in; one minion has it at a time."},
 			{Name: "proxy-config", Default: "proxy.conf", Metavar: "FILE", Doc: "A JSON file with hostname, port, username and password of the HTTP proxy to the controller."},
-		},
+		}, settings.ClientTLSOptions()...),
 	}
 }
 
@@ -118,12 +120,26 @@ func start(ctx context.Context, args, env []string, version string, stdout, stde
 	}
 	options := optionsOf(values, version)
 	options.Log = log
-	if proxy != nil {
-		transport := &http.Transport{Proxy: http.ProxyURL(proxy), IdleConnTimeout: time.Minute}
-		defer transport.CloseIdleConnections()
-		options.HTTP = &http.Client{Transport: transport}
+	if options.TLS, err = protocol.ClientTLS(values.String("ca-file"), values.String("client-certificate"), values.String("client-key")); err != nil {
+		return err
 	}
+	if proxy != nil {
+		options.Proxy = http.ProxyURL(proxy)
+	}
+	warnOfPlainToken(log, options)
 	return Run(ctx, options)
+}
+
+// warnOfPlainToken tells an admin whose token can be read on the way.
+func warnOfPlainToken(log hclog.Logger, o Options) {
+	u, err := url.Parse(o.Controller)
+	if err != nil || o.Token.Empty() || u.Scheme == "https" {
+		return
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return
+	}
+	log.Warn("the token goes to the controller without encryption, and no credentials come back: use https://", "controller", o.Controller)
 }
 
 func optionsOf(v *settings.Values, version string) Options {

@@ -139,7 +139,8 @@ func (r *reporter) finish(ctx context.Context, end protocol.Update) {
 			r.log.Error("controller refuses the end of a job", "error", err)
 			return
 		default:
-			if core.KindOf(err) == core.KindInternal {
+			switch core.KindOf(err) {
+			case core.KindInternal, core.KindUnauthenticated: // a token may be given again
 				refusals++
 			}
 			sleep(last, time.Until(r.next))

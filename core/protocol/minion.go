@@ -61,6 +61,8 @@ type Job struct {
 	Rewrites core.RewritePolicy `json:"rewrites,omitempty"`
 	Fetch    *Access            `json:"fetch,omitempty"`
 	Push     *Access            `json:"push,omitempty"`
+	// Withheld says why the credentials of this job were left out, or "".
+	Withheld string `json:"withheld,omitempty"`
 	// FileRoots are the directories below which file:// and plain paths may be
 	// read by this job; none: not at all.
 	FileRoots []string `json:"file_roots,omitempty"`

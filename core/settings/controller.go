@@ -30,6 +30,12 @@ type Controller struct {
 	Confgit         Confgit
 	Downstream      Downstream
 	Adapters        Adapters
+	Access          Access
+	// Webhooks are the files with the secrets of webhooks, by name.
+	Webhooks map[string]string
+	Notify   Notify
+	// MetricsPerLorry keeps metrics of each single Lorry.
+	MetricsPerLorry bool
 	// FileRoots are the directories below which CONFGIT may name upstreams.
 	FileRoots []string
 	// DenyPrivate refuses to fetch from addresses that are not public, but for
@@ -164,11 +170,14 @@ func NewController(v *Values, embedded bool) (Controller, error) {
 	if embedded && !v.IsSet("log-level") {
 		c.Log.Level = "info" // the original's default, debug, is for a file that nobody watches
 	}
-	var stateErr, confErr, downErr error
+	var stateErr, confErr, downErr, accessErr, notifyErr error
+	c.Webhooks, c.MetricsPerLorry = pairs(v.List("webhook-secret-file")), v.Bool("metrics-per-lorry")
+	c.Notify, notifyErr = notifySettings(v)
+	c.Access, accessErr = access(v)
 	c.StateDB, stateErr = stateDB(v, c.Data)
 	c.Confgit, confErr = confgit(v, c.Data, embedded)
 	c.Downstream, downErr = downstream(v, c.Data, embedded)
-	return c, errors.Join(stateErr, confErr, downErr, absolute(v, "file-roots", c.FileRoots))
+	return c, errors.Join(stateErr, confErr, downErr, accessErr, notifyErr, absolute(v, "file-roots", c.FileRoots))
 }
 
 // absolutePath keeps a path right for programs that work in another directory.

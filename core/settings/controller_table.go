@@ -21,9 +21,12 @@ func ControllerTable(version string) Table {
 			"  migrate status|up|print             the schema of the STATEDB\n" +
 			"  import-statedb FILE                 take over the STATEDB of the original\n" +
 			"  config check DIR                    what is wrong in a checkout of CONFGIT\n" +
+			"  token create|list|revoke            tokens for the HTTP API, made without it\n" +
+			"  audit verify                        whether the audit was tampered with\n" +
+			"  notify test                         send a message to whom notify-… names\n" +
 			"  adapter check PATH --settings FILE  whether an adapter does what it must",
 		KnownEnv: []string{ReattachVariable},
-		Options:  slices.Concat(placeOptions(), downstreamOptions(), adapterOptions(), queueOptions(), unusedOptions()),
+		Options:  slices.Concat(placeOptions(), accessOptions(), downstreamOptions(), adapterOptions(), queueOptions(), outsideOptions(), unusedOptions()),
 	}
 }
 

@@ -42,6 +42,9 @@ type Option struct {
 	// Secret keeps the value out of everything that is printed. A secret option
 	// also has the form NAME-file, which names a file that holds it.
 	Secret bool
+	// NotOnCommandLine refuses the option there, since other users of the machine
+	// would see it. Files and LORRY_* variables set it.
+	NotOnCommandLine bool
 	// Unused says why the option has no effect any more. It is accepted, with
 	// a warning.
 	Unused string

@@ -141,6 +141,10 @@ func (p *parser) given(all []given, opt *Option, text, shown string) []given {
 		p.set(opt, value{text: text}, shown, true)
 		return all
 	}
+	if opt.NotOnCommandLine {
+		p.usage("%s on the command line can be seen by every user of this machine; use %s-file", shown, opt.Name)
+		return all
+	}
 	if opt.Secret && opt.fileOf == "" {
 		p.values.warn("%s on the command line can be seen by every user of this machine; use %s-file", shown, opt.Name)
 	}

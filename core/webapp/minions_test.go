@@ -2,6 +2,7 @@ package webapp_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -14,7 +15,9 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/token"
 	"github.com/lorry-controller/lorry-controller/core/webapp"
+	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 )
 
@@ -74,29 +77,43 @@ func TestAModernMinionGetsAccessAndALease(t *testing.T) {
 	}
 }
 
-func TestCredentialsTravelOverLoopbackOnly(t *testing.T) {
+func TestCredentialsTravelWhereNobodyElseReadsThem(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		from, host, header string
-		want               bool
+		want               bool // of somebody without a token
+		minion             bool // of a minion with one
 	}{
-		{"127.0.0.1:1234", "127.0.0.1:12765", "", true},
-		{"[::1]:1234", "[::1]:12765", "", true},
-		{"127.0.0.1:1234", "localhost", "", true},
-		{"127.0.0.1:1234", "controller:12765", "", true},
-		{"127.0.0.1:1234", "rebound.example.com:12765", "", false},
-		{"192.0.2.7:1234", "127.0.0.1:12765", "", false},
-		{"127.0.0.1:1234", "localhost", "X-Forwarded-For", false},
-		{"127.0.0.1:1234", "localhost", "Origin", false},
-		{"@", "localhost", "", false},
+		{"127.0.0.1:1234", "127.0.0.1:12765", "", true, true},
+		{"[::1]:1234", "[::1]:12765", "", true, true},
+		{"127.0.0.1:1234", "localhost", "", true, true},
+		{"127.0.0.1:1234", "controller:12765", "", true, true},
+		{"127.0.0.1:1234", "rebound.example.com:12765", "", false, true},
+		{"192.0.2.7:1234", "127.0.0.1:12765", "", false, false},
+		{"127.0.0.1:1234", "localhost", "X-Forwarded-For", false, false},
+		{"127.0.0.1:1234", "localhost", "Origin", false, true},
+		{"@", "localhost", "", false, false},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/1.0/give-me-job", nil)
 		r.RemoteAddr, r.Host = test.from, test.host
 		if test.header != "" {
 			r.Header.Set(test.header, "http://192.0.2.7")
 		}
-		if got := minions.MayCarryCredentials(r); got != test.want {
+		if got := minions.MayCarryCredentials(r, auth.Caller{Name: "loopback", Everything: true}); got != test.want {
 			t.Errorf("%+v: got %v", test, got)
+		}
+		minion := auth.Caller{Name: "m#1", Role: token.Minion, Proven: true}
+		if got := minions.MayCarryCredentials(r, minion); got != test.minion {
+			t.Errorf("%+v: a minion with a token: got %v", test, got)
+		}
+		for _, other := range []auth.Caller{{}, {Name: "a#2", Role: token.Admin, Proven: true}} {
+			if minions.MayCarryCredentials(r, other) {
+				t.Errorf("%+v: %+v gets credentials", test, other)
+			}
+		}
+		r.TLS = &tls.ConnectionState{}
+		if !minions.MayCarryCredentials(r, minion) {
+			t.Errorf("%+v: a minion with a token gets none over TLS", test)
 		}
 	}
 }

@@ -22,6 +22,8 @@ type Caller struct {
 	Everything bool
 	// Proven is set when a token or a certificate says who this is.
 	Proven bool
+	// Inside is set for the minions inside this process.
+	Inside bool
 	// Certificate is the name in the client's certificate, when that is what
 	// says who this is.
 	Certificate string

@@ -181,7 +181,7 @@ func bearer(r *http.Request) string {
 func (g *Guard) byToken(r *http.Request, text string, nobody Caller) (Caller, error) {
 	if subtle.ConstantTimeCompare([]byte(token.Digest(text)), []byte(token.Digest(g.inside.Reveal()))) == 1 {
 		c := nobody
-		c.Name, c.Role, c.Proven = "controller", token.Minion, true
+		c.Name, c.Role, c.Proven, c.Inside = "controller", token.Minion, true, true
 		return c, nil
 	}
 	t, err := g.Check(r.Context(), text)

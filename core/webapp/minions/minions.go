@@ -14,6 +14,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
 	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 )
 
@@ -137,7 +138,7 @@ func (m *Minions) GiveMeJob(r *exchange.Request) (exchange.Answer, error) {
 		m.handBack(r.Context(), jobs)
 		return exchange.JSON(protocol.Job{}), nil
 	}
-	credentials := ask.Version >= 2 && MayCarryCredentials(r.Request)
+	credentials := ask.Version >= 2 && MayCarryCredentials(r.Request, r.Caller)
 	var answer protocol.Job
 	if ask.Version >= 2 {
 		answer.Version = protocol.Version
@@ -145,6 +146,10 @@ func (m *Minions) GiveMeJob(r *exchange.Request) (exchange.Answer, error) {
 	}
 	for i, job := range jobs {
 		one := m.jobAnswer(job, ask.Version >= 2, credentials)
+		if ask.Version >= 2 && !credentials && hasSecret(job.prepared) {
+			one.Withheld = whyWithheld(r.Caller)
+			m.log.Warn("a minion got a job without its credentials", "path", job.Path, "minion", ask.Host, "from", r.Caller.From, "why", one.Withheld)
+		}
 		if i == 0 {
 			answer = one
 		}
@@ -166,10 +171,37 @@ func askOf(r *exchange.Request) protocol.GiveMeJob {
 		return int(n)
 	}
 	return protocol.GiveMeJob{
-		Host: r.Form.Get("host"), PID: number("pid"), Version: number("version"), Build: r.Form.Get("build"),
+		Host: nameOf(r.Form.Get("host"), r.Caller), PID: number("pid"), Version: number("version"), Build: r.Form.Get("build"),
 		Max: min(number("max"), maxJobs), Wait: number("wait"), Holds: r.Form.All("holds"),
 		Labels: r.Form.All("labels"),
 	}
+}
+
+// nameOf is how a minion is called: as it says, and with the token that it has
+// shown; or as its certificate says.
+func nameOf(host string, caller auth.Caller) string {
+	switch {
+	case caller.Inside || !caller.Proven:
+		return host
+	case caller.Certificate != "":
+		return caller.Certificate
+	}
+	return host + tokenMark(caller)
+}
+
+// tokenMark ends the name of a minion with a token.
+func tokenMark(caller auth.Caller) string { return " (" + caller.Name + ")" }
+
+// owns reports whether a job was given to this caller: one that has proven who
+// it is can report on its own jobs alone.
+func owns(job core.Job, caller auth.Caller) bool {
+	switch {
+	case caller.Inside || !caller.Proven:
+		return true
+	case caller.Certificate != "":
+		return job.Minion == caller.Certificate
+	}
+	return strings.HasSuffix(job.Minion, tokenMark(caller))
 }
 
 // drains says whether a minion gets no job; doubts are logged.
@@ -181,18 +213,17 @@ func (m *Minions) drains(ctx context.Context, name string) bool {
 	return drains
 }
 
-// MayCarryCredentials decides whether an answer to r may hold credentials:
-// only over loopback, not for somebody behind a proxy on this machine, and not
-// under a name of the Internet: a web page whose name was made to point here
-// would be asking.
-func MayCarryCredentials(r *http.Request) bool {
-	for _, header := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Origin"} {
-		if r.Header.Get(header) != "" {
-			return false
-		}
-	}
-	client, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil || !isLoopback(client) {
+// MayCarryCredentials decides whether an answer may hold credentials: to a
+// minion that has proven to be one, if nobody on the way can read it; and to
+// anybody over loopback who needs no token, but not under a name of the
+// Internet: a web page whose name was made to point here would be asking.
+func MayCarryCredentials(r *http.Request, caller auth.Caller) bool {
+	switch {
+	case caller.Inside:
+		return true
+	case caller.IsMinion():
+		return auth.Encrypted(r)
+	case !caller.Everything || r.Header.Get("Origin") != "" || !auth.FromLoopback(r):
 		return false
 	}
 	server, _, err := net.SplitHostPort(r.Host)
@@ -200,6 +231,15 @@ func MayCarryCredentials(r *http.Request) bool {
 		server = strings.Trim(r.Host, "[]")
 	}
 	return isLoopback(server) || !strings.ContainsAny(server, ".:")
+}
+
+// whyWithheld tells the minion, and so whoever reads the job's output, why it
+// gets no credentials.
+func whyWithheld(caller auth.Caller) string {
+	if caller.IsMinion() {
+		return "the controller sends no credentials over a connection that others can read: let the minion use https://"
+	}
+	return "the controller sends credentials to a minion with a token or a certificate alone, or on its own machine: make a token with the role minion"
 }
 
 func isLoopback(host string) bool {
@@ -333,6 +373,11 @@ func access(a *core.Access, credentials bool) *protocol.Access {
 		URL: a.URL, Username: a.Username, Secret: a.Secret.Reveal(),
 		KnownHosts: a.KnownHosts, SkipCertificates: a.SkipCertificates,
 	}
+}
+
+// hasSecret reports whether a job needs credentials.
+func hasSecret(p Prepared) bool {
+	return !p.Push.Secret.Empty() || p.Fetch != nil && !p.Fetch.Secret.Empty()
 }
 
 // handBack returns jobs that nobody will run.

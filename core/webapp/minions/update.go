@@ -30,7 +30,7 @@ func (m *Minions) JobUpdate(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	answers, err := m.update(r.Context(), updates)
+	answers, err := m.owned(r, updates)
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +38,34 @@ func (m *Minions) JobUpdate(r *exchange.Request) (exchange.Answer, error) {
 		return exchange.JSON(answers), nil
 	}
 	return exchange.JSON(answers[0]), nil
+}
+
+// owned applies the reports on jobs that are the caller's. The others are
+// answered like those on jobs that were given up, and change nothing.
+func (m *Minions) owned(r *exchange.Request, updates []protocol.Update) ([]protocol.UpdateAnswer, error) {
+	if r.Caller.Inside || !r.Caller.Proven {
+		return m.update(r.Context(), updates)
+	}
+	answers := make([]protocol.UpdateAnswer, len(updates))
+	var own []protocol.Update
+	var at []int
+	for i, u := range updates {
+		job, err := m.queue.Job(r.Context(), u.JobID)
+		if err != nil && !isNotFound(err) {
+			return nil, err
+		}
+		if err == nil && !owns(job, r.Caller) {
+			m.log.Warn("a minion reported on another one's job", "job", u.JobID, "who", r.Caller.Name, "from", r.Caller.From)
+			answers[i] = protocol.UpdateAnswer{JobID: u.JobID, Kill: true, Stale: true}
+			continue
+		}
+		own, at = append(own, u), append(at, i)
+	}
+	done, err := m.update(r.Context(), own)
+	for i, answer := range done {
+		answers[at[i]] = answer
+	}
+	return answers, err
 }
 
 // updatesOf reads the reports; list says that a list was sent, which may be

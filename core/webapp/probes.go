@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 )
 
@@ -12,6 +13,19 @@ import (
 type probes struct {
 	metrics http.Handler
 	ready   func(ctx context.Context) error
+	reload  func(ctx context.Context) (protocol.Reload, error)
+}
+
+// Reload answers POST /-/reload.
+func (p probes) Reload(r *exchange.Request) (exchange.Answer, error) {
+	if p.reload == nil {
+		return nil, core.Errorf(core.KindUnsupported, "this controller can't read its settings again")
+	}
+	answer, err := p.reload(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return exchange.JSON(answer), nil
 }
 
 // Metrics answers GET /metrics.

@@ -115,6 +115,7 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *
 		{get, "/lc-static/*file", Read, auth.Public, quick, p.Static},
 		{get, "/metrics", Read, auth.Viewers, quick, probe.Metrics},
 		{get, "/-/healthy", Read, auth.Public, quick, probe.Healthy},
+		{post, "/-/reload", Write, auth.Admins, hosts, probe.Reload},
 		{get, "/-/ready", Read, auth.Public, quick, probe.Ready},
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/webapp/access"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/webapp/api"
 	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
 	"github.com/lorry-controller/lorry-controller/core/webapp/events"
@@ -38,6 +39,8 @@ type Options struct {
 	Metrics http.Handler
 	// Ready reports why the controller can't work now, or nil. It may be nil.
 	Ready func(ctx context.Context) error
+	// Reload reads the settings again; nil means that this can't be done.
+	Reload func(ctx context.Context) (protocol.Reload, error)
 	// PretendTime stops the clock at a time, for tests; nil means that this is
 	// not allowed.
 	PretendTime func(time.Time)
@@ -131,7 +134,7 @@ func New(o Options) (*Server, error) {
 		Guard: s.guard, Store: o.Tokens, Audit: o.Audit, Log: o.Log.Named("access"), Clock: s.guard.Now,
 		Rand: rand.Reader, Login: people.Login,
 	})
-	table := routes(admin, workers, people, probes{o.Metrics, o.Ready}, desk, s.events, o.Webhooks)
+	table := routes(admin, workers, people, probes{o.Metrics, o.Ready, o.Reload}, desk, s.events, o.Webhooks)
 	for _, route := range table {
 		if !route.Access.Known() || route.Effect < Read || route.Effect > Traffic {
 			return nil, core.Errorf(core.KindInternal, "route %s %s does not say who may call it and what it does", route.Method, route.Path)

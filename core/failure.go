@@ -30,6 +30,7 @@ const (
 	FailLost        FailureKind = "lost"         // the minion went silent
 	FailAdapter     FailureKind = "adapter"      // a host adapter failed
 	FailSpec        FailureKind = "spec"         // the specification is wrong
+	FailLimit       FailureKind = "limit"        // more output, memory, disk or file size than a job may have
 	FailTool        FailureKind = "tool"         // a program that is needed is missing or broken
 	FailOther       FailureKind = "other"
 )

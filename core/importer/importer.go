@@ -46,6 +46,8 @@ type Options struct {
 	PushOptions []string
 	// Export writes the repository to files as well.
 	Export Export
+	// Limits bound the job.
+	Limits Limits
 	// Upkeep says how often what is made sure of.
 	Upkeep Upkeep
 	// LockWait is how long to wait for another run of the Lorry; 0 means 30 s.
@@ -76,10 +78,15 @@ const (
 // started has ended by then.
 func Run(ctx context.Context, o Options) protocol.ImportReport {
 	j := newJob(o)
+	ctx, end := j.limit(ctx)
+	defer end()
 	err := j.run(ctx)
 	if err != nil && ctx.Err() != nil {
+		var limit *gitfail.Error
 		if stopped := gitfail.Stopped(context.Cause(ctx)); stopped != nil {
 			err = stopped
+		} else if errors.As(context.Cause(ctx), &limit) {
+			err = limit
 		}
 	}
 	j.finish(err)
@@ -201,6 +208,9 @@ func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 	got, err := source.Update(ctx, upstream)
 	if err != nil {
 		return err
+	}
+	if size := repo.DiskUsage(a.Dir); j.Limits.Disk > 0 && size > j.Limits.Disk {
+		return j.tooMuchDisk(size)
 	}
 	j.report.Head = j.head(got.Refs)
 	if j.PullOnly {

@@ -106,6 +106,9 @@ func (r *run) main(ctx context.Context, files []string) int {
 	if r.report != nil {
 		defer func() { _ = r.report.Close() }()
 	}
+	if err := bound(r.values.Size("max-memory"), r.values.Size("max-file-size")); err != nil {
+		return r.end(r.failed("", err))
+	}
 	cleanup, err := r.prepare()
 	if err != nil {
 		return r.end(r.failed("", err))
@@ -170,7 +173,8 @@ func (r *run) prepare() (cleanup func(), err error) {
 	}
 	reader := lsrefs.NewReader(git)
 	r.options = importer.Options{
-		Route: way,
+		Route:  way,
+		Limits: importer.Limits{Output: r.values.Size("max-output"), Disk: r.values.Size("max-disk")},
 		Upkeep: importer.Upkeep{
 			Verify: r.values.Duration("verify-interval"), Check: never(r.values.Duration("check-interval")),
 			KeepRewritten: r.values.Duration("keep-rewritten"), Free: r.values.Size("evict-below"),

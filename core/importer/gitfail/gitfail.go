@@ -104,10 +104,15 @@ func From(err error, place Place) *Error {
 	var exit *childproc.ExitError
 	if !errors.As(err, &exit) {
 		kind := core.FailOther
-		if r, _ := match(err.Error(), place); r != nil && r.kind == core.FailDisk {
-			kind = core.FailDisk
+		r, _ := match(err.Error(), place)
+		if r != nil && (r.kind == core.FailDisk || r.kind == core.FailLimit) {
+			kind = r.kind
 		}
-		return finish(kind, place, string(place)+": "+err.Error(), err)
+		e := finish(kind, place, string(place)+": "+err.Error(), err)
+		if kind == core.FailLimit {
+			e.Hint = r.hint
+		}
+		return e
 	}
 	if r, line := match(exit.Stderr, place); r != nil {
 		if r.kind == core.FailDisk && place == Upstream && !strings.HasPrefix(line, "remote:") {

@@ -19,8 +19,14 @@ func rules() []rule { return append(certain(), likely()...) }
 // certain are the rules whose lines leave no doubt.
 func certain() []rule {
 	return []rule{
+		{kind: core.FailLimit, hint: "raise max-file-size in lorry.conf if files of this size are meant", patterns: []string{
+			"file too large", "filesize limit", "file size limit",
+		}},
+		{kind: core.FailLimit, hint: "raise max-memory in lorry.conf, or give the machine more", patterns: []string{
+			"out of memory", "cannot allocate memory", "memoryerror", "mmap failed", "virtual memory exhausted",
+		}},
 		{kind: core.FailDisk, patterns: []string{
-			"no space left on device", "disk quota exceeded", "input/output error", "read-only file system", "file too large", "failed to fsync", "fsync error",
+			"no space left on device", "disk quota exceeded", "input/output error", "read-only file system", "failed to fsync", "fsync error",
 		}},
 		{kind: core.FailHostKey, patterns: []string{
 			"host key verification failed", "remote host identification has changed", "no matching host key", "no host key is known",

@@ -1,0 +1,29 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lorry-controller/lorry-controller/core/importer"
+)
+
+// TestBounds holds that programs get no more memory and write no larger files
+// than they may, and that the failure says so.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	l := newLorry(t)
+	l.up.CommitFile("refs/heads/main", "zeros", make([]byte, 80<<20))
+	l.up.Git("repack", "-adq")
+	for _, test := range []struct{ option, says string }{
+		{"--max-memory=70M", "max-memory"},
+		{"--max-file-size=100", "max-file-size"},
+	} {
+		status, stdout, stderr := l.run("--pull-only", "-w", "work"+test.says, test.option, "thing.lorry")
+		if status != importer.ExitFailed || !strings.Contains(stderr, test.says) {
+			t.Errorf("%s: exit %d\n%s%s", test.option, status, stdout, stderr)
+		}
+	}
+	if status, stdout, stderr := l.run("--pull-only", "-w", "work", "--max-memory=1500M", "--max-file-size=1G", "thing.lorry"); status != importer.ExitDone {
+		t.Errorf("exit %d\n%s%s", status, stdout, stderr)
+	}
+}

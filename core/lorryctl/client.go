@@ -32,10 +32,19 @@ func (a *app) client() (*protocol.Client, error) {
 		return nil, err
 	}
 	a.warnOfPlainToken(u, token)
+	caFile := a.caFile
+	if caFile == "" {
+		caFile = a.env.caFile
+	}
+	tlsConfig, err := protocol.ClientTLS(caFile, a.env.certificate, a.env.key)
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 		TLSHandshakeTimeout: 10 * time.Second,
+		TLSClientConfig:     tlsConfig,
 		DisableKeepAlives:   true, // a run is over after a call or two
 	}
 	return &protocol.Client{

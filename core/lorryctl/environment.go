@@ -19,7 +19,9 @@ type environment struct {
 	addr      string
 	token     core.Secret
 	tokenFile string
-	colours   bool // nothing speaks against them
+	// Files in PEM: the authorities to trust, and what is shown of oneself.
+	caFile, certificate, key string
+	colours                  bool // nothing speaks against them
 }
 
 // readEnvironment reads variables in the form of os.Environ. A LORRY_* variable
@@ -38,9 +40,15 @@ func readEnvironment(env []string) (environment, error) {
 			e.token = core.NewSecret(value)
 		case name == "LORRY_TOKEN_FILE":
 			e.tokenFile = value
+		case name == "LORRY_CA_FILE":
+			e.caFile = value
+		case name == "LORRY_CLIENT_CERTIFICATE":
+			e.certificate = value
+		case name == "LORRY_CLIENT_KEY":
+			e.key = value
 		case strings.HasPrefix(name, "LORRY_TEST_"):
 		case strings.HasPrefix(name, "LORRY_"):
-			return e, usagef("environment variable %s is no setting of lorryctl: it knows LORRY_ADDR, LORRY_TOKEN and LORRY_TOKEN_FILE", name)
+			return e, usagef("environment variable %s is no setting of lorryctl: it knows LORRY_ADDR, LORRY_TOKEN, LORRY_TOKEN_FILE, LORRY_CA_FILE, LORRY_CLIENT_CERTIFICATE and LORRY_CLIENT_KEY", name)
 		case name == "NO_COLOR" && value != "", name == "TERM" && value == "dumb":
 			e.colours = false
 		}

@@ -37,6 +37,7 @@ type app struct {
 
 	addr      string
 	tokenFile string
+	caFile    string
 	format    string
 	timeout   time.Duration
 }

@@ -21,6 +21,9 @@ Environment:
   LORRY_ADDR        the controller's address, HOST:PORT or a URL
   LORRY_TOKEN       show this token to the controller
   LORRY_TOKEN_FILE  show the token in this file to the controller
+  LORRY_CA_FILE     trust the authorities in this file for the controller's certificate
+  LORRY_CLIENT_CERTIFICATE, LORRY_CLIENT_KEY
+                    show the controller the certificate in this file
   NO_COLOR          no colours, on a terminal either
 
 Exit codes:
@@ -35,12 +38,13 @@ Exit codes:
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.addr, "addr", "", "the controller's address, HOST:PORT or a URL (LORRY_ADDR; default "+defaultAddr+")")
 	flags.StringVar(&a.tokenFile, "token-file", "", "show the token in this file to the controller (LORRY_TOKEN_FILE)")
+	flags.StringVar(&a.caFile, "ca-file", "", "trust the authorities in this file for the controller's certificate (LORRY_CA_FILE)")
 	flags.StringVarP(&a.format, "output", "o", "table", "table, json or yaml")
 	flags.DurationVar(&a.timeout, "timeout", 5*time.Minute, "wait so long for an answer; 0 means for ever")
 	root.AddCommand(
 		a.statusCommand(), a.queueCommand(), a.lorriesCommand(), a.jobsCommand(), a.hostsCommand(),
 		a.configCommand(), a.problemsCommand(), a.adaptersCommand(), a.approveCommand(), a.heldCommand(),
-		a.retryCommand(), a.maxJobsCommand(), a.versionCommand(), a.manCommand(root),
+		a.retryCommand(), a.maxJobsCommand(), a.tokenCommand(), a.auditCommand(), a.versionCommand(), a.manCommand(root),
 	)
 	// It fails for a flag that does not exist, and this one does.
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))

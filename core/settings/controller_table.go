@@ -25,7 +25,7 @@ func ControllerTable(version string) Table {
 			"  audit verify                        whether the audit was tampered with\n" +
 			"  notify test                         send a message to whom notify-… names\n" +
 			"  adapter check PATH --settings FILE  whether an adapter does what it must",
-		KnownEnv: []string{ReattachVariable},
+		KnownEnv: []string{ReattachVariable, "LORRY_ADDR", "LORRY_TOKEN", "LORRY_TOKEN_FILE", "LORRY_CA_FILE", "LORRY_CLIENT_CERTIFICATE", "LORRY_CLIENT_KEY"}, // lorryctl's
 		Options:  slices.Concat(placeOptions(), accessOptions(), downstreamOptions(), adapterOptions(), queueOptions(), outsideOptions(), unusedOptions()),
 	}
 }

@@ -76,6 +76,7 @@ confgit-url = ssh://git@localhost/TROVE_ID/local-config/lorries
 		CheckCertificates: true, WorkingArea: "/home/lorry/work",
 		GhostTimeout: 2 * time.Minute, RetryBackoff: 24 * time.Hour, AffinityGrace: 10 * time.Second,
 		MinFree: 200_000_000, PurgeProtect: 5, ReadConfiguration: 2 * time.Minute, LsTroves: time.Minute,
+		Notify:       Notify{Security: "starttls", Delay: time.Minute, Digest: time.Hour, StaleAfter: 7 * 24 * time.Hour},
 		Retention:    Retention{Age: 30 * 24 * time.Hour, UnchangedAge: 3 * 24 * time.Hour, PerLorry: 100},
 		MaxJobOutput: 1_000_000,
 		Log:          Log{To: "/home/lorry/webapp.log", Level: "debug", Max: 100_000_000, Keep: 10, Mode: 0o600},

@@ -23,6 +23,7 @@ func noticeTests() []test {
 		{"each lane is told at its own pace", lanes},
 		{"a target that is away keeps nobody waiting", targetAway},
 		{"mirrors that are out of date are told", staleMirrors},
+		{"figures of all mirrors", figures},
 		{"messages are given up at last, and those to nobody dropped", givenUp},
 	}
 }

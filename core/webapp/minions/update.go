@@ -142,7 +142,9 @@ func (m *Minions) update(ctx context.Context, updates []protocol.Update) ([]prot
 			JobID: updates[i].JobID, Kill: result.Kill || result.Stale, Stale: result.Stale,
 		})
 		if p := params[i]; !result.Stale && p.Done && !p.Returned && p.Exit == "0" && !p.Failure.Failed() {
-			m.pushed(ctx, updates[i])
+			m.pushed(ctx, updates[i], m.tellPushed)
+		} else if !result.Stale && onlyDeletionsRefused(p, updates[i].Head) {
+			m.pushed(ctx, updates[i], m.moveHead)
 		}
 	}
 	return answers, nil
@@ -248,7 +250,7 @@ func (m *Minions) updateEach(ctx context.Context, params []queue.UpdateParams) (
 
 // pushed tells the Downstream Host in the background that branches arrived.
 // A failure does not fail the job: its refs are there.
-func (m *Minions) pushed(ctx context.Context, u protocol.Update) {
+func (m *Minions) pushed(ctx context.Context, u protocol.Update, tell func(context.Context, protocol.Update) (string, error)) {
 	ctx = context.WithoutCancel(ctx)
 	m.background.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, pushedTimeout)
@@ -256,7 +258,7 @@ func (m *Minions) pushed(ctx context.Context, u protocol.Update) {
 		ctx, release := whileOpen(ctx, m.aborted)
 		defer release()
 		began := time.Now()
-		path, err := m.tellPushed(ctx, u)
+		path, err := tell(ctx, u)
 		if err == nil {
 			m.log.Debug("downstream host was told of a push", "path", path, "took", time.Since(began))
 			return

@@ -81,6 +81,8 @@ func (c *call) page(wanted func(*Repo) bool) []any {
 			continue
 		}
 		if total >= (number-1)*limit && len(page) < limit {
+			r.notice()
+			c.follow(r)
 			page = append(page, c.show(r))
 		}
 		total++

@@ -152,7 +152,7 @@ func (s *Server) readForm(route Route, w http.ResponseWriter, r *http.Request) (
 		return exchange.Form{}, nil // the handler reads the body, within that time, once it knows who sent it
 	}
 	defer setDeadline(controller.SetReadDeadline, 0)
-	form, err := exchange.ReadForm(w, r, s.limit)
+	form, err := s.bodies.Form(w, r)
 	var tooLong *http.MaxBytesError
 	var known *core.Error
 	if err == nil || errors.As(err, &tooLong) || errors.As(err, &known) {

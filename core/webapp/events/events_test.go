@@ -55,7 +55,7 @@ func newWorld(t *testing.T, change ...func(*events.Options)) *world {
 		if rest, ok := strings.CutPrefix(r.URL.Path, "/job/"); ok {
 			handler, id = w.hub.Output, rest
 		}
-		form, err := exchange.ReadForm(rw, r, 1000)
+		form, err := exchange.NewBodies(1000).Form(rw, r)
 		if err != nil {
 			t.Error(err)
 		}

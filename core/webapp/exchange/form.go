@@ -262,12 +262,31 @@ func (f Form) withQuery(u *url.URL) Form {
 	return f
 }
 
-// ReadForm reads the whole body of r, at most limit bytes, and the query.
-// A longer body gives *http.MaxBytesError.
-func ReadForm(w http.ResponseWriter, r *http.Request, limit int64) (Form, error) {
+const (
+	// smallBody is how much of a body is read whoever else sends one.
+	smallBody = 256 << 10
+	// largeBodies is how many bodies beyond that are read at a time.
+	largeBodies = 2
+)
+
+// Bodies reads the bodies of requests, so that many clients that send long ones
+// slowly take no more memory than a few.
+type Bodies struct {
+	limit int64
+	large chan struct{}
+}
+
+// NewBodies makes a reader of bodies of at most limit bytes each.
+func NewBodies(limit int64) *Bodies {
+	return &Bodies{limit: limit, large: make(chan struct{}, largeBodies)}
+}
+
+// Form reads the whole body of r and the query. A body that is longer than the
+// limit gives *http.MaxBytesError, without being read when it says so before.
+func (b *Bodies) Form(w http.ResponseWriter, r *http.Request) (Form, error) {
 	var form Form
 	if r.Body != nil && r.Method != http.MethodGet && r.Method != http.MethodHead {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+		body, err := b.read(w, r)
 		if err != nil {
 			return Form{}, err
 		}
@@ -276,6 +295,26 @@ func ReadForm(w http.ResponseWriter, r *http.Request, limit int64) (Form, error)
 		}
 	}
 	return form.withQuery(r.URL), nil
+}
+
+func (b *Bodies) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > b.limit {
+		return nil, &http.MaxBytesError{Limit: b.limit}
+	}
+	limited := http.MaxBytesReader(w, r.Body, b.limit)
+	small, err := io.ReadAll(io.LimitReader(limited, smallBody))
+	if err != nil || len(small) < smallBody {
+		return small, err
+	}
+	select {
+	case b.large <- struct{}{}:
+		defer func() { <-b.large }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	whole := bytes.NewBuffer(small)
+	_, err = whole.ReadFrom(limited)
+	return whole.Bytes(), err
 }
 
 func shorten(s string) string {

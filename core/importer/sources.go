@@ -6,6 +6,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/archive"
 	"github.com/lorry-controller/lorry-controller/core/importer/bzrsource"
+	"github.com/lorry-controller/lorry-controller/core/importer/cvssource"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/hgsource"
@@ -44,6 +45,8 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 		}, nil
 	case spec.Bzr:
 		return &bzrsource.Source{Copy: place, Branches: j.branches}, nil
+	case spec.Cvs:
+		return &cvssource.Source{Copy: place, Access: j.fetch, Module: j.Spec.Module, Open: j.Spec.InsecureCredentials}, nil
 	case spec.RawFile:
 		return &rawfile.Source{Copy: place, Files: j.files}, nil
 	}

@@ -33,6 +33,9 @@ var (
 	helperForm  = regexp.MustCompile(`^[A-Za-z0-9+.-]*::`)
 	scpForm     = regexp.MustCompile(`^(?:([^@:/\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_.-]*):([^\s].*)$`)
 	hostForm    = regexp.MustCompile(`^(\[[0-9A-Fa-f:.%]+\]|[\pL\pN_][\pL\pN_.-]*)(:[0-9]{0,5})?$`)
+	cvsUserForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	cvsPathForm = regexp.MustCompile(`^/[A-Za-z0-9_./+@%~,=-]*$`)
+	moduleForm  = regexp.MustCompile(`^[A-Za-z0-9_.+@%~,=][A-Za-z0-9_./+@%~,=-]*$`)
 	pserverForm = regexp.MustCompile(`^:([a-z]+)(;[^:]*)?:(?:([^@/]*)@)?([A-Za-z0-9_][A-Za-z0-9_.-]*):([0-9]*)(/.*)$`)
 )
 
@@ -139,35 +142,43 @@ func sshAddress(scheme, user, host, path string) (core.Access, error) {
 	return core.Access{URL: scheme + "://" + host + path}, nil
 }
 
+// cvsAddress checks a CVSROOT. The programs that get it put it into the command
+// line of a shell here and there, so that only plain characters are taken.
 func cvsAddress(address string) (core.Access, error) {
-	if strings.HasPrefix(address, "/") {
-		return core.Access{URL: address}, nil
+	for _, method := range []string{":local:", ":fork:"} {
+		if path, ok := strings.CutPrefix(address, method); ok {
+			address = path
+			break
+		}
 	}
-	if path, ok := strings.CutPrefix(address, ":local:"); ok && strings.HasPrefix(path, "/") {
-		return core.Access{URL: path}, nil
-	}
+	access, path := core.Access{}, address
 	if m := pserverForm.FindStringSubmatch(address); m != nil {
 		if !slices.Contains([]string{"pserver", "ext"}, m[1]) || m[2] != "" {
-			return core.Access{}, fmt.Errorf("the access method %q of the CVSROOT is not allowed (allowed: pserver, ext)", m[1])
+			return core.Access{}, fmt.Errorf("the access method %q of the CVSROOT is not allowed (allowed: pserver, ext, local, fork)", m[1])
 		}
 		name, secret, _ := strings.Cut(m[3], ":")
-		if strings.HasPrefix(name, "-") {
-			return core.Access{}, fmt.Errorf("the user name of the CVSROOT starts with %q", "-")
+		if name != "" && !cvsUserForm.MatchString(name) {
+			return core.Access{}, fmt.Errorf("the user name of the CVSROOT starts with %q or holds more than letters, digits and %q", "-", "_.-")
 		}
 		at := ""
 		if name != "" {
 			at = name + "@"
 		}
-		access := core.Access{URL: ":" + m[1] + ":" + at + m[4] + ":" + m[5] + m[6]}
-		if secret != "" {
+		access.URL, path = ":"+m[1]+":"+at+m[4]+":"+m[5]+m[6], m[6]
+		if secret != "" && m[1] == "pserver" {
 			access.Username, access.Secret = name, core.NewSecret(secret)
 		}
-		return access, nil
+	} else if m := scpForm.FindStringSubmatch(address); m != nil && strings.HasPrefix(m[3], "/") && (m[1] == "" || cvsUserForm.MatchString(m[1])) && !strings.HasPrefix(m[2], "[") {
+		access.URL, path = address, m[3]
+	} else if strings.HasPrefix(address, "/") {
+		access.URL = address
+	} else {
+		return core.Access{}, fmt.Errorf("the url is not a CVSROOT such as :pserver:anonymous@cvs.example.org:/cvsroot/name")
 	}
-	if m := scpForm.FindStringSubmatch(address); m != nil && strings.HasPrefix(m[3], "/") && !strings.HasPrefix(m[1], "-") {
-		return core.Access{URL: address}, nil
+	if !cvsPathForm.MatchString(path) {
+		return core.Access{}, fmt.Errorf("the path of the CVSROOT holds more than letters, digits and %q", "/_.+@%~,=-")
 	}
-	return core.Access{}, fmt.Errorf("the url is not a CVSROOT such as :pserver:anonymous@cvs.example.org:/cvsroot/name")
+	return access, nil
 }
 
 func unescape(s string) string {

@@ -38,8 +38,10 @@ func (p *parser) entry(key, n *node) (Spec, bool) {
 	case Svn:
 		s.Layout = p.layout(f)
 	case Cvs:
-		if s.Module = f.text("module"); s.Module == "" || strings.HasPrefix(s.Module, "-") {
+		if s.Module = f.text("module"); s.Module == "" {
 			f.errorf(f.lineOf("module"), "module", "a cvs source needs the name of a module")
+		} else if !moduleForm.MatchString(s.Module) || slices.Contains(strings.Split(s.Module, "/"), "..") {
+			f.errorf(f.lineOf("module"), "module", "%q is no name of a module", s.Module)
 		}
 	case Bzr:
 		s.Branches = p.branches(f, verify)

@@ -1,0 +1,313 @@
+// Package cvssource brings a CVS module into the working area by git cvsimport
+// and cvsps: the trunk becomes branch master, branches and tags keep their
+// names. New revisions are added to the last import where that gives the same
+// as a fresh one, and are imported afresh where it would not.
+//
+// It must not touch the Downstream Host. Branches and tags change all at once,
+// when everything is there.
+package cvssource
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+)
+
+// Source is one module of a CVS repository and its place in the working area.
+type Source struct {
+	workcopy.Copy
+	// Access holds the CVSROOT as its URL.
+	Access core.Access
+	Module string
+	// Open allows a password to be sent as pserver does, which anybody on the
+	// way can read.
+	Open bool
+}
+
+const (
+	master = "refs/heads/master"
+	heads  = "refs/heads/"
+	tags   = "refs/tags/"
+	// stateName is the directory of the import, beside the repository.
+	stateName = "cvs"
+	// recordName is a file in it that says what it was made of; while an import
+	// is going on there is none.
+	recordName = "imported"
+	// imported are the refs that git cvsimport makes, and trunk is the name that
+	// it gives the trunk: no branch of CVS can be called so.
+	imported = "refs/remotes/cvs/"
+	trunk    = "trunk.of.cvs"
+	// scratch is where refs stand until everything is there.
+	scratch = "refs/lorry/cvs/"
+	// fuzz is how far apart the parts of one commit may be: what cvsps assumes.
+	fuzz = 300 * time.Second
+)
+
+// record is what the state was made of.
+type record struct {
+	Root    string `json:"root"`
+	Module  string `json:"module"`
+	Symbols string `json:"symbols"`
+	Total   int    `json:"total"`
+	// Newest is the time of the newest commit, in seconds since 1970.
+	Newest int64 `json:"newest"`
+}
+
+// List asks for the heads, symbols and counts of all files.
+func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
+	now, err := s.look(ctx)
+	if err != nil {
+		return lsrefs.Listing{}, err
+	}
+	return s.listing(now), nil
+}
+
+func (s *Source) listing(now facts) lsrefs.Listing {
+	return lsrefs.FromMap(map[string]string{master: now.digest(s.Access.URL, s.Module)}, master)
+}
+
+// Update brings in what is new. The error is a *gitfail.Error; the refs are
+// then what they were before.
+func (s *Source) Update(ctx context.Context, _ lsrefs.Listing) (workcopy.Result, error) {
+	return s.Run(ctx, s.update)
+}
+
+func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
+	// What is asked before the import cannot claim more than was imported.
+	now, err := s.look(ctx)
+	if err != nil {
+		return workcopy.Result{}, err
+	}
+	for _, name := range []string{"master", "HEAD"} {
+		if now.branches[name] {
+			return workcopy.Result{}, gitfail.New(core.FailSpec, gitfail.Upstream, "have the branch renamed there", "upstream: it has a branch %q, which is the name that the trunk gets", name)
+		}
+	}
+	if err := s.bring(ctx, now); err != nil {
+		return workcopy.Result{}, err
+	}
+	wanted, err := s.take(ctx, now)
+	if err != nil {
+		return workcopy.Result{}, err
+	}
+	res, err := s.Put(ctx, wanted, master)
+	if err == nil {
+		err = s.clear(ctx)
+	}
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	res.Upstream = s.listing(now)
+	return res, nil
+}
+
+// bring makes the state what the repository has.
+func (s *Source) bring(ctx context.Context, now facts) error {
+	state := s.Area.Path(stateName)
+	old, ok := s.record(state)
+	if ok && old.Root == s.Access.URL && old.Module == s.Module && old.Symbols == now.symbols {
+		if old.Total == now.total {
+			return nil
+		}
+		later, err := s.later(ctx, time.Unix(old.Newest, 0).Add(fuzz))
+		if err != nil {
+			return err
+		}
+		if later == now.total-old.Total {
+			fmt.Fprintf(s.Out, ".. adding %d revisions\n", later)
+			if err := os.Remove(filepath.Join(state, recordName)); err != nil {
+				return gitfail.From(err, gitfail.Local)
+			}
+			err := s.run(ctx, state, now)
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+			fmt.Fprintf(s.Out, ".. the last import cannot be added to (%v)\n", err)
+		}
+	}
+	fmt.Fprintln(s.Out, ".. importing all revisions")
+	dir, err := s.Area.Temp()
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	defer func() { _ = repo.Remove(dir) }()
+	if err := s.run(ctx, dir, now); err != nil {
+		return err
+	}
+	err = os.RemoveAll(state)
+	if err == nil {
+		err = os.Rename(dir, state)
+	}
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+// run runs git cvsimport in a state, new or old, and writes down what it is
+// then.
+func (s *Source) run(ctx context.Context, state string, now facts) error {
+	if err := s.cvsimport(ctx, state); err != nil {
+		return err
+	}
+	tree := s.tree(state)
+	refs, err := tree.Refs(ctx, imported)
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	if refs[imported+trunk] == "" {
+		return gitfail.New(core.FailEmpty, gitfail.Upstream, gitfail.Hint(core.FailEmpty, gitfail.Upstream), "upstream: the module gives no commit on its trunk")
+	}
+	newest, err := s.newest(ctx, tree)
+	if err == nil {
+		var text []byte
+		if text, err = json.Marshal(record{s.Access.URL, s.Module, now.symbols, now.total, newest}); err == nil {
+			err = writeFile(filepath.Join(state, recordName), text)
+		}
+	}
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+func writeFile(path string, text []byte) error {
+	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".lock", path)
+}
+
+// tree is the repository that git cvsimport works in.
+func (s *Source) tree(state string) *repo.Repo {
+	return &repo.Repo{Dir: filepath.Join(state, "tree", ".git"), Git: s.Repo.Git, Files: s.Repo.Files}
+}
+
+// newest is the time of the newest commit.
+func (s *Source) newest(ctx context.Context, tree *repo.Repo) (int64, error) {
+	out, err := s.Repo.Git.Output(ctx, tree.Call("for-each-ref", "--sort=-committerdate", "--count=1", "--format=%(committerdate:unix)", imported))
+	if err != nil {
+		return 0, err
+	}
+	var seconds int64
+	if _, err := fmt.Sscan(out, &seconds); err != nil {
+		return 0, fmt.Errorf("the time of the newest commit: %w", err)
+	}
+	return seconds, nil
+}
+
+// record reads what a state was made of.
+func (s *Source) record(state string) (record, bool) {
+	var r record
+	text, err := os.ReadFile(filepath.Join(state, recordName))
+	if err != nil || json.Unmarshal(text, &r) != nil || r.Total == 0 {
+		return r, false
+	}
+	return r, true
+}
+
+// take brings the import's objects into the repository and gives what the refs
+// shall be.
+func (s *Source) take(ctx context.Context, now facts) (map[string]string, error) {
+	tree := s.tree(s.Area.Path(stateName))
+	call := s.Repo.Call("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--", tree.Dir,
+		"+"+imported+"*:"+scratch+"heads/*", "+"+tags+"*:"+scratch+"tags/*")
+	call.Protocols = []string{childproc.ProtoFile}
+	// Put looks at every new object.
+	call.Config = []childproc.Setting{{Key: "transfer.fsckObjects", Value: "false"}}
+	err := s.Repo.Git.Run(ctx, call)
+	var refs map[string]string
+	if err == nil {
+		refs, err = s.Repo.Refs(ctx, scratch)
+	}
+	if err != nil {
+		// The state is of no use; the next run makes it anew.
+		_ = os.Remove(filepath.Join(s.Area.Path(stateName), recordName))
+		return nil, gitfail.From(err, gitfail.Local)
+	}
+	wanted := make(map[string]string, len(refs))
+	for name, object := range refs {
+		switch branch, isBranch := strings.CutPrefix(name, scratch+"heads/"); {
+		case branch == "HEAD":
+		case branch == trunk:
+			wanted[master] = object
+		case isBranch:
+			wanted[heads+branch] = object
+		default:
+			wanted[tags+strings.TrimPrefix(name, scratch+"tags/")] = object
+		}
+	}
+	s.alias(wanted, now)
+	return wanted, nil
+}
+
+// alias gives the tags that cvsps left out, which tells one for each commit,
+// the commit of a tag on exactly the same revisions. It says which are missing.
+func (s *Source) alias(wanted map[string]string, now facts) {
+	same := make(map[string]string)
+	for tag, revisions := range now.tags {
+		if object := wanted[tags+tag]; object != "" {
+			same[revisions] = object
+		}
+	}
+	var missing []string
+	for tag, revisions := range now.tags {
+		if wanted[tags+tag] != "" {
+			continue
+		}
+		if object := same[revisions]; object != "" {
+			wanted[tags+tag] = object
+		} else {
+			missing = append(missing, tag)
+		}
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(s.Out, ".. warning: %d tags fit no single commit and are left out, such as %s\n", len(missing), least(missing))
+	}
+}
+
+func least(list []string) string {
+	first := list[0]
+	for _, x := range list {
+		first = min(first, x)
+	}
+	return first
+}
+
+// clear removes the refs that stood for the import.
+func (s *Source) clear(ctx context.Context) error {
+	refs, err := s.Repo.Refs(ctx, scratch)
+	if err != nil {
+		return err
+	}
+	var gone []repo.Change
+	for name := range refs {
+		gone = append(gone, repo.Change{Ref: name})
+	}
+	return s.Repo.Apply(ctx, gone)
+}
+
+// sweep removes the locks that a dead run left in a state.
+func sweep(state string) error {
+	return filepath.WalkDir(filepath.Join(state, "tree"), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case os.IsNotExist(err):
+			return nil
+		case err == nil && !d.IsDir() && strings.HasSuffix(path, ".lock"):
+			return os.Remove(path)
+		}
+		return err
+	})
+}

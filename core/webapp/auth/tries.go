@@ -49,7 +49,7 @@ func (t *tries) wait(ip netip.Addr) time.Duration {
 }
 
 func (t *tries) left(n netip.Prefix, now time.Time) time.Duration {
-	return max(t.full[n].Sub(now)-(freeTries-1)*perTry, 0)
+	return max(t.full[n].Add(-(freeTries-1)*perTry).Sub(now), 0)
 }
 
 // failed records a wrong token, and gives how long the address has to wait

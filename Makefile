@@ -8,10 +8,10 @@ PKG      ?= ./core/... ./sdk/... ./plugins/... ./cmd/... .
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 DATA     ?= var
-DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial git-lfs cvs git-cvs cvsps brz prometheus xz-utils zstd lzip ncompress maven default-jdk-headless
+DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial git-lfs cvs git-cvs cvsps brz prometheus xz-utils zstd lzip ncompress maven default-jdk-headless docker.io iptables
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test race lint fmt generate check integration soak bench bench-queue clean
+.PHONY: help deps build run test race lint fmt generate check integration soak bench bench-queue bench-import clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ soak: ## the long versions of the randomised tests
 
 bench-queue: ## the run queue beside the bare databases (LORRY_BENCH_LORRIES=1000,100000)
 	$(GO) test -run '^$$' -bench Queue -timeout 2h ./core/statedb
+
+bench-import: build ## imports beside plain git (LORRY_BENCH_LARGE=REPO:REPO for large ones)
+	LORRY_BENCH_PROGRAM=$(CURDIR)/bin/lorry $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 2h ./integration/importbench
 
 bench: ## benchmarks, each beside its floor
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./core/... ./sdk/...

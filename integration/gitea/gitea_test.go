@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,8 +19,8 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 	"github.com/lorry-controller/lorry-controller/sdk"
-	"github.com/lorry-controller/lorry-controller/sdk/forgetest/giteafake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest"
 	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
 
@@ -96,16 +95,8 @@ func TestServers(t *testing.T) {
 		t.Run("program", func(t *testing.T) { run(t, a, StartProgram(t, program)) })
 	}
 	for _, image := range Images() {
-		t.Run(image, func(t *testing.T) { run(t, a, StartImage(t, image)) })
+		t.Run(image, func(t *testing.T) { run(t, a, StartImage(t, "", image)) })
 	}
-}
-
-// The built program passes the suite on the fake, wherever there is no server.
-func TestProgramOnTheFake(t *testing.T) {
-	const token = "a-token-that-nobody-may-see"
-	server := httptest.NewServer(giteafake.New(giteafake.Options{Token: token, ExternalURL: "https://wrong.invalid"}))
-	t.Cleanup(server.Close)
-	conforms(t, build(t), Server{Name: "fake", URL: server.URL, Token: token})
 }
 
 func run(t *testing.T, a adapter, s Server) {
@@ -227,23 +218,12 @@ func conforms(t *testing.T, a adapter, s Server) {
 		repos = append(repos, path)
 	}
 	secrets := map[string]string{"access-token": s.Token}
-	fx := suite.Fixture{
-		Upstream:   suite.Host{Settings: map[string]any{"http-url": s.URL, "organization": org}, Secrets: secrets},
+	fx := sdktest.Fixture{
+		Upstream:   sdktest.Host{Settings: map[string]any{"http-url": s.URL, "organization": org}, Secrets: secrets},
 		Repos:      repos,
-		Downstream: suite.Host{Settings: map[string]any{"http-url": s.URL}, Secrets: secrets},
+		Downstream: sdktest.Host{Settings: map[string]any{"http-url": s.URL}, Secrets: secrets},
 		Prefix:     unique("conform"),
+		MaxDepth:   2, // Gitea has no groups within groups
 	}
-	trial, err := suite.Begin(t.Context(), a.open, fx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range suite.Cases() {
-		t.Run(c.Name, func(t *testing.T) {
-			err := trial.Run(t.Context(), c)
-			// Gitea has no groups within groups.
-			if err != nil && !(c.Name == "makes repositories in a new group" && sdk.KindOf(err) == sdk.Invalid) {
-				t.Error(err)
-			}
-		})
-	}
+	sdktest.ConformBinary(t, a.path, fx)
 }

@@ -118,11 +118,12 @@ func createAdmin() []string {
 	return []string{"admin", "user", "create", "--username", admin, "--password", password, "--email", "admin@example.com", "--admin", "--must-change-password=false"}
 }
 
-// StartImage starts a server from an image; it ends with the test. Without an
-// engine, or where the image can't be pulled, the test is skipped.
-func StartImage(t *testing.T, image string) Server {
+// StartImage starts a server from an image, in the engine at an address ("" is
+// the machine's own); it ends with the test. Without an engine, or where the
+// image can't be pulled, the test is skipped.
+func StartImage(t *testing.T, engine, image string) Server {
 	t.Helper()
-	pool, err := dockertest.NewPool("")
+	pool, err := dockertest.NewPool(engine)
 	if err == nil {
 		err = pool.Client.Ping() // a pool is made without an engine too
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,8 +19,8 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 	"github.com/lorry-controller/lorry-controller/sdk"
-	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitlabfake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest"
 	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
 
@@ -101,16 +100,8 @@ func TestServers(t *testing.T) {
 		t.Run("given", func(t *testing.T) { run(t, a, given) })
 	}
 	for _, image := range Images() {
-		t.Run(image, func(t *testing.T) { run(t, a, StartImage(t, image)) })
+		t.Run(image, func(t *testing.T) { run(t, a, StartImage(t, "", image)) })
 	}
-}
-
-// The built program passes the suite on the fake, wherever there is no server.
-func TestProgramOnTheFake(t *testing.T) {
-	const token = "a-token-that-nobody-may-see"
-	server := httptest.NewServer(gitlabfake.New(gitlabfake.Options{Token: token, ExternalURL: "https://wrong.invalid"}))
-	t.Cleanup(server.Close)
-	conforms(t, build(t), Server{Name: "fake", URL: server.URL, Token: token})
 }
 
 func run(t *testing.T, a adapter, s Server) {
@@ -227,23 +218,11 @@ func conforms(t *testing.T, a adapter, s Server) {
 		repos = append(repos, path)
 	}
 	secrets := map[string]string{"private-token": s.Token}
-	fx := suite.Fixture{
-		Upstream:   suite.Host{Settings: map[string]any{"http-url": s.URL, "group": group}, Secrets: secrets},
+	fx := sdktest.Fixture{
+		Upstream:   sdktest.Host{Settings: map[string]any{"http-url": s.URL, "group": group}, Secrets: secrets},
 		Repos:      repos,
-		Downstream: suite.Host{Settings: map[string]any{"http-url": s.URL}, Secrets: secrets},
+		Downstream: sdktest.Host{Settings: map[string]any{"http-url": s.URL}, Secrets: secrets},
 		Prefix:     s.Parent + unique("conform"),
 	}
-	trial, err := suite.Begin(t.Context(), a.open, fx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range suite.Cases() {
-		t.Run(c.Name, func(t *testing.T) {
-			err := trial.Run(t.Context(), c)
-			// The case makes a project named "update", which GitLab reserves.
-			if err != nil && !(c.Name == "takes a changed description" && sdk.KindOf(err) == sdk.Invalid) {
-				t.Error(err)
-			}
-		})
-	}
+	sdktest.ConformBinary(t, a.path, fx)
 }

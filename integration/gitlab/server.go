@@ -45,11 +45,11 @@ func Images() []string {
 	return strings.FieldsFunc(os.Getenv("LORRY_TEST_GITLAB_IMAGES"), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// StartImage starts a server from an image such as gitlab/gitlab-ce:18.5.0-ce.0;
-// it ends with the test.
-func StartImage(t *testing.T, image string) Server {
+// StartImage starts a server from an image such as gitlab/gitlab-ce:18.5.0-ce.0,
+// in the engine at an address ("" is the machine's own); it ends with the test.
+func StartImage(t *testing.T, engine, image string) Server {
 	t.Helper()
-	pool, err := dockertest.NewPool("")
+	pool, err := dockertest.NewPool(engine)
 	if err == nil {
 		err = pool.Client.Ping() // a pool is made without an engine too
 	}

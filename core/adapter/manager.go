@@ -122,8 +122,8 @@ func (o Options) orDefault() Options {
 	dur(&o.KillGrace, 3*time.Second)
 	dur(&o.MaxWait, 5*time.Second)
 	num(&o.MaxQueue, 64)
-	dur(&o.RateLimitHold, time.Minute)
-	dur(&o.AuthHold, time.Hour)
+	dur(&o.RateLimitHold, DefaultRateLimitHold)
+	dur(&o.AuthHold, DefaultAuthHold)
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}

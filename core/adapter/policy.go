@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"errors"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
@@ -52,6 +53,31 @@ func Policy() []Rule {
 		{core.KindConflict, AdapterFault, core.FailAdapter, "something else changed it at the same time"},
 		{core.KindInternal, AdapterFault, core.FailAdapter, "the adapter is at fault"},
 	}
+}
+
+// How long a host is left alone that does not say it itself.
+const (
+	DefaultRateLimitHold = time.Minute
+	DefaultAuthHold      = time.Hour
+)
+
+// HoldFor gives how long the host is to be left alone after an error, by the
+// table and by what the host said, or 0 when it need not be.
+func HoldFor(err error) time.Duration {
+	wait := time.Duration(0)
+	switch RuleOf(err).Action {
+	case HoldUntil:
+		wait = DefaultRateLimitHold
+	case HoldAndAlert:
+		wait = DefaultAuthHold
+	default:
+		return 0
+	}
+	var e *core.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		wait = e.RetryAfter
+	}
+	return wait
 }
 
 // ErrProcess marks an error of an adapter's process, which the run queue treats

@@ -55,6 +55,12 @@ type State struct {
 	Checked       time.Time `json:"checked,omitzero"`
 	CheckError    string    `json:"check_error,omitempty"`
 	ServerVersion string    `json:"server_version,omitempty"`
+	// Warnings are what the last look at the host found that should be mended
+	// before it is an error, credentials that are about to end among them.
+	Warnings []string `json:"warnings,omitempty"`
+	// ExpiresAt is when the credentials stop working; zero when they don't, or
+	// when the host does not tell.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 
 	SkipCertificates bool `json:"skip_certificates,omitempty"`
 }

@@ -41,7 +41,8 @@ type supervisor struct {
 	streak  int           // faults since the adapter was last settled
 	held    hold          // the host is left alone
 	bad     blames
-	unfit   error // what is wrong with the program, seen without starting it
+	warned  []string // warnings that the log has
+	unfit   error    // what is wrong with the program, seen without starting it
 }
 
 func newSupervisor(inst Instance, opts Options, start startFunc, stamp func(Instance) string) *supervisor {
@@ -356,6 +357,7 @@ func (s *supervisor) state() State {
 		st.Path = s.inst.Path
 	}
 	s.showHold(&st)
+	st.Warnings = s.warnings(s.opts.Clock())
 	st.Waiting = s.wanted
 	if s.cur != nil {
 		calls, waiting := s.cur.load()

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/adapter"
@@ -9,7 +10,10 @@ import (
 )
 
 // adapterDesk shows the adapters to the API and the page, and restarts them.
-type adapterDesk struct{ manager *adapter.Manager }
+type adapterDesk struct {
+	manager *adapter.Manager
+	holder  hostHolder
+}
 
 // Adapters implements api.Adapters.
 func (d adapterDesk) Adapters() []protocol.Adapter {
@@ -20,8 +24,8 @@ func (d adapterDesk) Adapters() []protocol.Adapter {
 			Since: seconds(s.Since), NextStart: seconds(s.NextStart), Program: s.Path, Checksum: s.Checksum,
 			Version: s.Version, SDKVersion: s.SDKVersion, Protocol: s.Protocol, PID: s.PID,
 			Starts: s.Starts, Faults: s.Faults, Calls: s.Calls, Waiting: s.Waiting,
-			HeldUntil: seconds(s.HeldUntil), CheckError: s.CheckError, ServerVersion: s.ServerVersion,
-			SkipCertificates: s.SkipCertificates,
+			HeldUntil: seconds(s.HeldUntil), HeldKind: s.HeldKind, CheckError: s.CheckError, ServerVersion: s.ServerVersion,
+			Warnings: append([]string{}, s.Warnings...), ExpiresAt: seconds(s.ExpiresAt), SkipCertificates: s.SkipCertificates,
 		})
 	}
 	return list
@@ -29,7 +33,11 @@ func (d adapterDesk) Adapters() []protocol.Adapter {
 
 // RestartAdapter implements api.Adapters.
 func (d adapterDesk) RestartAdapter(ctx context.Context, name string) error {
-	return d.manager.Restart(ctx, name)
+	err := d.manager.Restart(ctx, name)
+	if liftErr := liftHolds(ctx, d.holder, d.manager.States(), name); err == nil && liftErr != nil {
+		return fmt.Errorf("the adapter runs anew, but its host's Lorries stay held: %w", liftErr)
+	}
+	return err
 }
 
 func seconds(t time.Time) int64 {

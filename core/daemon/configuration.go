@@ -117,6 +117,9 @@ func (d *Daemon) configApplied(ctx context.Context, c *confgit.Config) {
 	if d.prepare != nil {
 		d.prepare.forgetAll()
 	}
+	if err := liftHolds(ctx, d.queue, d.adapters.States(), ""); err != nil && ctx.Err() == nil {
+		d.log.Warn("hosts whose configuration changed stay held", "err", err)
+	}
 }
 
 // logAdapters tells each thing that is wrong with the adapters.

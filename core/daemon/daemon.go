@@ -299,8 +299,10 @@ func (d *Daemon) openServer(context.Context) error {
 	if d.config.Minions > 0 {
 		guard.dirs = append(guard.dirs, d.config.WorkingArea)
 	}
-	d.prepare = &preparer{adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue, taken: d.confgit.Taken,
-		denyPrivate: d.config.DenyPrivate, allow: d.config.AllowAddresses}
+	d.prepare = &preparer{
+		adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue,
+		taken: d.confgit.Taken, confirm: d.confgit.ListSoon, denyPrivate: d.config.DenyPrivate, allow: d.config.AllowAddresses,
+	}
 	server, err := webapp.New(webapp.Options{
 		Guard: d.guard, Tokens: d.db, Audit: d.db, MetricsPublic: d.config.Access.MetricsPublic,
 		Metrics: d.metrics.Handler(), Ready: d.db.Ping,
@@ -309,7 +311,7 @@ func (d *Daemon) openServer(context.Context) error {
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
 			Downstream: describeDownstream(d.config.Downstream), PublishFailures: d.config.PublishFailures,
-			Adapters: adapterDesk{d.adapters}, Warning: guard.warning,
+			Adapters: adapterDesk{d.adapters, d.queue}, Warning: guard.warning,
 		},
 	})
 	if err != nil {

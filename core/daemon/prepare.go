@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -23,12 +22,6 @@ type adapters interface {
 	Downstream(name string) (core.Downstream, error)
 }
 
-// hostHolder keeps the Lorries of an upstream host name from being claimed.
-// *queue.Queue has it.
-type hostHolder interface {
-	HoldHost(ctx context.Context, name string, until time.Time, reason string) error
-}
-
 // preparer gets the Downstream Host and the credentials ready for each job.
 // What it remembers saves calls and is safe to lose: another core asks again.
 type preparer struct {
@@ -45,6 +38,8 @@ type preparer struct {
 	taken  func(path string) string
 	clock  core.Clock
 	holder hostHolder // nil: none
+	// confirm has an Upstream Host listed soon; nil: never.
+	confirm func(ctx context.Context, host string) error
 
 	mu    sync.Mutex
 	facts map[string]facts // by Lorry path
@@ -62,35 +57,13 @@ type facts struct {
 
 // Prepare implements minions.Preparer.
 func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prepared, error) {
-	prepared, err := p.prepare(ctx, l)
-	if err != nil {
-		err = p.hold(ctx, l, err)
-	}
-	return prepared, err
-}
-
-// hold keeps the queue from giving out more Lorries of an upstream host while a
-// host on their way asks to be left alone. The adapters refuse calls anyway; so
-// the Lorries need not fail one after the other.
-func (p *preparer) hold(ctx context.Context, l core.LorryState, err error) error {
-	var e *core.Error
-	if p.holder == nil || l.UpstreamHost == "" || !errors.As(err, &e) || e.RetryAfter <= 0 || adapter.RuleOf(err).Action != adapter.HoldUntil {
-		return err
-	}
-	if holdErr := p.holder.HoldHost(ctx, l.UpstreamHost, p.clock().Add(e.RetryAfter), err.Error()); holdErr != nil {
-		return fmt.Errorf("%w (and the host can't be held: %v)", err, holdErr) //nolint:errorlint // the first one says what to do
-	}
-	return err
-}
-
-func (p *preparer) prepare(ctx context.Context, l core.LorryState) (minions.Prepared, error) {
 	if err := p.checkPlace(l.Path); err != nil {
 		return minions.Prepared{}, err
 	}
 	known := p.recall(l)
 	fetch, err := p.fetchAccess(ctx, l, &known)
 	if err != nil {
-		return minions.Prepared{}, err
+		return minions.Prepared{}, p.react(ctx, upstreamOf(l), err)
 	}
 	wish := core.Want{Path: l.Path, Head: l.ListedHead, Description: description(l)}
 	if known.repo.Head != "" {
@@ -103,7 +76,7 @@ func (p *preparer) prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		}
 		have, err := down.EnsureRepo(ctx, wish)
 		if err != nil {
-			return minions.Prepared{}, fmt.Errorf("preparing %q on the downstream host: %w", l.Path, err)
+			return minions.Prepared{}, p.react(ctx, theDownstream(), fmt.Errorf("preparing %q on the downstream host: %w", l.Path, err))
 		}
 		known.have, known.wish, known.at = have, wish, p.clock()
 	}
@@ -187,7 +160,7 @@ func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) e
 		if core.KindOf(err) == core.KindNotFound {
 			p.forget(l.Path) // the next job makes sure of it again
 		}
-		return fmt.Errorf("finishing %q on the downstream host: %w", l.Path, err)
+		return p.react(ctx, theDownstream(), fmt.Errorf("finishing %q on the downstream host: %w", l.Path, err))
 	}
 	known.pushed = want
 	p.remember(l.Path, known)

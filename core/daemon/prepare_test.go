@@ -16,12 +16,14 @@ import (
 // fakeHosts is one Upstream Host and the Downstream Host, which remember what
 // they were asked.
 type fakeHosts struct {
-	calls    []string
-	repo     core.Repo
-	access   core.Access
-	have     core.Have
-	fail     error
-	finished []core.Want
+	calls  []string
+	repo   core.Repo
+	access core.Access
+	have   core.Have
+	fail   error
+	// failDownstream leaves the Upstream Host out of fail.
+	failDownstream bool
+	finished       []core.Want
 }
 
 func (f *fakeHosts) Upstream(string) (core.Upstream, error)     { return f, nil }
@@ -32,6 +34,9 @@ func (f *fakeHosts) Repos(context.Context) iter.Seq2[core.Repo, error] {
 
 func (f *fakeHosts) Repo(_ context.Context, path string) (core.Repo, core.Access, error) {
 	f.calls = append(f.calls, "repo "+path)
+	if f.failDownstream {
+		return core.Repo{Path: path}, f.access, nil
+	}
 	return f.repo, f.access, f.fail
 }
 
@@ -148,47 +153,6 @@ func TestPushedTellsTheHostEachChangeOnce(t *testing.T) {
 	want := []core.Want{{Path: "up/one", Head: "refs/heads/main"}, {Path: "up/one", Head: "refs/heads/trunk"}}
 	if diff := cmp.Diff(want, f.finished); diff != "" {
 		t.Errorf("AfterPush (-want +got):\n%s", diff)
-	}
-}
-
-// fakeHolder remembers what was held.
-type fakeHolder map[string]time.Time
-
-func (f fakeHolder) HoldHost(_ context.Context, name string, until time.Time, reason string) error {
-	if reason == "" {
-		return errors.New("no reason")
-	}
-	f[name] = until
-	return nil
-}
-
-func TestPrepareHoldsWhatARateLimitConcerns(t *testing.T) {
-	t.Parallel()
-	limited := &core.Error{Kind: core.KindRateLimited, Fact: "asked too often", RetryAfter: time.Minute}
-	for name, tc := range map[string]struct {
-		fail error
-		want fakeHolder
-	}{
-		"rate limit":            {limited, fakeHolder{"git.example.com": time.Unix(1060, 0)}},
-		"wrong credentials":     {&core.Error{Kind: core.KindUnauthenticated, Fact: "no", RetryAfter: time.Hour}, fakeHolder{}},
-		"does not say how long": {core.Errorf(core.KindRateLimited, "asked too often"), fakeHolder{}},
-		"none":                  {nil, fakeHolder{}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			now := time.Unix(1000, 0)
-			p := newPreparer(&fakeHosts{fail: tc.fail, repo: core.Repo{Path: "one"}}, &now)
-			held := fakeHolder{}
-			p.holder = held
-			l := generated()
-			l.UpstreamHost = "git.example.com"
-			if _, err := p.Prepare(t.Context(), l); !errors.Is(err, tc.fail) {
-				t.Errorf("want %v, got %v", tc.fail, err)
-			}
-			if diff := cmp.Diff(tc.want, held); diff != "" {
-				t.Errorf("held (-want +got):\n%s", diff)
-			}
-		})
 	}
 }
 

@@ -131,11 +131,25 @@ type Adapter struct {
 	Faults     int    `json:"faults"` // crashes and failed starts
 	Calls      int    `json:"calls"`  // that run now
 	Waiting    int    `json:"waiting"`
-	// HeldUntil is until when the host asked to be left alone; 0 when it did not.
-	HeldUntil        int64  `json:"held_until"`
-	CheckError       string `json:"check_error"` // what the last look at the host found
-	ServerVersion    string `json:"server_version"`
-	SkipCertificates bool   `json:"skip_certificates"`
+	// HeldUntil is until when the host is left alone; 0 when it is not. HeldKind
+	// says why: rate-limited, or unauthenticated when it refused the credentials.
+	HeldUntil     int64  `json:"held_until"`
+	HeldKind      string `json:"held_kind"`
+	CheckError    string `json:"check_error"` // what the last look at the host found
+	ServerVersion string `json:"server_version"`
+	// Warnings are what that look found that should be mended before it is an
+	// error; ExpiresAt is when the credentials end, 0 when that is not known.
+	Warnings         []string `json:"warnings"`
+	ExpiresAt        int64    `json:"expires_at"`
+	SkipCertificates bool     `json:"skip_certificates"`
+}
+
+// HostHold says that the Lorries of an upstream host are not given out. The host
+// need not be one of CONFGIT's; "*" is all of them.
+type HostHold struct {
+	Name   string `json:"name"`
+	Until  int64  `json:"until"`
+	Reason string `json:"reason"`
 }
 
 // HeldRewrite is a ref that upstream rewrote and that waits for an approval.
@@ -177,5 +191,6 @@ type Status struct {
 	Address         string     `json:"address"`
 	Downstream      string     `json:"downstream"`
 	Adapters        []Adapter  `json:"adapters"`
+	Holds           []HostHold `json:"holds"`     // upstream hosts whose Lorries are held
 	Timestamp       string     `json:"timestamp"` // of this answer
 }

@@ -85,6 +85,7 @@ type UpdatedHosts struct {
 type Hosts struct {
 	Hosts  []HostInfo `json:"hosts"`
 	Troves []HostInfo `json:"troves"`
+	Holds  []HostHold `json:"holds"`
 }
 
 // Adapters is the answer of GET /1.0/adapters.

@@ -70,6 +70,10 @@ func (q *Queue) ResumeLorry(ctx context.Context, path string) error {
 // forever stands for a hold without an end.
 const forever = 100 * 365 * 24 * time.Hour
 
+// AllHosts is the name under which HoldHost holds every Lorry, whatever its
+// upstream host, as when the Downstream Host wants to be left alone.
+const AllHosts = "*"
+
 // HoldHost keeps all Lorries whose spec points to an upstream host name from
 // being claimed until then, or until ResumeHost when until is zero.
 func (q *Queue) HoldHost(ctx context.Context, name string, until time.Time, reason string) error {

@@ -99,6 +99,9 @@ func (c *claim) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if _, all := holds[AllHosts]; all {
+			return nil
+		}
 		c.held = slices.Sorted(maps.Keys(holds))
 	}
 	more := true

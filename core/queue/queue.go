@@ -207,6 +207,9 @@ func (q *Queue) Explain(ctx context.Context, path string) (Why, error) {
 		return Why{}, err
 	}
 	hold := holds[l.UpstreamHost]
+	if all, held := holds[AllHosts]; held && all.Until.After(hold.Until) {
+		hold = all
+	}
 	return Why(schedule.Explain(l, schedule.Surroundings{
 		Now: now, QueueRunning: g.Running, Limits: q.limits(g), Load: loadOf(byHost),
 		HostUntil: hold.Until, HostReason: hold.Reason, Ahead: ahead,

@@ -187,13 +187,22 @@ func (q *Queue) leave(f core.Failure) time.Duration {
 	return time.Duration(f.RetryAfter) * time.Second
 }
 
+// sameHold is how far two holds for one reason may be apart.
+const sameHold = 5 * time.Second
+
 // holdHost leaves a host alone that said it is asked too often, unless it is
 // held for longer already, because the host itself or an admin said so.
 func (u *updating) holdHost(ctx context.Context, tx Tx, r *running) error {
 	host, until := r.live.Lorry.UpstreamHost, u.now.Add(r.leave)
 	held, err := tx.HostHolds(ctx, u.now)
-	if err != nil || held[host].Until.After(until) {
+	if err != nil {
 		return err
+	}
+	for _, name := range []string{host, AllHosts} {
+		// One that was set when the job was prepared says the same, and why.
+		if held[name].Until.Add(sameHold).After(until) {
+			return nil
+		}
 	}
 	reason := "it said that it is asked too often"
 	if r.live.Job.Failure.RetryAfter > 0 {

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -134,6 +136,10 @@ func (a *API) Overview(ctx context.Context, page queue.Page) (protocol.Status, e
 	if err != nil {
 		return protocol.Status{}, err
 	}
+	holds, err := a.holds(ctx)
+	if err != nil {
+		return protocol.Status{}, err
+	}
 	problems, err := a.queue.Problems(ctx)
 	if err != nil {
 		return protocol.Status{}, err
@@ -156,6 +162,7 @@ func (a *API) Overview(ctx context.Context, page queue.Page) (protocol.Status, e
 		Address:         a.info.Address,
 		Downstream:      a.info.Downstream,
 		Adapters:        []protocol.Adapter{},
+		Holds:           holds,
 		Timestamp:       protocol.NiceTime(now),
 	}
 	status.Troves = status.Hosts
@@ -257,6 +264,20 @@ func JobState(j core.Job) string {
 	default:
 		return "failed"
 	}
+}
+
+// holds lists the upstream hosts that are held, whether CONFGIT has a section
+// for them or not, in the order of names.
+func (a *API) holds(ctx context.Context) ([]protocol.HostHold, error) {
+	holds, err := a.queue.HostHolds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := []protocol.HostHold{}
+	for _, name := range slices.Sorted(maps.Keys(holds)) {
+		list = append(list, protocol.HostHold{Name: name, Until: unixTime(holds[name].Until), Reason: holds[name].Reason})
+	}
+	return list, nil
 }
 
 func hostList(hosts []core.HostState, now time.Time) []protocol.HostInfo {

@@ -254,8 +254,12 @@ func (a *API) Hosts(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	holds, err := a.holds(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	list := hostList(hosts, a.clock())
-	return exchange.JSON(protocol.Hosts{Hosts: list, Troves: list}), nil
+	return exchange.JSON(protocol.Hosts{Hosts: list, Troves: list, Holds: holds}), nil
 }
 
 // Problems answers GET /1.0/problems.

@@ -89,6 +89,9 @@ func PrepareFailure(err error) core.Failure {
 		failure.Hint = known.Hint
 		failure.RetryAfter = int64(math.Ceil(known.RetryAfter.Seconds()))
 	}
+	if adapter.RuleOf(err).Action == adapter.HoldUntil {
+		failure.RetryAfter = int64(math.Ceil(adapter.HoldFor(err).Seconds()))
+	}
 	if failure.Hint != "" {
 		return failure
 	}

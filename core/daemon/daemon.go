@@ -302,6 +302,7 @@ func (d *Daemon) openServer(context.Context) error {
 	d.prepare = &preparer{
 		adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue,
 		taken: d.confgit.Taken, confirm: d.confgit.ListSoon, denyPrivate: d.config.DenyPrivate, allow: d.config.AllowAddresses,
+		always: d.config.Downstream.Type == "local",
 	}
 	server, err := webapp.New(webapp.Options{
 		Guard: d.guard, Tokens: d.db, Audit: d.db, MetricsPublic: d.config.Access.MetricsPublic,

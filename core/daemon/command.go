@@ -62,10 +62,12 @@ func dispatch(ctx context.Context, args []string, version string, stdout, stderr
 		return tokenCommand(ctx, args, version, stdout)
 	case "audit":
 		return auditCommand(ctx, args, version, stdout)
+	case "notify":
+		return notifyCommand(ctx, args, version, stdout)
 	case "config":
 		return configCommand(ctx, args, version, stdout, stderr)
 	default:
-		return usageError(fmt.Sprintf("no such command: %q (there are run, migrate, import-statedb, token, audit, config and adapter)", command))
+		return usageError(fmt.Sprintf("no such command: %q (there are run, migrate, import-statedb, token, audit, notify, config and adapter)", command))
 	}
 }
 

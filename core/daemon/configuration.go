@@ -156,6 +156,7 @@ func (d *Daemon) upkeep() *upkeep {
 		{name: "remove old rows of the audit", first: time.Minute, every: time.Hour, do: d.trimAudit},
 		{name: "read configuration", every: d.config.ReadConfiguration, do: d.readConfiguration},
 	}
+	u.chores = append(u.chores, d.notices...)
 	if d.config.LsTroves > 0 {
 		u.chores = append(u.chores, chore{name: "list hosts", first: time.Second, every: d.config.LsTroves, do: func(ctx context.Context) error {
 			_, err := d.confgit.ListHosts(ctx, false)

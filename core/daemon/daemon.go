@@ -67,7 +67,10 @@ type Daemon struct {
 	prepare  *preparer
 	server   *webapp.Server
 	metrics  *metrics.Metrics
-	guard    *auth.Guard
+	// diskWarning says why no job is given for lack of room, or is "".
+	diskWarning func() string
+	notices     []chore // those that tell people
+	guard       *auth.Guard
 
 	certificates *certificates // nil: plain HTTP
 
@@ -191,7 +194,9 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 		}
 	})
 	d.db = db
+	d.metrics = metrics.New(d.metricsSource())
 	d.queue = queue.New(queue.Options{
+		Ended: d.metrics.JobsEnded,
 		Store: db, Clock: d.clock.now, Log: d.log.Named("queue"), Rand: rand.Float64,
 		GhostTimeout: d.config.GhostTimeout, MaxJobsPerHost: d.config.MaxJobsPerHost,
 		AffinityGrace: d.config.AffinityGrace, OutputCap: d.config.MaxJobOutput,
@@ -294,7 +299,6 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 }
 
 func (d *Daemon) openServer(context.Context) error {
-	d.metrics = metrics.New(d.metricsSource())
 	guard := diskGuard{adminQueue: d.adminQueue(), dirs: []string{d.config.Data}, minFree: d.config.MinFree, free: freeBytes}
 	if d.config.Minions > 0 {
 		guard.dirs = append(guard.dirs, d.config.WorkingArea)
@@ -302,12 +306,13 @@ func (d *Daemon) openServer(context.Context) error {
 	d.prepare = &preparer{
 		adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue,
 		taken: d.confgit.Taken, confirm: d.confgit.ListSoon, denyPrivate: d.config.DenyPrivate, allow: d.config.AllowAddresses,
-		always: d.config.Downstream.Type == "local",
 	}
+	d.diskWarning = guard.warning
 	server, err := webapp.New(webapp.Options{
-		Guard: d.guard, Tokens: d.db, Audit: d.db, MetricsPublic: d.config.Access.MetricsPublic,
+		Webhooks: d.webhooks(),
+		Guard:    d.guard, Tokens: d.db, Audit: d.db, MetricsPublic: d.config.Access.MetricsPublic,
 		Metrics: d.metrics.Handler(), Ready: d.db.Ping,
-		Queue: jobMetrics{guard, d.metrics}, Configuration: countedReads{d.confgit, d.metrics}, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: d.clock.now,
+		Queue: timedQueue{guard, d.metrics}, Configuration: countedReads{d.confgit, d.metrics}, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: d.clock.now,
 		StatusHTML: d.config.StatusHTML, PretendTime: d.pretendTime(), Reload: d.Reload,
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
@@ -319,7 +324,8 @@ func (d *Daemon) openServer(context.Context) error {
 		return fmt.Errorf("setting up the HTTP API: %w", err)
 	}
 	d.server = server
-	return nil
+	d.notices, err = d.notifyChores()
+	return err
 }
 
 // address is the URL of the API and the pages, as this machine reaches it.

@@ -20,21 +20,24 @@ type diskGuard struct {
 	free    func(dir string) (int64, error)
 }
 
-// jobMetrics counts the jobs that end.
-type jobMetrics struct {
+// timedQueue tells the metrics how long the STATEDB takes.
+type timedQueue struct {
 	diskGuard
 	metrics *metrics.Metrics
 }
 
-// Update passes the reports on and counts those that ended a job.
-func (m jobMetrics) Update(ctx context.Context, updates []queue.UpdateParams) ([]queue.UpdateResult, error) {
-	results, err := m.diskGuard.Update(ctx, updates)
-	for i, r := range results {
-		if u := updates[i]; err == nil && u.Done && !u.Returned && !r.Stale {
-			m.metrics.JobEnded(u.Failure.Kind, u.Unchanged)
-		}
-	}
-	return results, err
+// Update passes the reports on.
+func (q timedQueue) Update(ctx context.Context, updates []queue.UpdateParams) ([]queue.UpdateResult, error) {
+	began := time.Now()
+	defer func() { q.metrics.StateDB("update", time.Since(began)) }()
+	return q.diskGuard.Update(ctx, updates)
+}
+
+// Claim passes the request on.
+func (q timedQueue) Claim(ctx context.Context, p queue.ClaimParams) ([]queue.Claimed, error) {
+	began := time.Now()
+	defer func() { q.metrics.StateDB("claim", time.Since(began)) }()
+	return q.diskGuard.Claim(ctx, p)
 }
 
 // guardAgain is how soon a minion that waits looks again for room.

@@ -47,6 +47,9 @@ type Options struct {
 	// told that it asks too often, but not when to come back; 0 means
 	// DefaultRateLimitHold, and negative that no host is ever left alone.
 	RateLimitHold time.Duration
+	// Ended is told of jobs that have ended, once that is stored; nil: nobody
+	// is. It must not wait.
+	Ended func(jobs []core.Job)
 }
 
 // Queue is the run queue. Its methods may be called by several goroutines, and

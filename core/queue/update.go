@@ -21,8 +21,9 @@ func (q *Queue) updateAll(ctx context.Context, take func() []UpdateParams) ([]Up
 	var results []UpdateResult
 	var wake bool
 	var ends []time.Time
+	var ended []core.Job
 	err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
-		results, wake, ends = nil, false, nil
+		results, wake, ends, ended = nil, false, nil, nil
 		ps := take()
 		if len(ps) == 0 {
 			return nil
@@ -36,12 +37,13 @@ func (q *Queue) updateAll(ctx context.Context, take func() []UpdateParams) ([]Up
 		for i, p := range ps {
 			results[i] = u.apply(p)
 		}
-		wake, ends = u.wake, u.due
+		wake, ends, ended = u.wake, u.due, u.ended()
 		return u.write(ctx, tx)
 	})
 	if err != nil {
 		return nil, err
 	}
+	q.tellEnded(ended)
 	for _, due := range ends {
 		q.waiters.dueAt(due)
 	}
@@ -170,6 +172,23 @@ func (u *updating) end(r *running, p UpdateParams) {
 		if p.Unchanged || p.Digest != "" {
 			l.LastEqual = u.now
 		}
+	}
+}
+
+// ended gives the jobs that the reports ended.
+func (u *updating) ended() []core.Job {
+	var jobs []core.Job
+	for _, r := range u.touched {
+		if r.ended {
+			jobs = append(jobs, r.live.Job)
+		}
+	}
+	return jobs
+}
+
+func (q *Queue) tellEnded(jobs []core.Job) {
+	if q.o.Ended != nil && len(jobs) > 0 {
+		q.o.Ended(jobs)
 	}
 }
 

@@ -93,6 +93,7 @@ func (q *Queue) endAll(ctx context.Context, ids []core.JobID, how func(core.Job)
 	if err != nil {
 		return nil, err
 	}
+	q.tellEnded(ended)
 	return ended, nil
 }
 

@@ -8,8 +8,10 @@ import (
 
 // collector asks the source at each scrape.
 type collector struct {
-	source Source
-	desc   map[string]*prometheus.Desc
+	source    Source
+	desc      map[string]*prometheus.Desc
+	staleness *prometheus.Desc
+	cache     mirrors
 }
 
 // gauges lists what the collector tells: name, help, labels.
@@ -30,6 +32,16 @@ func gauges() [][]string {
 		{"lorry_adapter_faults", "Crashes and failed starts of an adapter since the core has started.", "host", "type"},
 		{"lorry_adapter_calls", "Calls of an adapter that run now.", "host", "type"},
 		{"lorry_adapter_hold_seconds", "How long a host still wants to be left alone.", "host", "type"},
+		{"lorry_mirrors_never_equal", "Lorries that were never known to be equal to their upstream."},
+		{"lorry_mirror_staleness_worst_seconds", "The longest time since a mirror was known to be equal to its upstream."},
+		{"lorry_working_area_bytes", "Bytes that all working areas took after their last jobs."},
+		{"lorry_queue_overdue_seconds", "How long the Lorry that is due for the longest time waits."},
+		{"lorry_minions", "Minions by state: active, silent for ten minutes, draining.", "state"},
+		{"lorry_statedb_up", "Whether the STATEDB answers."},
+		{"lorry_statedb_ping_seconds", "How long the STATEDB took to give a sign of life."},
+		{"lorry_lorry_failures", "Failed jobs of a Lorry since its last success.", "path"},
+		{"lorry_lorry_disk_usage_bytes", "Bytes that a Lorry's working area took after its last job.", "path"},
+		{"lorry_lorry_last_equal_timestamp_seconds", "When a Lorry was last known to be equal to its upstream.", "path"},
 		{"lorry_scrape_errors", "Sources that did not answer in this scrape."},
 	}
 }
@@ -39,6 +51,7 @@ func newCollector(s Source) *collector {
 	for _, g := range gauges() {
 		c.desc[g[0]] = prometheus.NewDesc(g[0], g[1], g[2:], nil)
 	}
+	c.staleness = prometheus.NewDesc("lorry_mirror_staleness_seconds", "Time since each mirror was known to be equal to its upstream.", nil, nil)
 	return c
 }
 
@@ -47,6 +60,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range c.desc {
 		out <- d
 	}
+	out <- c.staleness
 }
 
 // Collect implements prometheus.Collector. The interface gives no context, so
@@ -58,7 +72,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(c.desc[name], prometheus.GaugeValue, value, labels...)
 	}
 	errs := 0
-	for _, part := range []func(context.Context, teller) error{c.queue, c.hosts, c.problems} {
+	for _, part := range []func(context.Context, teller) error{
+		c.queue, c.hosts, c.problems, c.minions, c.statedb, c.lorries,
+		func(ctx context.Context, tell teller) error { return c.mirrors(ctx, tell, out) },
+	} {
 		if part(ctx, tell) != nil {
 			errs++
 		}

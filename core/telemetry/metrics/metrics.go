@@ -1,7 +1,8 @@
 // Package metrics tells Prometheus how the core is: the run queue, jobs by
 // result, hosts and adapters.
 //
-// It must not keep figures of single Lorries, whose number has no bound, and
+// It must not keep figures of single Lorries, whose number has no bound, unless
+// that is wanted, and
 // must not fail a scrape because one source does not answer: what is known is
 // told, and lorry_scrape_errors counts the rest.
 package metrics
@@ -39,8 +40,17 @@ type Source struct {
 	Hosts    func(ctx context.Context) ([]core.HostState, error)
 	Problems func(ctx context.Context) ([]core.Problem, error)
 	Adapters func() []Adapter
-	Version  string
-	Clock    core.Clock
+	// Mirrors describes all mirrors together; it is asked at most every
+	// 15 seconds. Minions counts them as active, silent and draining. Ping asks
+	// the STATEDB for a sign of life. Each may be nil.
+	Mirrors func(ctx context.Context) (Mirrors, error)
+	Minions func(ctx context.Context) (map[string]int, error)
+	Ping    func(ctx context.Context) error
+	// Lorries calls tell for every Lorry; nil keeps series of single Lorries
+	// out.
+	Lorries func(ctx context.Context, tell func(core.LorryState)) error
+	Version string
+	Clock   core.Clock
 }
 
 // scrapeFor bounds one scrape.
@@ -48,27 +58,16 @@ const scrapeFor = 10 * time.Second
 
 // Metrics counts what has no other memory and collects the rest.
 type Metrics struct {
+	events
 	registry *prometheus.Registry
-	jobs     *prometheus.CounterVec
-	reads    *prometheus.CounterVec
-	readAt   prometheus.Gauge
 }
 
 // New makes the metrics of one core.
 func New(source Source) *Metrics {
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lorry_jobs_total", Help: "Jobs that ended, by the kind of their failure; ok and unchanged for those that have none.",
-		}, []string{"result"}),
-		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lorry_config_reads_total", Help: "Readings of CONFGIT, by whether it could be applied.",
-		}, []string{"result"}),
-		readAt: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "lorry_config_last_success_timestamp_seconds", Help: "When CONFGIT was last read and applied; 0 before.",
-		}),
-	}
-	m.registry.MustRegister(m.jobs, m.reads, m.readAt, newCollector(source),
+	m := &Metrics{registry: prometheus.NewRegistry(), events: newEvents()}
+	m.begin()
+	m.registry.MustRegister(m.events.collectors()...)
+	m.registry.MustRegister(newCollector(source),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -76,26 +75,4 @@ func New(source Source) *Metrics {
 // Handler answers GET /metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Timeout: scrapeFor + 5*time.Second})
-}
-
-// JobEnded counts a job. failure "" is a success.
-func (m *Metrics) JobEnded(failure core.FailureKind, unchanged bool) {
-	result := string(failure)
-	switch {
-	case failure == core.FailNone && unchanged:
-		result = "unchanged"
-	case failure == core.FailNone:
-		result = "ok"
-	}
-	m.jobs.WithLabelValues(result).Inc()
-}
-
-// ConfigRead counts a reading of CONFGIT.
-func (m *Metrics) ConfigRead(err error, now time.Time) {
-	if err != nil {
-		m.reads.WithLabelValues("failed").Inc()
-		return
-	}
-	m.reads.WithLabelValues("ok").Inc()
-	m.readAt.Set(float64(now.Unix()))
 }

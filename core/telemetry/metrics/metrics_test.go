@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http/httptest"
 	"strings"
@@ -24,6 +25,13 @@ func source() Source {
 		Hosts: func(context.Context) ([]core.HostState, error) {
 			return []core.HostState{{Name: "forge", Listed: 5, LsLast: now.Add(-time.Minute), Purge: "held"}, {Name: "new"}}, nil
 		},
+		Mirrors: func(context.Context) (Mirrors, error) {
+			return Mirrors{
+				Within: []int{2, 2, 3, 5, 5, 5}, Equal: 6, Never: 1, Sum: 30 * time.Hour, Worst: 25 * time.Hour, DiskUsage: 1000, Overdue: time.Minute,
+			}, nil
+		},
+		Minions: func(context.Context) (map[string]int, error) { return map[string]int{"active": 3}, nil },
+		Ping:    func(context.Context) error { return nil },
 		Problems: func(context.Context) ([]core.Problem, error) {
 			return []core.Problem{{Severity: core.SeverityError}}, nil
 		},
@@ -47,9 +55,17 @@ func scrape(t *testing.T, m *Metrics) string {
 func TestAScrapeTellsHowTheCoreIs(t *testing.T) {
 	t.Parallel()
 	m := New(source())
-	m.JobEnded(core.FailNone, true)
-	m.JobEnded(core.FailNone, false)
-	m.JobEnded(core.FailGone, false)
+	began := time.Unix(9000, 0)
+	m.JobsEnded([]core.Job{
+		{Exit: "0", Unchanged: true, Started: began, Ended: began.Add(2 * time.Second), OutputSize: 5},
+		{Exit: "0", Started: began, Ended: began.Add(2 * time.Hour), OutputSize: 7},
+		{Exit: "1", Failure: core.Failure{Kind: core.FailGone}},
+		{Exit: "1", Failure: core.Failure{Kind: "what a minion made up"}},
+		{Exit: "returned"},
+	})
+	m.StateDB("claim", 3*time.Millisecond)
+	m.Webhook("gitlab", "matched")
+	m.Notification("mail", "sent")
 	m.ConfigRead(nil, time.Unix(9000, 0))
 	m.ConfigRead(errors.New("no"), time.Unix(9500, 0))
 	text := scrape(t, m)
@@ -59,6 +75,13 @@ func TestAScrapeTellsHowTheCoreIs(t *testing.T) {
 		`lorry_host_repositories{host="forge"} 5`, `lorry_host_list_age_seconds{host="forge"} 60`, `lorry_host_purge_held{host="forge"} 1`,
 		`lorry_adapter_up{host="forge",type="gitlab"} 0`, `lorry_adapter_faults{host="forge",type="gitlab"} 5`,
 		`lorry_adapter_hold_seconds{host="forge",type="gitlab"} 30`,
+		`lorry_jobs_total{result="other"} 1`, `lorry_jobs_total{result="returned"} 1`, `lorry_job_output_bytes_total 12`,
+		`lorry_job_duration_seconds_bucket{result="unchanged",le="5"} 1`, `lorry_job_duration_seconds_sum{result="ok"} 7200`,
+		`lorry_statedb_operation_seconds_bucket{operation="claim",le="0.005"} 1`, `lorry_webhooks_total{forge="gitlab",result="matched"} 1`,
+		`lorry_notifications_total{result="sent",target="mail"} 1`, `lorry_config_last_read_successful 0`,
+		`lorry_mirror_staleness_seconds_bucket{le="3600"} 2`, `lorry_mirror_staleness_seconds_bucket{le="+Inf"} 6`,
+		`lorry_mirror_staleness_worst_seconds 90000`, `lorry_mirrors_never_equal 1`, `lorry_working_area_bytes 1000`,
+		`lorry_queue_overdue_seconds 60`, `lorry_minions{state="active"} 3`, `lorry_minions{state="silent"} 0`, `lorry_statedb_up 1`,
 		`lorry_jobs_total{result="ok"} 1`, `lorry_jobs_total{result="unchanged"} 1`, `lorry_jobs_total{result="gone"} 1`,
 		`lorry_config_reads_total{result="failed"} 1`, `lorry_config_last_success_timestamp_seconds 9000`, `lorry_scrape_errors 0`,
 	} {
@@ -91,5 +114,43 @@ func TestNamesFollowTheRules(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// By default the number of series must not grow with the number of Lorries or
+// with what minions and forges send.
+func TestSeriesAreBounded(t *testing.T) {
+	t.Parallel()
+	count := func(per bool) int {
+		s := source()
+		if per {
+			s.Lorries = func(_ context.Context, tell func(core.LorryState)) error {
+				for i := range 100 {
+					tell(core.LorryState{Lorry: core.Lorry{Path: fmt.Sprint(i)}, LastEqual: time.Unix(1, 0)})
+				}
+				return nil
+			}
+		}
+		m := New(s)
+		for i := range 5000 {
+			m.JobsEnded([]core.Job{{Path: fmt.Sprint(i), Exit: "1", Failure: core.Failure{Kind: core.FailureKind(fmt.Sprint(i))}}})
+			for _, kind := range kinds() {
+				m.JobsEnded([]core.Job{{Exit: "1", Failure: core.Failure{Kind: kind}}})
+			}
+		}
+		series := 0
+		for line := range strings.Lines(scrape(t, m)) {
+			if strings.HasPrefix(line, "lorry_") {
+				series++
+			}
+		}
+		return series
+	}
+	plain := count(false)
+	if plain > 300 {
+		t.Errorf("%d series with one host and one adapter", plain)
+	}
+	if more := count(true) - plain; more != 300 {
+		t.Errorf("100 Lorries have %d series, want 300", more)
 	}
 }

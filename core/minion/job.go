@@ -88,23 +88,23 @@ func (w *worker) execute(ctx context.Context, job protocol.Job, out io.Writer) r
 		return result{err: err}
 	}
 	defer func() { _ = os.Remove(spec) }()
-	redactor := childproc.NewRedactor(out, secretsOf(job)...)
+	redactor := childproc.NewRedactor(out, w.secretsOf(job)...)
 	defer func() { _ = redactor.Close() }() // it passes on an unfinished line; output never fails
 	s := childproc.Spec{
 		Name: w.command.path, Args: []string{spec}, Dir: w.area.dir, Env: w.Env,
-		Stdout: redactor, Stderr: redactor, Grace: w.Grace, Secrets: secretsOf(job),
+		Stdout: redactor, Stderr: redactor, Grace: w.Grace, Secrets: w.secretsOf(job),
 	}
 	if !w.command.ours {
 		return result{err: childproc.Run(ctx, s)}
 	}
 	s.Args = []string{"--working-area", w.area.dir, "--access-fd", "3", "--report-fd", "4", spec}
-	return executeOurs(ctx, job, s)
+	return executeOurs(ctx, w.importRequest(job), s)
 }
 
 // executeOurs runs our own lorry, with the access on descriptor 3 and the
 // report from descriptor 4.
-func executeOurs(ctx context.Context, job protocol.Job, s childproc.Spec) result {
-	request, err := json.Marshal(importRequest(job))
+func executeOurs(ctx context.Context, what protocol.ImportRequest, s childproc.Spec) result {
+	request, err := json.Marshal(what)
 	if err != nil {
 		return result{err: fmt.Errorf("request for lorry can't be encoded: %w", err)}
 	}
@@ -147,16 +147,19 @@ func executeOurs(ctx context.Context, job protocol.Job, s childproc.Spec) result
 }
 
 // importRequest is what our own lorry is told of a job beside its text.
-func importRequest(job protocol.Job) protocol.ImportRequest {
+func (w *worker) importRequest(job protocol.Job) protocol.ImportRequest {
 	return protocol.ImportRequest{
 		Path: job.Path, Digest: job.Digest, Rewrites: job.Rewrites, Fetch: job.Fetch, Push: job.Push,
-		FileRoots: job.FileRoots, Approved: job.Approved,
+		FileRoots: job.FileRoots, Approved: job.Approved, Proxy: w.LorryProxy,
 		DenyPrivateAddresses: job.DenyPrivateAddresses, AllowAddresses: job.AllowAddresses,
 	}
 }
 
-func secretsOf(job protocol.Job) []string {
+func (w *worker) secretsOf(job protocol.Job) []string {
 	var secrets []string
+	if w.LorryProxy != nil && w.LorryProxy.Password != "" {
+		secrets = append(secrets, w.LorryProxy.Password)
+	}
 	for _, a := range []*protocol.Access{job.Fetch, job.Push} {
 		if a != nil && a.Secret != "" {
 			secrets = append(secrets, a.Secret)

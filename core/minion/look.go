@@ -39,7 +39,7 @@ func (w *worker) look(ctx context.Context, job protocol.Job) (protocol.ImportRep
 	if len(specs) != 1 || specs[0].Name != job.Path {
 		return protocol.ImportReport{}, false
 	}
-	request := importRequest(job)
+	request := w.importRequest(job)
 	return importer.Look(ctx, importer.Options{
 		WorkingArea: w.area.dir, Spec: specs[0], Request: &request, Git: w.looker.git, Reader: w.looker.reader, Log: w.Log,
 	})

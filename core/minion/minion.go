@@ -32,6 +32,13 @@ type Options struct {
 	Name string
 	// Build is this program's version, for people.
 	Build string
+	// LorryProxy is the proxy that lorry is told of; nil: as its environment
+	// says.
+	LorryProxy *protocol.Proxy
+	// Labels say what this minion is good for.
+	Labels []string
+	// DrainTimeout is how long running jobs may go on when Run is to end.
+	DrainTimeout time.Duration
 	// Jobs is how many jobs run at once; below 1 means 1.
 	Jobs int
 	// LorryCmd is the program that runs a job: a name in PATH or a path. ""
@@ -78,14 +85,16 @@ const (
 // worker is a running minion.
 type worker struct {
 	Options
-	client  *protocol.Client
-	command command
-	area    *area
-	looker  *looker // nil when lorry-cmd is another program, or git is missing
+	drainPause time.Duration // between two questions while the controller wants no work done
+	client     *protocol.Client
+	command    command
+	area       *area
+	looker     *looker // nil when lorry-cmd is another program, or git is missing
 
-	mu    sync.Mutex
-	holds []string // paths that were worked on, the latest last
-	away  bool     // the controller can't be reached; told once
+	mu             sync.Mutex
+	skewed, drains bool     // the controller's protocol is another one; it wants no work done. Told once
+	holds          []string // paths that were worked on, the latest last
+	away           bool     // the controller can't be reached; told once
 }
 
 // Run works until ctx ends. Then the jobs that run are stopped and handed back,
@@ -113,7 +122,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	w := &worker{
-		Options: o, command: cmd, area: area,
+		Options: o, command: cmd, area: area, drainPause: 5 * time.Second,
 		client: &protocol.Client{Base: o.Controller, HTTP: o.HTTP, Token: o.Token},
 	}
 	if cmd.ours {
@@ -124,9 +133,11 @@ func Run(ctx context.Context, o Options) error {
 	}
 	o.Log.Info("minion works", "controller", o.Controller, "name", o.Name, "jobs", o.Jobs,
 		"lorry", cmd.path, "working-area", area.dir)
+	running, stopRunning := drained(ctx, o.DrainTimeout)
+	defer stopRunning()
 	var slots sync.WaitGroup
 	for range o.Jobs {
-		slots.Go(func() { w.slot(ctx) })
+		slots.Go(func() { w.slot(ctx, running) })
 	}
 	slots.Wait()
 	o.Log.Info("minion ended", "name", o.Name)
@@ -183,8 +194,25 @@ func environment(all []string) []string {
 	return picked
 }
 
-// slot runs one job after the other.
-func (w *worker) slot(ctx context.Context) {
+// drained gives a context for running jobs, which ends so much later than ctx.
+func drained(ctx context.Context, later time.Duration) (context.Context, context.CancelFunc) {
+	if later <= 0 {
+		return ctx, func() {}
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(ctx, func() {
+		sleep(running, later)
+		cancel()
+	})
+	return running, func() {
+		unhook()
+		cancel()
+	}
+}
+
+// slot runs one job after the other. No further one is asked for once ctx has
+// ended; the one that runs goes on until running ends too.
+func (w *worker) slot(ctx, running context.Context) {
 	pause := backoff{rand: w.Rand, most: maxPause}
 	for ctx.Err() == nil {
 		answer, err := w.ask(ctx)
@@ -196,12 +224,15 @@ func (w *worker) slot(ctx context.Context) {
 			continue
 		}
 		pause.reset()
+		w.notice(answer)
 		jobs := answer.All()
 		for _, job := range jobs {
-			w.run(ctx, job)
+			w.run(running, job)
 		}
 		switch {
 		case len(jobs) > 0:
+		case answer.Drain:
+			sleep(ctx, w.drainPause)
 		case answer.Version >= 2:
 			// It waited, or it is about to stop.
 			sleep(ctx, time.Second/2+time.Duration(w.Rand()*float64(time.Second)))
@@ -220,7 +251,7 @@ func (w *worker) ask(ctx context.Context) (protocol.Job, error) {
 	w.mu.Unlock()
 	return w.client.GiveMeJob(ctx, protocol.GiveMeJob{
 		Host: w.Name, PID: os.Getpid(), Version: protocol.Version, Build: w.Build,
-		Wait: int(w.Wait / time.Second), Holds: holds,
+		Wait: int(w.Wait / time.Second), Holds: holds, Labels: w.Labels,
 	})
 }
 

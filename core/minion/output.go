@@ -52,7 +52,7 @@ func (o *output) take() string {
 	}
 	part.Write(o.text[:n])
 	o.text = append(o.text[:0], o.text[n:]...)
-	return part.String()
+	return strings.ToValidUTF8(part.String(), "\uFFFD") // as JSON would have it, so that both ends count the same bytes
 }
 
 // empty reports whether nothing waits.

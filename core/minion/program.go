@@ -2,18 +2,14 @@ package minion
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -68,12 +64,14 @@ func Table(version string) settings.Table {
 			{Name: "webapp-timeout", Kind: settings.Duration, Default: "5m", Metavar: "SECONDS", Doc: "Wait so long for an answer, beyond the time that a request waits for a job."},
 			{Name: "token", Secret: true, NotOnCommandLine: true, Metavar: "TOKEN", Doc: "Show this token to the controller. It can only be in a configuration file, in LORRY_TOKEN or in the file that token-file names."},
 			{Name: "name", Metavar: "NAME", Doc: "The name that the controller shows. Default: the machine's."},
+			{Name: "labels", Kind: settings.List, Metavar: "LABEL", Doc: "Say what this minion is good for, such as site-a; the controller shows it."},
+			{Name: "drain-timeout", Kind: settings.Duration, Default: "10", Metavar: "SECONDS", Doc: "When told to end, let the jobs that run go on so long before they are stopped and handed back."},
 			{Name: "jobs", Kind: settings.Int, Default: "1", Metavar: "N", Doc: "Run N jobs at once."},
 			{Name: "wait", Kind: settings.Duration, Default: "30", Metavar: "SECONDS", Doc: "Let one request wait so long for a job, at most 60."},
 			{Name: "sleep", Kind: settings.Duration, Default: "0", Metavar: "SECONDS", Doc: "The pause when there is no job and the controller does not wait for one; 0 picks 30 to 60 once."},
 			{Name: "lorry-cmd", Metavar: "CMD", Doc: "The program that runs a job: its name in PATH, or its path. Default: lorry beside this program, else in PATH. One that is not ours gets the name of a specification file."},
 			{Name: "lorry-working-area", Default: "/home/lorry/working-area", Metavar: "DIR", Doc: "The directory that lorry works in; one minion has it at a time."},
-			{Name: "proxy-config", Default: "proxy.conf", Metavar: "FILE", Doc: "A JSON file with hostname, port, username and password of the HTTP proxy to the controller."},
+			{Name: "proxy-config", Default: "proxy.conf", Metavar: "FILE", Doc: "A JSON file with hostname, port, username and password of the HTTP proxy to the controller and for lorry; and with no_proxy, the hosts that are reached without it."},
 		}, settings.ClientTLSOptions()...),
 	}
 }
@@ -124,9 +122,14 @@ func start(ctx context.Context, args, env []string, version string, stdout, stde
 		return err
 	}
 	if proxy != nil {
-		options.Proxy = http.ProxyURL(proxy)
+		options.Proxy, options.LorryProxy = proxy.choose, proxy.forLorry()
 	}
 	warnOfPlainToken(log, options)
+	stop, err := adoptOrphans(log)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	return Run(ctx, options)
 }
 
@@ -150,50 +153,8 @@ func optionsOf(v *settings.Values, version string) Options {
 	return Options{
 		Controller: controller, Token: v.Secret("token"), Name: v.String("name"), Build: version,
 		Jobs: v.Int("jobs"), LorryCmd: v.String("lorry-cmd"), WorkingArea: v.String("lorry-working-area"),
+		Labels: v.List("labels"), DrainTimeout: v.Duration("drain-timeout"),
 		Sleep: v.Duration("sleep"), Wait: v.Duration("wait"), Timeout: v.Duration("webapp-timeout"),
 		Rand: rand.Float64,
 	}
-}
-
-// proxyOf reads the proxy to the controller; nil when the default file is not
-// there.
-func proxyOf(v *settings.Values) (*url.URL, error) {
-	file := v.String("proxy-config")
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) && !v.IsSet("proxy-config") {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: proxy can't be read: %w", v.Source("proxy-config"), err)
-	}
-	var proxy struct {
-		Hostname string          `json:"hostname"`
-		Port     json.RawMessage `json:"port"` // the original's files have a number or a text
-		Username string          `json:"username"`
-		Password string          `json:"password"`
-	}
-	if err := json.Unmarshal(text, &proxy); err != nil {
-		return nil, fmt.Errorf("%s: %s is not valid JSON: %w", v.Source("proxy-config"), file, err)
-	}
-	port, err := portOf(proxy.Port)
-	if err != nil || proxy.Hostname == "" {
-		return nil, core.Errorf(core.KindInvalid, "%s needs \"hostname\" and a \"port\" from 1 to 65535", file)
-	}
-	u := &url.URL{Scheme: "http", Host: net.JoinHostPort(proxy.Hostname, port)}
-	if proxy.Username != "" {
-		u.User = url.UserPassword(proxy.Username, proxy.Password)
-	}
-	return u, nil
-}
-
-func portOf(raw json.RawMessage) (string, error) {
-	var text string
-	if json.Unmarshal(raw, &text) != nil {
-		text = string(raw)
-	}
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || n == 0 {
-		return "", fmt.Errorf("port %q is no number", text)
-	}
-	return strconv.FormatUint(n, 10), nil
 }

@@ -26,7 +26,7 @@ func TestAnOldConfigurationFileStillWorks(t *testing.T) {
 	}
 	want := Options{
 		Controller: "http://localhost:80", Build: "1", Jobs: 3, LorryCmd: "/usr/bin/lorry",
-		WorkingArea: "/srv/area", Sleep: 7 * time.Second, Wait: 30 * time.Second, Timeout: time.Hour,
+		WorkingArea: "/srv/area", DrainTimeout: 10 * time.Second, Sleep: 7 * time.Second, Wait: 30 * time.Second, Timeout: time.Hour,
 	}
 	got := optionsOf(values, "1")
 	ignored := cmpopts.IgnoreFields(Options{}, "Rand", "Token", "HTTP", "Log")

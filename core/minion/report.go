@@ -30,6 +30,7 @@ type reporter struct {
 	pause     backoff
 
 	pending string    // taken from out, not yet accepted
+	sent    int64     // bytes of output that were accepted
 	last    time.Time // of the last accepted report
 	next    time.Time // no report before
 	away    bool
@@ -89,6 +90,9 @@ func (r *reporter) send(ctx context.Context, u protocol.Update) (protocol.Update
 		r.pending = r.out.take()
 	}
 	u.JobID, u.Fence, u.Stdout = *r.job.JobID, r.job.Fence, r.pending
+	if r.pending != "" {
+		u.Sent = r.sent + int64(len(r.pending))
+	}
 	answers, err := r.worker.client.Update(ctx, []protocol.Update{u})
 	if err != nil {
 		if !r.away {
@@ -101,6 +105,7 @@ func (r *reporter) send(ctx context.Context, u protocol.Update) (protocol.Update
 	if r.away {
 		r.log.Info("reports are accepted again")
 	}
+	r.sent += int64(len(r.pending))
 	r.away, r.pending, r.last = false, "", time.Now()
 	r.pause.reset()
 	return answers[0], nil

@@ -227,8 +227,19 @@ func TestCvsFaults(t *testing.T) {
 	if got := w.down.Git("show", "master:a"); got != "two" {
 		t.Errorf("got %q", got)
 	}
-	w.cvs(w.checkout, "tag", "-b", "master")
-	w.commit("a", "three\n", "third")
+	// A repository can hold what no client would add, and git leaves out.
+	w.commit("b", "[core]\n", "evil")
+	if err := os.Mkdir(filepath.Join(w.root, "mod", ".git"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(w.root, "mod", "b,v"), filepath.Join(w.root, "mod", ".git", "config,v")); err != nil {
+		t.Fatal(err)
+	}
+	w.mustRun()
+	if !strings.Contains(w.out.String(), "warning: Ignoring path .git/config") || w.down.Git("ls-tree", "-r", "--name-only", "master") != "a" {
+		t.Errorf("got %s\n%s", w.down.Git("ls-tree", "-r", "master"), w.out)
+	}
+	w.cvs(w.checkout, "tag", "-b", "master", "a")
 	w.mustFail(core.FailSpec)
 }
 

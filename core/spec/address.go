@@ -33,6 +33,7 @@ var (
 	helperForm  = regexp.MustCompile(`^[A-Za-z0-9+.-]*::`)
 	scpForm     = regexp.MustCompile(`^(?:([^@:/\s]+)@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_.-]*):([^\s].*)$`)
 	hostForm    = regexp.MustCompile(`^(\[[0-9A-Fa-f:.%]+\]|[\pL\pN_][\pL\pN_.-]*)(:[0-9]{0,5})?$`)
+	bareForm    = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}/`)
 	cvsUserForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 	cvsPathForm = regexp.MustCompile(`^/[A-Za-z0-9_./+@%~,=-]*$`)
 	moduleForm  = regexp.MustCompile(`^[A-Za-z0-9_.+@%~,=][A-Za-z0-9_./+@%~,=-]*$`)
@@ -63,6 +64,10 @@ func ParseAddress(t Type, address string) (core.Access, error) {
 		if m := scpForm.FindStringSubmatch(address); m != nil && !strings.HasPrefix(m[1], "-") && !strings.HasPrefix(m[3], "-") {
 			return core.Access{URL: address}, nil
 		}
+	}
+	if slices.Contains([]Type{Tarball, Zip, Gzip, RawFile}, t) && bareForm.MatchString(address) {
+		// As programs that download take it.
+		return urlAddress(t, "http", address)
 	}
 	return core.Access{}, fmt.Errorf("the url is neither a URL (allowed: %s) nor an absolute path", strings.Join(schemes(t), ", "))
 }

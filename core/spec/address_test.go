@@ -36,6 +36,7 @@ func TestParseAddress(t *testing.T) {
 		{Git, "/srv/git/a.git", at("/srv/git/a.git"), ""},
 		{Cvs, ":pserver:anonymous:pw@example.org:/cvs", secret(":pserver:anonymous@example.org:/cvs", "anonymous", "pw"), "example.org"},
 		{Cvs, ":pserver:anonymous@example.org:2401/cvs", at(":pserver:anonymous@example.org:2401/cvs"), "example.org"},
+		{Tarball, "www.example.org/get/x-1.tar.bz2/from/a/mirror", at("http://www.example.org/get/x-1.tar.bz2/from/a/mirror"), "www.example.org"},
 		{Cvs, ":fork:/srv/cvs", at("/srv/cvs"), ""},
 		{Cvs, ":local:/srv/cvs", at("/srv/cvs"), ""},
 		{Bzr, "lp:~team/thing/trunk", at("lp:~team/thing/trunk"), "bazaar.launchpad.net"},

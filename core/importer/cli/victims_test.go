@@ -21,12 +21,12 @@ import (
 // victims are the kinds of upstream whose imports are disturbed. A new kind
 // needs a row here.
 func victims() []victim {
-	return []victim{
+	return append(moreVictims(), []victim{
 		{name: "git", rounds: 20, make: gitVictim},
 		{name: "svn", rounds: 6, make: svnVictim, needs: []string{"svn", "svnadmin", "svnmucc"}},
 		{name: "hg", rounds: 6, make: hgVictim, needs: []string{"hg"}, beside: []string{"hg"}},
 		{name: "archive", rounds: 12, make: archiveVictim},
-	}
+	}...)
 }
 
 // many is how many refs a victim has: so many when the test may take long.

@@ -124,7 +124,7 @@ func (s *Source) cvsimport(ctx context.Context, state string) error {
 		return gitfail.From(err, gitfail.Local)
 	}
 	problems := &lineWriter{each: func(line string) {
-		for _, p := range []string{"UNKNOWN LINE", "does not exist!", "already exists!", "erroneously stems"} {
+		for _, p := range []string{"UNKNOWN LINE", "Ignoring path", "does not exist!", "already exists!", "erroneously stems"} {
 			if strings.Contains(line, p) {
 				fmt.Fprintf(s.Out, ".. warning: %s\n", line)
 			}

@@ -290,7 +290,20 @@ func (s *Source) commit(ctx context.Context, now record, parent string) (string,
 	if err == nil && made[fastimport.Ref] == "" {
 		err = fmt.Errorf("the commit that was made is not there")
 	}
-	return made[fastimport.Ref], err
+	if err != nil || parent == "" {
+		return made[fastimport.Ref], err
+	}
+	// A run that was stopped before it wrote down what it took leaves a commit
+	// with the same files.
+	tree, err := s.Repo.Git.Output(ctx, s.Repo.Call("rev-parse", "--verify", "--end-of-options", made[fastimport.Ref]+"^{tree}"))
+	if err != nil {
+		return "", err
+	}
+	was, err := s.Repo.Git.Output(ctx, s.Repo.Call("rev-parse", "--verify", "--end-of-options", parent+"^{tree}"))
+	if err == nil && was == tree {
+		return parent, nil
+	}
+	return made[fastimport.Ref], nil
 }
 
 // record reads what was taken last; empty when it says nothing about the

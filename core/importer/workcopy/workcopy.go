@@ -312,6 +312,9 @@ func (c *Copy) Put(ctx context.Context, wanted map[string]string, head string) (
 	if maps.Equal(before, wanted) && (head == "" || c.Repo.Head() == head) {
 		return Result{Refs: lsrefs.FromMap(wanted, head)}, nil
 	}
+	if err := c.verify(ctx, before, wanted); err != nil {
+		return Result{}, err
+	}
 	return c.Change(ctx, before, put)
 }
 

@@ -1,0 +1,108 @@
+package spec
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
+
+	"github.com/lorry-controller/lorry-controller/core"
+)
+
+// TestCorpus: every form that real .lorry files use is read as encoding/json
+// reads it, without a word, as JSON and as the same file in YAML.
+func TestCorpus(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/corpus/*.lorry")
+	if err != nil || len(files) < 6 {
+		t.Fatal(files, err)
+	}
+	types := make(map[Type]int)
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want map[string]map[string]any
+		if err := json.Unmarshal(raw, &want); err != nil {
+			t.Fatal(file, err)
+		}
+		other, err := yaml.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range want {
+			for key := range entry {
+				if strings.HasPrefix(key, "x-") {
+					delete(entry, key)
+				}
+			}
+		}
+		for form, text := range map[string][]byte{"JSON": raw, "YAML": other} {
+			specs, problems := Parse(file, text)
+			if diff := cmp.Diff([]core.Problem(nil), problems); diff != "" {
+				t.Errorf("%s as %s: %s", file, form, diff)
+			}
+			got := make(map[string]map[string]any)
+			for _, s := range specs {
+				got[s.Name] = asJSON(s)
+				types[s.Type]++
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s as %s: %s", file, form, diff)
+			}
+			// What is written back is read as the same.
+			for _, s := range specs {
+				again, problems := Parse("again", []byte(s.Text(s.Name)))
+				if len(problems) > 0 || len(again) != 1 {
+					t.Fatalf("%s: %v", s.Name, problems)
+				}
+				if diff := cmp.Diff(asJSON(s), asJSON(again[0])); diff != "" {
+					t.Errorf("%s: %s", s.Name, diff)
+				}
+			}
+		}
+	}
+	for _, kind := range Types() {
+		if types[kind] == 0 && kind != RawFile { // that one is younger
+			t.Errorf("the corpus has no %s", kind)
+		}
+	}
+}
+
+// asJSON is a specification as encoding/json would give it, without what the
+// corpus does not use.
+func asJSON(s Spec) map[string]any {
+	m := map[string]any{"type": string(s.Type)}
+	if s.Access.URL != "" {
+		m["url"] = s.Access.URL
+	}
+	if s.Module != "" {
+		m["module"] = s.Module
+	}
+	if s.Type == Svn {
+		m["layout"] = "standard"
+	}
+	if l := s.Layout; l != nil {
+		m["layout"] = map[string]any{"trunk": l.Trunk, "branches": l.Branches, "tags": l.Tags}
+	}
+	if len(s.Refspecs) > 0 {
+		list := []any{}
+		for _, r := range s.Refspecs {
+			list = append(list, r)
+		}
+		m["refspecs"] = list
+	}
+	if len(s.Branches) > 0 {
+		branches := make(map[string]any)
+		for _, b := range s.Branches {
+			branches[b.Name] = b.Access.URL
+		}
+		m["branches"] = branches
+	}
+	return m
+}

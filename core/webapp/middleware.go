@@ -128,7 +128,7 @@ func (s *Server) handle(route Route) httprouter.Handle {
 		ctx, cancel := context.WithTimeout(r.Context(), route.Deadline)
 		defer cancel()
 		r = r.WithContext(ctx)
-		answer, err := s.audited(route, params, &exchange.Request{Request: r, Form: form, Param: params.ByName, Caller: caller})
+		answer, err := s.audited(ctx, route, params, &exchange.Request{Request: r, Form: form, Param: params.ByName, Caller: caller})
 		// The handler's own time is bounded by the context; from here on the
 		// client has to take its answer.
 		setDeadline(http.NewResponseController(w).SetWriteDeadline, answerTime)

@@ -134,14 +134,14 @@ func short(t time.Time) string {
 
 // audited runs the handler of a route that changes something, and leaves a row
 // about it, whatever came of it.
-func (s *Server) audited(route Route, params httprouter.Params, r *exchange.Request) (exchange.Answer, error) {
+func (s *Server) audited(ctx context.Context, route Route, params httprouter.Params, r *exchange.Request) (exchange.Answer, error) {
 	if s.audit == nil || route.Effect != Write {
 		return route.Handler(r)
 	}
-	before := s.stateOf(r.Context(), params, r.Form)
+	before := s.stateOf(ctx, params, r.Form)
 	answer, err := route.Handler(r)
 	// Even when the client went away meanwhile.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), auditTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTime)
 	defer cancel()
 	e := audit.Entry{
 		At: s.guard.Now(), Who: r.Caller.Name, From: r.Caller.From, Action: route.Method + " " + route.Path,

@@ -123,12 +123,17 @@ func benchQueue(b *testing.B, url func(testing.TB) string, lorries, clients, bat
 // benchRate lets clients work for a while and gives what they did in a second.
 func benchRate(b *testing.B, clients int, work func(ctx context.Context) (int, error)) float64 {
 	b.Helper()
+	return benchRateFor(b, clients, benchRound, work)
+}
+
+func benchRateFor(b *testing.B, clients int, whole time.Duration, work func(ctx context.Context) (int, error)) float64 {
+	b.Helper()
 	var done atomic.Int64
 	var wg sync.WaitGroup
 	begin := time.Now()
 	for range clients {
 		wg.Go(func() {
-			for time.Since(begin) < benchRound {
+			for time.Since(begin) < whole {
 				n, err := work(b.Context())
 				if err != nil {
 					b.Error(err)

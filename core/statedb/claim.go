@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -23,6 +24,11 @@ func (db *DB) Gate(ctx context.Context) (queue.Gate, error) {
 // Gate implements queue.Tx.
 func (t *txn) Gate(ctx context.Context, p queue.ReadyParams) (queue.Gate, []queue.Ready, error) {
 	var g queue.Gate
+	if t.head != nil {
+		if err := t.findHead(ctx, p.Now); err != nil {
+			return g, nil, err
+		}
+	}
 	err := t.together(ctx, "reading the queue's switch", func(s scanner) (err error) {
 		g, t.next, err = scanGate(s)
 		return err
@@ -32,6 +38,20 @@ func (t *txn) Gate(ctx context.Context, p queue.ReadyParams) (queue.Gate, []queu
 	}
 	ready, err := t.Ready(ctx, p)
 	return g, ready, err
+}
+
+// findHead has a look where the queue begins, for the claims after this one.
+func (t *txn) findHead(ctx context.Context, now time.Time) error {
+	low, look := t.head.from(now)
+	t.low = low
+	return t.together(ctx, "looking where the queue begins", func(s scanner) error {
+		var first place
+		if err := s.Scan(&first.turn, &first.path); err != nil {
+			return err
+		}
+		t.head.found(look, first, now)
+		return nil
+	}, `SELECT turn, path FROM queue WHERE running_job IS NULL AND (turn, path) >= ($1, $2) ORDER BY turn, path LIMIT 1`, low.turn, low.path)
 }
 
 func scanGate(s scanner) (queue.Gate, core.JobID, error) {
@@ -86,23 +106,37 @@ func load(ctx context.Context, r runner) (map[string]int, error) {
 func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, error) {
 	// SQLite would plan anew for each value of a bare LIMIT.
 	const some = `CAST($2 AS BIGINT)`
-	const due = `q.running_job IS NULL AND q.turn <= $1 AND q.held = ''`
 	const approved = `, (SELECT COUNT(*) FROM held_rewrites h WHERE h.path = q.path AND h.approved)`
-	query := `SELECT ` + lorryText + approved + lorryFrom + ` WHERE ` + due
 	args := []any{micros(p.Now), p.Limit}
 	if len(p.ExceptHosts) > 0 {
 		hosts, err := json.Marshal(p.ExceptHosts)
 		if err != nil {
 			return nil, err
 		}
-		// Very many may have to be passed over: that is done in the index alone.
-		query += ` AND q.path IN (SELECT q.path FROM queue q WHERE ` + due + ` AND q.upstream_host NOT IN (` + t.d.list("$3", "text") + `)
-			ORDER BY q.turn, q.path LIMIT ` + some + `)`
 		args = append(args, dropNUL(string(hosts)))
 	}
-	query += ` ORDER BY q.turn, q.path LIMIT ` + some + t.d.skipLocked("q")
-	all, err := collect(ctx, t, scanReady, query, args...)
-	return all, describe("looking for due Lorries", err)
+	query := func(part string) string {
+		due := `q.running_job IS NULL AND q.turn <= $1 AND q.held = ''` + part
+		text := `SELECT ` + lorryText + approved + lorryFrom + ` WHERE ` + due
+		if len(p.ExceptHosts) > 0 {
+			// Very many may have to be passed over: that is done in the index alone.
+			text += ` AND q.path IN (SELECT q.path FROM queue q WHERE ` + due + ` AND q.upstream_host NOT IN (` + t.d.list("$3", "text") + `)
+				ORDER BY q.turn, q.path LIMIT ` + some + `)`
+		}
+		return text + ` ORDER BY q.turn, q.path LIMIT ` + some + t.d.skipLocked("q")
+	}
+	if t.head == nil {
+		all, err := collect(ctx, t, scanReady, query(""), args...)
+		return all, describe("looking for due Lorries", err)
+	}
+	var top []queue.Ready
+	if err := t.together(ctx, "looking for Lorries at the top", appendTo(&top, scanReady), query(" AND q.turn < 0"), args...); err != nil {
+		return nil, err
+	}
+	low := fmt.Sprintf(" AND (q.turn, q.path) >= ($%d, $%d)", len(args)+1, len(args)+2)
+	rest, err := collect(ctx, t, scanReady, query(low), append(args, t.low.turn, t.low.path)...)
+	all := append(top, rest...)
+	return all[:min(len(all), p.Limit)], describe("looking for due Lorries", err)
 }
 
 // startRow is one job that starts, as dialect.rows reads it.

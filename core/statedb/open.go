@@ -34,6 +34,7 @@ type DB struct {
 
 	read  runner        // for what needs no transaction
 	pool  *pgxpool.Pool // PostgreSQL: all transactions
+	head  *head         // PostgreSQL: where the queue begins
 	write *writer       // SQLite: all transactions
 	file  *watch        // SQLite: the file itself
 	close func() error  // everything, in order

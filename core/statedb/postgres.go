@@ -60,7 +60,7 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	}
 	handle := stdlib.OpenDBFromPool(pool)
 	db := &DB{
-		dialect: postgresDialect(), log: o.Log, clock: o.Clock, timeout: o.Timeout,
+		dialect: postgresDialect(), head: &head{}, log: o.Log, clock: o.Clock, timeout: o.Timeout,
 		read: direct{handle}, pool: pool,
 		close: sync.OnceValue(func() error {
 			err := handle.Close()
@@ -107,7 +107,7 @@ func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx 
 	ctx, cancel := db.deadline(context.WithoutCancel(ctx))
 	defer cancel()
 	p := newPipeline(conn.Conn())
-	if err := fn(ctx, &txn{runner: p, d: db.dialect, script: p.script, sends: p}); err != nil {
+	if err := fn(ctx, &txn{runner: p, d: db.dialect, script: p.script, sends: p, head: db.head}); err != nil {
 		return errors.Join(err, p.rollback(ctx))
 	}
 	if err := p.commit(ctx); err != nil {

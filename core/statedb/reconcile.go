@@ -149,6 +149,7 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 	}
 	// One order for all who lock several rows.
 	slices.SortFunc(rows, func(a, b wantRow) int { return strings.Compare(a.Path, b.Path) })
+	defer db.head.forget() // a shorter interval may make one overdue
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if len(rows) == 0 {
 			return nil

@@ -20,6 +20,9 @@ type txn struct {
 	sends *pipeline
 	// next is the number of the next job, once Gate has locked it.
 	next core.JobID
+	// head is set for PostgreSQL; low is where it was when Gate was asked.
+	head *head
+	low  place
 }
 
 // Write implements queue.Store.

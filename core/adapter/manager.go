@@ -41,6 +41,9 @@ type Instance struct {
 	// IgnoreUnknown leaves out settings that the adapter does not know, with a
 	// line in the log, as CONFGIT wants it.
 	IgnoreUnknown bool
+	// Offered are the settings that nobody wrote: they are left out without a
+	// word when the adapter does not know them.
+	Offered []string
 	// Proxy is the URL of an HTTP proxy, a secret for its password; empty is
 	// none but that of the environment.
 	Proxy core.Secret

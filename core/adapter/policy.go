@@ -15,16 +15,18 @@ const (
 	// Retry tries again with backoff, without blaming the Lorry.
 	Retry Action = "retry"
 	// HoldUntil leaves the host alone until Error.RetryAfter is over: until then
-	// calls are refused with the same kind, without asking the adapter.
+	// calls are refused with the same kind, without asking the adapter, and the
+	// run queue gives out no Lorry of the host (of the Downstream Host: none).
 	HoldUntil Action = "hold-until"
-	// HoldAndAlert leaves the host alone for Options.AuthHold, or until its
-	// configuration changes or somebody restarts the adapter, and shows why.
+	// HoldAndAlert does the same for Options.AuthHold, or until the host's
+	// configuration changes, the core is started anew or somebody restarts the
+	// adapter, and shows why.
 	HoldAndAlert Action = "hold-and-alert"
 	// FailLorry fails this Lorry with the reason; it is tried again with the run
 	// queue's backoff, which grows to a day.
 	FailLorry Action = "fail-lorry"
-	// ConfirmByListing fails this Lorry; that it is gone is believed only after
-	// a complete listing. On the Downstream Host: ensure the repository again.
+	// ConfirmByListing fails this Lorry and has the host listed soon; that it is
+	// gone is believed only after a complete listing. On the Downstream Host: ensure the repository again.
 	ConfirmByListing Action = "confirm-by-listing"
 	// AdapterFault tries again with backoff, and is shown as the adapter's
 	// fault when it came five times within a day.

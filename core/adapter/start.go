@@ -139,7 +139,7 @@ func configure(ctx context.Context, p *host.Client, inst Instance, settings host
 		return desc, sdk.Errorf(sdk.Unsupported, "the %s adapter can't be used as %s", desc.Name, settings.Role)
 	}
 	if inst.IgnoreUnknown {
-		dropUnknown(settings, desc, log)
+		dropUnknown(settings, desc, inst.Offered, log)
 	}
 	if err := settingsError(desc, desc.Diagnose(settings), log); err != nil {
 		return desc, err // the adapter need not be asked
@@ -169,8 +169,9 @@ func settingsError(desc host.Description, diags []sdk.Diagnostic, log hclog.Logg
 		fmt.Sprintf("correct the settings of the %s adapter", desc.Name))
 }
 
-// dropUnknown takes out settings that the adapter has not described.
-func dropUnknown(settings host.Settings, desc host.Description, log hclog.Logger) {
+// dropUnknown takes out settings that the adapter has not described, and tells
+// of those that were not merely offered.
+func dropUnknown(settings host.Settings, desc host.Description, offered []string, log hclog.Logger) {
 	knows := func(name string, secret bool) bool {
 		return slices.ContainsFunc(desc.Settings, func(s host.Setting) bool {
 			return s.Name == name && (s.Type == "secret") == secret
@@ -179,6 +180,9 @@ func dropUnknown(settings host.Settings, desc host.Description, log hclog.Logger
 	for _, name := range slices.Sorted(maps.Keys(settings.Values)) {
 		if !knows(name, false) {
 			delete(settings.Values, name)
+			if slices.Contains(offered, name) {
+				continue
+			}
 			log.Warn("ignored a setting that the adapter does not know", "setting", name)
 		}
 	}

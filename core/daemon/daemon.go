@@ -306,6 +306,7 @@ func (d *Daemon) openServer(context.Context) error {
 	d.prepare = &preparer{
 		adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue,
 		taken: d.confgit.Taken, confirm: d.confgit.ListSoon, denyPrivate: d.config.DenyPrivate, allow: d.config.AllowAddresses,
+		always: d.config.Downstream.Type == "local",
 	}
 	d.diskWarning = guard.warning
 	server, err := webapp.New(webapp.Options{

@@ -135,6 +135,7 @@ func hostInstance(h core.Host, s confgit.HostSecrets) adapter.Instance {
 	}
 	i.InsecureCredentials = isSet(h.Settings["insecure-credentials"], true)
 	i.Settings["host"] = h.Name
+	i.Offered = []string{"host", "check-certificates"}
 	if h.Protocol != "" {
 		i.Settings["protocol"] = h.Protocol
 	}

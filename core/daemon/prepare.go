@@ -41,6 +41,10 @@ type preparer struct {
 	// confirm has an Upstream Host listed soon; nil: never.
 	confirm func(ctx context.Context, host string) error
 
+	// always tells the Downstream Host of every push, also when head and
+	// description are as before: a directory's manifest follows the refs.
+	always bool
+
 	mu    sync.Mutex
 	facts map[string]facts // by Lorry path
 }
@@ -149,7 +153,7 @@ func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) e
 		want.Head = l.ListedHead
 	}
 	known := p.recall(l)
-	if want.Head == "" && want.Description == "" || known.pushed == want {
+	if !p.always && (want.Head == "" && want.Description == "" || known.pushed == want) {
 		return nil
 	}
 	down, err := p.adapters.Downstream(adapter.DownstreamName)

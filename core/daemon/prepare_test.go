@@ -156,6 +156,22 @@ func TestPushedTellsTheHostEachChangeOnce(t *testing.T) {
 	}
 }
 
+func TestADirectoryIsToldOfEveryPush(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	f := &fakeHosts{repo: core.Repo{Path: "one"}}
+	p := newPreparer(f, &now)
+	p.always = true
+	for range 3 {
+		if err := p.Pushed(t.Context(), generated(), ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(f.finished) != 3 {
+		t.Errorf("told %d times of 3 pushes", len(f.finished))
+	}
+}
+
 func TestRepositoryThatIsGoneAfterThePushIsEnsuredAgain(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)

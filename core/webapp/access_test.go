@@ -3,7 +3,6 @@ package webapp_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -24,12 +23,14 @@ import (
 // secured is a site with tokens and an audit in a real STATEDB.
 type secured struct {
 	*site
-	db *statedb.DB
+	db   *statedb.DB
+	file string // of the STATEDB
 }
 
 func newSecured(t *testing.T, change ...func(*webapp.Options)) *secured {
 	t.Helper()
-	db, err := statedb.Open(t.Context(), statedb.Options{URL: filepath.Join(t.TempDir(), "state.db")})
+	file := filepath.Join(t.TempDir(), "state.db")
+	db, err := statedb.Open(t.Context(), statedb.Options{URL: file})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func newSecured(t *testing.T, change ...func(*webapp.Options)) *secured {
 		}
 	})
 	keep := func(o *webapp.Options) { o.Tokens, o.Audit = db, db }
-	return &secured{newSite(t, append([]func(*webapp.Options){keep}, change...)...), db}
+	return &secured{newSite(t, append([]func(*webapp.Options){keep}, change...)...), db, file}
 }
 
 // make makes a token behind the server's back, as another core would.
@@ -211,10 +212,7 @@ func TestTokensAreMadeShownOnceAndRevokedOverTheAPI(t *testing.T) {
 	}
 	made := as(admin, "POST", "/1.0/tokens", "role=operator&name=ci&expires=90d")
 	made.has(t, map[string]any{"name": "ci", "role": "operator", "state": "active", "expires": float64(s.clock.Now().Add(90 * 24 * time.Hour).Unix())})
-	var created protocol.NewToken
-	if err := json.Unmarshal([]byte(made.body), &created); err != nil {
-		t.Fatal(err)
-	}
+	created := decoded[protocol.NewToken](t, made)
 	if !regexp.MustCompile(`^lorry_[a-z2-7]{8}_[a-z2-7]{52}$`).MatchString(created.Token) {
 		t.Errorf("token has another form: %d characters", len(created.Token))
 	}

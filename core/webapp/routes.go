@@ -50,7 +50,7 @@ const (
 )
 
 // routes is the table of all routes. docs/api.md describes each.
-func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *access.Desk, e *events.Hub, hooks *webhook.Webhooks) []Route {
+func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *access.Desk, e *events.Hub, hooks *webhook.Webhooks, d description) []Route {
 	const get, post = http.MethodGet, http.MethodPost
 	return []Route{
 		{get, "/", Read, auth.Viewers, quick, p.Home},
@@ -113,6 +113,7 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *
 		{post, "/login", Traffic, auth.Public, quick, desk.LogIn}, // it leaves a row by itself when it succeeds
 		{post, "/logout", Traffic, auth.Public, quick, desk.LogOut},
 		{get, "/lc-static/*file", Read, auth.Public, quick, p.Static},
+		{get, "/openapi.json", Read, auth.Public, quick, d.OpenAPI},
 		{get, "/metrics", Read, auth.Viewers, quick, probe.Metrics},
 		{get, "/-/healthy", Read, auth.Public, quick, probe.Healthy},
 		{post, "/-/reload", Write, auth.Admins, hosts, probe.Reload},
@@ -123,7 +124,7 @@ func routes(a *api.API, m *minions.Minions, p *pages.Pages, probe probes, desk *
 // Routes gives the table of all routes without their handlers, for
 // descriptions and for tests that keep them true.
 func Routes() []Route {
-	table := routes(nil, nil, nil, probes{}, nil, nil, nil)
+	table := routes(nil, nil, nil, probes{}, nil, nil, nil, description{})
 	for i := range table {
 		table[i].Handler = nil
 	}

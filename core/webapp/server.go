@@ -10,11 +10,12 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/lorry-controller/lorry-controller/core"
-	"github.com/lorry-controller/lorry-controller/core/webapp/access"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/webapp/access"
 	"github.com/lorry-controller/lorry-controller/core/webapp/api"
 	"github.com/lorry-controller/lorry-controller/core/webapp/auth"
 	"github.com/lorry-controller/lorry-controller/core/webapp/events"
+	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 	"github.com/lorry-controller/lorry-controller/core/webapp/pages"
 	"github.com/lorry-controller/lorry-controller/core/webapp/webhook"
@@ -81,7 +82,7 @@ type Server struct {
 	events  *events.Hub
 	pages   *pages.Pages
 	log     hclog.Logger
-	limit   int64
+	bodies  *exchange.Bodies
 
 	queue         Queue
 	guard         *auth.Guard
@@ -122,7 +123,7 @@ func New(o Options) (*Server, error) {
 		events: events.New(events.Options{
 			Source: o.Queue, Adapters: o.Info.Adapters, Clock: o.Clock, Log: o.Log.Named("events"), Version: o.Info.Version, Every: o.EventsEvery,
 		}),
-		minions: workers, pages: people, log: o.Log, limit: o.BodyLimit,
+		minions: workers, pages: people, log: o.Log, bodies: exchange.NewBodies(o.BodyLimit),
 		queue: o.Queue, guard: o.Guard, audit: o.Audit, metricsPublic: o.MetricsPublic,
 	}
 	if s.guard == nil {
@@ -134,7 +135,11 @@ func New(o Options) (*Server, error) {
 		Guard: s.guard, Store: o.Tokens, Audit: o.Audit, Log: o.Log.Named("access"), Clock: s.guard.Now,
 		Rand: rand.Reader, Login: people.Login,
 	})
-	table := routes(admin, workers, people, probes{o.Metrics, o.Ready, o.Reload}, desk, s.events, o.Webhooks)
+	described, err := Description(o.Info.Version)
+	if err != nil {
+		return nil, err
+	}
+	table := routes(admin, workers, people, probes{o.Metrics, o.Ready, o.Reload}, desk, s.events, o.Webhooks, description{described})
 	for _, route := range table {
 		if !route.Access.Known() || route.Effect < Read || route.Effect > Traffic {
 			return nil, core.Errorf(core.KindInternal, "route %s %s does not say who may call it and what it does", route.Method, route.Path)

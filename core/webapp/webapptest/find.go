@@ -204,6 +204,11 @@ func (q *Queue) HostHolds(context.Context) (map[string]queue.HostHold, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	holds := map[string]queue.HostHold{}
+	for name, hold := range q.others {
+		if hold.Until.After(q.clock()) {
+			holds[name] = hold
+		}
+	}
 	for _, h := range q.hosts {
 		if h.HeldUntil.After(q.clock()) {
 			holds[h.Name] = queue.HostHold{Until: h.HeldUntil, Reason: h.HeldReason}

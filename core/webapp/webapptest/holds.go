@@ -50,8 +50,13 @@ func (q *Queue) HoldHost(_ context.Context, name string, until time.Time, reason
 	for i := range q.hosts {
 		if q.hosts[i].Name == name {
 			q.hosts[i].HeldUntil, q.hosts[i].HeldReason = until, reason
+			return nil
 		}
 	}
+	if q.others == nil {
+		q.others = map[string]queue.HostHold{}
+	}
+	q.others[name] = queue.HostHold{Until: until, Reason: reason}
 	return nil
 }
 

@@ -28,6 +28,7 @@ type Queue struct {
 	next     core.JobID
 	fence    core.Fence
 	hosts    []core.HostState
+	others   map[string]queue.HostHold // holds of hosts that are none of hosts
 	problems []core.Problem
 	held     []queue.HeldRewrite
 	minions  map[string]*queue.Minion

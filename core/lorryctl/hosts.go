@@ -3,10 +3,10 @@ package lorryctl
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +35,36 @@ func (a *app) hostsCommand() *cobra.Command {
 			return a.refresh(ctx, form)
 		}),
 	}
-	return group("hosts", "List the Upstream Hosts and refresh them", list, refresh)
+	g := group("hosts", "List the Upstream Hosts, refresh and hold them", list, refresh, a.hostHoldCommand(), &cobra.Command{
+		Use: "resume HOST", Short: "Let jobs of a held upstream host begin again", Args: cobra.ExactArgs(1),
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			return a.order(ctx, "/1.0/resume", url.Values{"host": {args[0]}})
+		}),
+	})
+	g.Aliases = []string{"host"}
+	return g
+}
+
+// hostHoldCommand holds an upstream host as a whole.
+func (a *app) hostHoldCommand() *cobra.Command {
+	var reason string
+	var span time.Duration
+	hold := &cobra.Command{
+		Use: "hold HOST", Short: "Let no job of an upstream host begin, until it is resumed or for a time", Args: cobra.ExactArgs(1),
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			form := url.Values{"host": {args[0]}}
+			if reason != "" {
+				form.Set("reason", reason)
+			}
+			if span > 0 {
+				form.Set("until", strconv.FormatInt(a.clock().Add(span).Unix(), 10))
+			}
+			return a.order(ctx, "/1.0/hold", form)
+		}),
+	}
+	hold.Flags().StringVar(&reason, "reason", "", "why, for other people")
+	hold.Flags().DurationVar(&span, "for", 0, "for so long, such as 2h; until it is resumed otherwise")
+	return hold
 }
 
 func (a *app) refresh(ctx context.Context, form url.Values) error {
@@ -75,13 +104,6 @@ func (a *app) hostTable(raw json.RawMessage) (string, error) {
 	return t.text(a.colours), nil
 }
 
-func (a *app) configCommand() *cobra.Command {
-	return group("config", "Read CONFGIT", &cobra.Command{
-		Use: "read", Short: "Read CONFGIT now and use what it says", Args: cobra.NoArgs,
-		RunE: a.do(func(ctx context.Context, _ []string) error { return a.order(ctx, "/1.0/read-configuration", nil) }),
-	})
-}
-
 func (a *app) problemsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "problems", Short: "List what is wrong in CONFGIT", Args: cobra.NoArgs,
@@ -95,15 +117,7 @@ func (a *app) problemsCommand() *cobra.Command {
 				if err != nil {
 					return "", err
 				}
-				t := table{heading: []string{"SEVERITY", "WHERE", "KEY", "PROBLEM"}, colour: stateColour}
-				for _, p := range list.Problems {
-					where := p.File
-					if p.Line > 0 {
-						where += ":" + strconv.Itoa(p.Line)
-					}
-					t.add(fmt.Sprint(p.Severity), where, p.Key, p.Message)
-				}
-				return t.text(a.colours), nil
+				return a.problemRows(list.Problems), nil
 			})
 		}),
 	}
@@ -136,7 +150,9 @@ func (a *app) adaptersCommand() *cobra.Command {
 			return a.order(ctx, "/1.0/adapters/"+url.PathEscape(args[0])+"/restart", nil)
 		}),
 	}
-	return group("adapters", "List the host adapters and restart them", list, restart)
+	g := group("adapters", "List the host adapters and restart them", list, restart)
+	g.Aliases = []string{"adapter"}
+	return g
 }
 
 func (a *app) heldCommand() *cobra.Command {

@@ -15,7 +15,7 @@ import (
 )
 
 func (a *app) jobsCommand() *cobra.Command {
-	return group("jobs", "List and show jobs, stop and remove them",
+	g := group("jobs", "List and show jobs, stop and remove them",
 		a.jobListCommand(),
 		a.onJob("show ID", "Show one job, without its output", func(ctx context.Context, id string) error {
 			raw, err := a.get(ctx, "/1.0/job/"+id, nil)
@@ -24,7 +24,7 @@ func (a *app) jobsCommand() *cobra.Command {
 			}
 			return a.show(raw, a.jobTable)
 		}),
-		a.onJob("output ID", "Print the output of a job as it is", a.printOutput),
+		a.jobOutputCommand(),
 		a.onJob("stop ID", "Stop a running job: its minion does so with its next report", func(ctx context.Context, id string) error {
 			raw, err := a.post(ctx, "/1.0/stop-job", url.Values{"job_id": {id}})
 			if err != nil {
@@ -34,6 +34,8 @@ func (a *app) jobsCommand() *cobra.Command {
 		}),
 		a.onJob("remove ID", "Forget a job that has ended", a.removeJob),
 	)
+	g.Aliases = []string{"job"}
+	return g
 }
 
 // onJob is a command about the job of a number.
@@ -51,16 +53,22 @@ func (a *app) onJob(use, short string, f func(ctx context.Context, id string) er
 }
 
 func (a *app) jobListCommand() *cobra.Command {
-	var path string
+	var s selection
+	var path, state, minion, sort string
+	var newer time.Duration
 	var failed, running bool
 	var limit int
 	var before int64
 	list := &cobra.Command{
 		Use: "list", Short: "List jobs, newest first", Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			query := s.values()
+			query.Set("limit", strconv.Itoa(limit))
+			if newer > 0 {
+				query.Set("newer", seconds(newer))
+			}
 			for name, value := range map[string]string{
-				"path": path, "failed": oneIf(failed), "running": oneIf(running), "before": oneIf(before > 0),
+				"path": path, "failed": oneIf(failed), "running": oneIf(running), "state": state, "minion": minion, "sort": sort,
 			} {
 				if value != "" {
 					query.Set(name, value)
@@ -77,6 +85,16 @@ func (a *app) jobListCommand() *cobra.Command {
 		}),
 	}
 	flags := list.Flags()
+	flags.StringVar(&s.host, "host", "", "only those of this upstream host, or Upstream Host")
+	flags.StringVar(&s.kind, "kind", "", "only those that failed in this way, such as network")
+	flags.StringVar(&s.text, "text", "", "only those with this in the Lorry's path")
+	flags.DurationVar(&s.older, "older", 0, "only those that began longer ago, such as 24h")
+	flags.DurationVar(&newer, "newer", 0, "only those that began within this time, such as 1h")
+	flags.StringVar(&state, "state", "", "running, stopping, ended, succeeded, failed, lost or returned")
+	flags.StringVar(&minion, "minion", "", "only those of this minion")
+	flags.StringVar(&sort, "sort", "", "newest or oldest first")
+	complete(list, "state", "running", "stopping", "ended", "succeeded", "failed", "lost", "returned")
+	complete(list, "sort", "newest", "oldest")
 	flags.StringVar(&path, "path", "", "only those of this Lorry")
 	flags.BoolVar(&failed, "failed", false, "only those that failed")
 	flags.BoolVar(&running, "running", false, "only those that run")

@@ -63,8 +63,8 @@ func (a *app) statusTable(raw json.RawMessage) (string, error) {
 }
 
 func (a *app) queueCommand() *cobra.Command {
-	var p paging
-	show := func(ctx context.Context, _ []string) error { return a.listLorries(ctx, p) }
+	var p lorryFilter
+	show := func(ctx context.Context, _ []string) error { return a.list(ctx, &p) }
 	queue := &cobra.Command{Use: "queue", Short: "Show the run queue in its order", Args: cobra.NoArgs, RunE: a.do(show)}
 	p.flags(queue)
 	queue.AddCommand(
@@ -115,11 +115,7 @@ func (a *app) listLorries(ctx context.Context, p paging) error {
 		if err != nil {
 			return "", err
 		}
-		t := table{heading: []string{"PATH", "STATE", "DUE", "LAST RUN", "RESULT", "CAUSE"}, colour: stateColour}
-		for _, l := range lorries {
-			t.add(l.Path, lorryState(l), l.DueNice, l.LastRunNice, l.LastRunExit, l.Failure.Cause)
-		}
-		text := t.text(a.colours)
+		text := a.lorryRows(lorries)
 		if p.limit > 0 && len(lorries) == p.limit && (p.after != "" || status.Counts.Lorries > p.limit) {
 			text += fmt.Sprintf("Perhaps there are more: --after %s, or --limit 0 for all\n", cell(lorries[len(lorries)-1].Path))
 		}
@@ -142,10 +138,10 @@ func lorryState(l protocol.Lorry) string {
 }
 
 func (a *app) lorriesCommand() *cobra.Command {
-	var p paging
+	var p lorryFilter
 	list := &cobra.Command{
-		Use: "list", Short: "List the Lorries in the order of the run queue", Args: cobra.NoArgs,
-		RunE: a.do(func(ctx context.Context, _ []string) error { return a.listLorries(ctx, p) }),
+		Use: "list", Short: "List the Lorries in the order of the run queue, or those that flags select", Args: cobra.NoArgs,
+		RunE: a.do(func(ctx context.Context, _ []string) error { return a.list(ctx, &p) }),
 	}
 	p.flags(list)
 	show := &cobra.Command{
@@ -165,11 +161,13 @@ func (a *app) lorriesCommand() *cobra.Command {
 		}
 	})
 	hold.Flags().StringVar(&reason, "reason", "", "why, for other people")
-	return group("lorries", "List, show and steer Lorries", list, show, hold,
+	g := group("lorries", "List, show and steer Lorries", list, show, hold,
 		a.onPath("run PATH", "Run a Lorry next: it moves to the top of the run queue", "/1.0/move-to-top", nil),
 		a.onPath("resume PATH", "Let jobs of a held Lorry begin again", "/1.0/resume", nil),
 		a.moveCommand(),
 	)
+	g.Aliases = []string{"lorry"}
+	return g
 }
 
 func (a *app) moveCommand() *cobra.Command {
@@ -196,10 +194,6 @@ func (a *app) onPath(use, short, route string, more func(url.Values)) *cobra.Com
 			return a.order(ctx, route, form)
 		}),
 	}
-}
-
-func (a *app) retryCommand() *cobra.Command {
-	return a.onPath("retry PATH", "Forget the failures of a Lorry and run it as soon as its turn comes", "/1.0/retry", nil)
 }
 
 func (a *app) lorryTable(raw json.RawMessage) (string, error) {

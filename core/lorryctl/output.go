@@ -183,11 +183,11 @@ func painted(text, code string) string {
 // stateColour paints the words that say how something is.
 func stateColour(_ int, text string) string {
 	switch text {
-	case "failed", "failing", "lost", "broken", "error", "stopped (nothing new begins)":
+	case "failed", "failing", "lost", "broken", "error", "silent", "stopped (nothing new begins)":
 		return red
-	case "running", "succeeded", "ready", "ok":
+	case "running", "succeeded", "ready", "ok", "idle", "busy":
 		return green
-	case "held", "stopping", "backoff", "warning", "returned":
+	case "held", "stopping", "backoff", "warning", "returned", "draining", "drained":
 		return yellow
 	}
 	return ""

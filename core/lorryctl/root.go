@@ -44,7 +44,7 @@ Exit codes:
 	root.AddCommand(
 		a.statusCommand(), a.queueCommand(), a.lorriesCommand(), a.jobsCommand(), a.hostsCommand(),
 		a.configCommand(), a.problemsCommand(), a.adaptersCommand(), a.approveCommand(), a.heldCommand(),
-		a.retryCommand(), a.maxJobsCommand(), a.tokenCommand(), a.auditCommand(), a.versionCommand(), a.manCommand(root),
+		a.retryCommand(), a.failuresCommand(), a.minionsCommand(), a.eventsCommand(), a.reloadCommand(), a.maxJobsCommand(), a.tokenCommand(), a.auditCommand(), a.versionCommand(), a.manCommand(root),
 	)
 	// It fails for a flag that does not exist, and this one does.
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]cobra.Completion{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))

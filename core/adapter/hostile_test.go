@@ -142,6 +142,7 @@ func TestFaultInCall(t *testing.T) {
 		"other":           {core.KindInternal, "something/else", adapterStays},
 		"credential":      {core.KindInternal, "has a user or password in it", adapterStays},
 		"grandchild":      {core.KindUnavailable, "connection to the adapter broke", adapterEnds},
+		"runaway":         {core.KindUnavailable, "connection to the adapter broke", adapterEnds},
 		"bad-json":        {"", "", adapterStays},
 		"long-line":       {"", "", adapterStays},
 		"flood":           {"", "", adapterStays},
@@ -179,7 +180,7 @@ func TestFaultInCall(t *testing.T) {
 			if st := stateOf(t, m, "tree"); st.Starts != 1 || st.Faults != 0 {
 				t.Errorf("the other adapter: %d starts, %d faults", st.Starts, st.Faults)
 			}
-			if mode == "grandchild" {
+			if mode == "grandchild" || mode == "runaway" {
 				awaitDead(t, filepath.Join(dir, "pid"))
 			}
 		})

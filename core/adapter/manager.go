@@ -63,12 +63,15 @@ func (i Instance) role() sdk.Role {
 type Options struct {
 	Dir string // where the programs lorry-adapter-TYPE are, absolute
 	// TempDir is where sockets are made; "" is the system's. One core alone uses
-	// it: what a core that was killed has left there is removed. Its path must
-	// be short, at most 60 bytes, because those of sockets are.
+	// it: what a core that was killed has left there is removed. Those of sockets
+	// are short: a usual directory is taken when its path is too long for them.
 	TempDir string
-	Log     hclog.Logger
-	Clock   core.Clock     // nil: time.Now
-	Rand    func() float64 // from [0, 1), for jitter; nil: math/rand/v2
+	// Majors are the versions of the protocol that are spoken; nil means those of
+	// the contract.
+	Majors []host.Major
+	Log    hclog.Logger
+	Clock  core.Clock     // nil: time.Now
+	Rand   func() float64 // from [0, 1), for jitter; nil: math/rand/v2
 	// Reattach maps a host type to the address ("unix|PATH") of an adapter that
 	// its author runs with -debug; it is neither started nor stopped. See
 	// ParseReattach. For development only.

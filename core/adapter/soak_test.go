@@ -23,7 +23,7 @@ func TestRandomFaultsLeaveNothingBehind(t *testing.T) {
 		rounds = 1000
 	}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same rounds each time
-	modes := []string{"panic", "panic-elsewhere", "exit", "large", "bad-error", "bad-json", "long-line", "grandchild", "half-way", "twice", "incomplete", "crash-in-configure", "hang", "stop", "standstill", "flood", "bad-utf8", "tell-url", "kind:unauthenticated", ""}
+	modes := []string{"panic", "panic-elsewhere", "exit", "large", "bad-error", "bad-json", "long-line", "grandchild", "runaway", "half-way", "twice", "incomplete", "crash-in-configure", "hang", "stop", "standstill", "flood", "bad-utf8", "tell-url", "kind:unauthenticated", ""}
 	// Faults before the settings are known are those of programs of their own.
 	programs := map[string]string{}
 	for _, mode := range []string{"exit-at-start", "hang-at-start", "stdout", "version", "cookie", "name"} {

@@ -74,7 +74,7 @@ func (m *Manager) startProcess(ctx context.Context, inst Instance, log hclog.Log
 	}
 	r := &running{path: path}
 	p, err := host.Launch(ctx, host.Config{
-		Instance: inst.Name, Path: path, SHA256: inst.SHA256, Log: log, Launcher: m.launcher, TempDir: m.opts.TempDir,
+		Instance: inst.Name, Path: path, SHA256: inst.SHA256, Log: log, Launcher: m.launcher, TempDir: m.opts.TempDir, Majors: m.opts.Majors,
 		StartTimeout: m.opts.StartTimeout, Deadlines: m.opts.Deadlines, Redactor: redact,
 		Proxy: inst.Proxy.Reveal(),
 	})

@@ -2,9 +2,11 @@ package host
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,8 +32,12 @@ type Config struct {
 	Log      hclog.Logger
 	Launcher *Launcher
 	// TempDir is where the private directory of the socket is made; "" is the
-	// system's. Socket paths are short: keep it short, too.
+	// system's. Socket paths are short: when its path is too long for them, a
+	// directory of the system's that is not is taken.
 	TempDir string
+	// Majors are the versions of the protocol that the core speaks; nil means
+	// those of the contract.
+	Majors []Major
 	// StartTimeout is how long the adapter may take to say that it is ready;
 	// 0 means 10 s.
 	StartTimeout time.Duration
@@ -66,8 +72,14 @@ func Launch(ctx context.Context, cfg Config) (*Process, error) {
 	if cfg.Redactor == nil {
 		cfg.Redactor = &Redactor{}
 	}
+	if cfg.Majors == nil {
+		cfg.Majors = Majors()
+	}
 	sum, err := verifyBinary(cfg.Path, cfg.SHA256)
 	if err != nil {
+		return nil, err
+	}
+	if cfg.TempDir, err = socketBase(cfg.TempDir); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.StartTimeout)
@@ -97,6 +109,7 @@ func Launch(ctx context.Context, cfg Config) (*Process, error) {
 		return nil, p.explain(cfg, r.err)
 	}
 	p.conn, p.protocol = r.conn, p.client.NegotiatedVersion()
+	tellDeprecated(cfg, p.protocol)
 	p.Client = newClient(r.conn, cfg.Deadlines, cfg.Redactor)
 	return p, nil
 }
@@ -107,7 +120,7 @@ func (p *Process) prepare(cfg Config) {
 	reader := newLogReader(cfg.Log, cfg.Redactor)
 	config := &plugin.ClientConfig{
 		HandshakeConfig:  wire.Handshake(),
-		VersionedPlugins: map[int]plugin.PluginSet{wire.Version: {wire.PluginName: &dispenser{}}},
+		VersionedPlugins: versioned(cfg.Majors),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		AutoMTLS:         true,
 		SkipHostEnv:      true,
@@ -124,6 +137,7 @@ func (p *Process) prepare(cfg Config) {
 	cmd := exec.Command(cfg.Path) //nolint:gosec,noctx // verified above; ended by its group
 	cmd.Dir = "/"
 	p.child = newChild(cmd, cfg.Launcher, reader, "")
+	p.child.mark = wire.RunKey + "=" + rand.Text()
 	p.child.plaintext = func() {
 		cfg.Log.Debug("adapter speaks without TLS over its private socket")
 		config.TLSConfig = nil
@@ -131,7 +145,7 @@ func (p *Process) prepare(cfg Config) {
 	config.RunnerFunc = func(_ hclog.Logger, spec *exec.Cmd, dir string) (runner.Runner, error) {
 		cmd.Env = append(environment(), spec.Env...)
 		cmd.Env = append(cmd.Env, proxyEnvironment(cfg.Proxy)...)
-		cmd.Env = append(cmd.Env, wire.LogLevelKey+"="+cfg.Log.GetLevel().String())
+		cmd.Env = append(cmd.Env, wire.LogLevelKey+"="+cfg.Log.GetLevel().String(), p.child.mark)
 		p.child.socketDir = dir
 		return p.child, nil
 	}
@@ -175,10 +189,10 @@ func (p *Process) explain(cfg Config, err error) error {
 		return sdk.WithHint(
 			sdk.Errorf(sdk.Invalid, "%s wrote %q to its standard output instead of the handshake", cfg.Path, text.Clean(cfg.Redactor.Redact(greeting), 200)),
 			"an adapter must print nothing to its standard output")
-	case greeting != "" && parts[1] != strconv.Itoa(wire.Version):
+	case greeting != "" && !slices.Contains(numbers(cfg.Majors), parts[1]):
 		return sdk.WithHint(
-			sdk.Errorf(sdk.Unsupported, "%s speaks version %s of the protocol, this core speaks %d", cfg.Path, text.Clean(parts[1], 20), wire.Version),
-			"install an adapter that was built for this release")
+			sdk.Errorf(sdk.Unsupported, "%s speaks version %s of the protocol, this core speaks %s", cfg.Path, text.Clean(parts[1], 20), strings.Join(numbers(cfg.Majors), " and ")),
+			"install a release of the adapter that was built for this release of the core")
 	case errors.Is(err, context.DeadlineExceeded):
 		return sdk.Errorf(sdk.Unavailable, "%s was not ready after %v%s", cfg.Path, cfg.StartTimeout, words)
 	case greeting == "":

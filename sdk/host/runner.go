@@ -34,6 +34,8 @@ type child struct {
 	launcher  *Launcher
 	log       *logReader
 	socketDir string
+	// mark is in the environment of the process and of all that it starts.
+	mark string
 	// plaintext is called when the handshake brings no certificate and the
 	// address is a socket in our own directory, which nobody else can open.
 	plaintext func()
@@ -94,12 +96,13 @@ func (c *child) Start(context.Context) error {
 func (c *child) wait(readers *sync.WaitGroup, pipes ...*os.File) {
 	waitExit(c.cmd.Process.Pid)
 	c.killGroup()
+	killMarked(c.mark)
 	c.mu.Lock()
 	c.reaped = true
 	c.mu.Unlock()
 	err := c.cmd.Wait()
 	for _, p := range pipes {
-		// A grandchild that left the group may hold the other end for ever.
+		// A grandchild that got away may hold the other end for ever.
 		_ = p.SetReadDeadline(time.Now().Add(pipeGrace))
 	}
 	readers.Wait()

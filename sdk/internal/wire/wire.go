@@ -22,6 +22,9 @@ const (
 	// hint for people who start one by hand, not a protection.
 	CookieKey   = "LORRY_ADAPTER_COOKIE"
 	CookieValue = "9f0c1f0f2f6b4f6ea0c1d2b7b3f5a8c4"
+	// RunKey is set to a random text that is another one at each start. What the
+	// adapter starts inherits it, which is how the core finds what it left.
+	RunKey = "LORRY_ADAPTER_RUN"
 	// LogLevelKey is the least log level that the core wants to see.
 	LogLevelKey = "LORRY_ADAPTER_LOG_LEVEL"
 )

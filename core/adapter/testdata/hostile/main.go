@@ -245,9 +245,12 @@ func (a *adapter) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, 
 		repo.Path = "something/else"
 	case "credential":
 		access.URL = "https://user:password@git.example.com/x.git"
-	case "grandchild":
+	case "grandchild", "runaway":
 		cmd := exec.Command("/bin/sh", "-c", "trap '' TERM; echo $$ > "+filepath.Join(a.Dir, "pid")+"; exec sleep 600")
 		cmd.Stdout, cmd.Stderr = realStdout(), realStderr()
+		if a.Mode == "runaway" { // out of the group and the session, without a parent
+			cmd.Args[2] = "setsid sh -c '" + strings.ReplaceAll(cmd.Args[2], "''", `""`) + "' &"
+		}
 		if err := cmd.Start(); err != nil {
 			return repo, access, err
 		}

@@ -52,6 +52,13 @@ func request(method, address string, fields []string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
+	if file := os.Getenv("LORRY_TOKEN_FILE"); file != "" {
+		token, err := os.ReadFile(file)
+		if err != nil {
+			return 0, "", err
+		}
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

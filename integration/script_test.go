@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		"gitd":    exitWith(gitdMain),
 		"gone":    exitWith(goneMain),
 		"same":    exitWith(sameMain),
+		"certs":   exitWith(certsMain),
+		"hook":    exitWith(hookMain),
+		"inbox":   exitWith(inboxMain),
+		"smtpd":   exitWith(smtpdMain),
 	})
 }
 

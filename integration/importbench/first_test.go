@@ -1,0 +1,225 @@
+package importbench
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
+)
+
+// careful is what lorry makes git do: sync what is written, check what comes.
+var careful = []string{
+	"core.fsync=objects,derived-metadata,reference", "core.fsyncMethod=fsync", "transfer.fsckObjects=true", "transfer.unpackLimit=1",
+	"receive.unpackLimit=1", "fetch.unpackLimit=1", "init.templateDir=", "gc.auto=0", "receive.autogc=false", "pack.threads=2",
+}
+
+// gitEnv is the environment of git with some settings.
+func gitEnv(settings []string) []string {
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings)+1),
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=safe.directory", len(settings)), fmt.Sprintf("GIT_CONFIG_VALUE_%d=*", len(settings))}
+	for i, s := range settings {
+		key, value, _ := strings.Cut(s, "=")
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))
+	}
+	return env
+}
+
+// children is what ended children of this process have used of the processors.
+func children() time.Duration {
+	var r syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_CHILDREN, &r) != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// inParallel does n things, so many at a time, and gives how long it took.
+func inParallel(b *testing.B, n, atOnce int, do func(i int) error) time.Duration {
+	b.Helper()
+	start := time.Now()
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range atOnce {
+		all.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				if err := do(int(i)); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return time.Since(start)
+}
+
+func run(env []string, dir, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Env, cmd.Dir = env, dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %v: %w: %s", name, args, err, out)
+	}
+	return nil
+}
+
+// upstreams makes n small repositories like the first, served over HTTP.
+func upstreams(b *testing.B, dir string, n int) (url func(i int) string) {
+	b.Helper()
+	first := gittest.Seed(b, filepath.Join(dir, "up", "r0.git"))
+	for i := range 18 {
+		first.Commit("refs/heads/main", fmt.Sprintf("commit %d", i))
+	}
+	first.Git("repack", "-adq")
+	first.Git("pack-refs", "--all")
+	for i := 1; i < n; i++ {
+		if err := os.CopyFS(filepath.Join(dir, "up", fmt.Sprintf("r%d.git", i)), os.DirFS(first.Dir)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	server := gittest.NewServer(b, filepath.Join(dir, "up"))
+	return func(i int) string { return fmt.Sprintf("%s/r%d.git", server.URL, i) }
+}
+
+// cloneAndPush is what a user could run instead.
+func cloneAndPush(b *testing.B, dir string, settings []string, n, atOnce int, url func(i int) string) time.Duration {
+	b.Helper()
+	env := gitEnv(settings)
+	return inParallel(b, n, atOnce, func(i int) error {
+		work, down := filepath.Join(dir, fmt.Sprintf("w%d", i)), filepath.Join(dir, fmt.Sprintf("d%d", i))
+		for _, args := range [][]string{
+			{"clone", "-q", "--bare", "--", url(i), work},
+			{"init", "-q", "--bare", "--", down},
+			{"--git-dir=" + work, "push", "-q", "--", down, "refs/heads/*", "refs/tags/*"},
+		} {
+			if err := run(env, dir, "git", args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// lorries imports each with a process of its own, as a minion does.
+func lorries(b *testing.B, dir string, n, atOnce int, url func(i int) string) time.Duration {
+	b.Helper()
+	program := os.Getenv("LORRY_BENCH_PROGRAM")
+	if program == "" {
+		b.Skip("LORRY_BENCH_PROGRAM names no lorry; use make bench-import")
+	}
+	for i := range n {
+		text := fmt.Sprintf(`{"r%d": {"type": "git", "url": %q}}`, i, url(i))
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("r%d.lorry", i)), []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	return inParallel(b, n, atOnce, func(i int) error {
+		return run(env, dir, program, "--no-default-configs", "--working-area", filepath.Join(dir, "work"),
+			"--mirror-base-url-push", filepath.Join(dir, "down"), fmt.Sprintf("r%d.lorry", i))
+	})
+}
+
+// BenchmarkFirstPass mirrors small repositories for the first time. ratio is
+// lorry's time by that of git clone --bare and git push with the same care,
+// both 4 at a time; the plain loop takes one after the other with no care.
+func BenchmarkFirstPass(b *testing.B) {
+	for _, n := range []int{number("LORRY_BENCH_SMALL", 200), number("LORRY_BENCH_MANY", 2000)} {
+		if n == 0 {
+			continue
+		}
+		b.Run(fmt.Sprintf("repositories=%d", n), func(b *testing.B) {
+			url := upstreams(b, b.TempDir(), n)
+			for b.Loop() {
+				used := children()
+				ours := lorries(b, b.TempDir(), n, 4, url)
+				oursUsed := children() - used
+				used = children()
+				same := cloneAndPush(b, b.TempDir(), careful, n, 4, url)
+				sameUsed := children() - used
+				plain := cloneAndPush(b, b.TempDir(), nil, n, 1, url)
+				each := float64(n)
+				b.ReportMetric(each/ours.Seconds(), "lorries/s")
+				b.ReportMetric(each/same.Seconds(), "git-4-careful/s")
+				b.ReportMetric(each/plain.Seconds(), "git-plain-loop/s")
+				b.ReportMetric(ours.Seconds()/same.Seconds(), "ratio")
+				b.ReportMetric(float64(oursUsed)/float64(sameUsed), "cpu-ratio")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkLarge mirrors large repositories, which LORRY_BENCH_LARGE names as
+// paths with ":" between them, for the first time.
+func BenchmarkLarge(b *testing.B) {
+	for path := range strings.SplitSeq(os.Getenv("LORRY_BENCH_LARGE"), ":") {
+		if path == "" {
+			continue
+		}
+		b.Run(filepath.Base(filepath.Dir(path)), func(b *testing.B) {
+			root := b.TempDir()
+			if err := os.Symlink(path, filepath.Join(root, "large.git")); err != nil {
+				b.Fatal(err)
+			}
+			server := gittest.NewServer(b, root)
+			url := func(int) string { return server.URL + "/large.git" }
+			for b.Loop() {
+				ours := lorries(b, b.TempDir(), 1, 1, url)
+				same := cloneAndPush(b, b.TempDir(), careful, 1, 1, url)
+				b.ReportMetric(ours.Seconds(), "s")
+				b.ReportMetric(same.Seconds(), "git-careful-s")
+				b.ReportMetric(ours.Seconds()/same.Seconds(), "ratio")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkPushOfManyRefs changes 2,000 refs. ratio is lorry's whole run by one
+// git fetch and one git push with patterns, with the same care.
+func BenchmarkPushOfManyRefs(b *testing.B) {
+	const refs = 2000
+	dir := b.TempDir()
+	up := gittest.Seed(b, filepath.Join(dir, "up", "r0.git"))
+	up.Branches(refs, "first")
+	server := gittest.NewServer(b, filepath.Join(dir, "up"))
+	url := func(int) string { return server.URL + "/r0.git" }
+	ours, same := filepath.Join(dir, "ours"), filepath.Join(dir, "same")
+	for _, d := range []string{ours, same} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			b.Fatal(err)
+		}
+	}
+	lorries(b, ours, 1, 1, url)
+	cloneAndPush(b, same, careful, 1, 1, url)
+	env := gitEnv(careful)
+	var oursTook, fetchTook, pushTook time.Duration
+	for b.Loop() {
+		up.Branches(refs, "more")
+		oursTook += lorries(b, ours, 1, 1, url)
+		work := "--git-dir=" + filepath.Join(same, "w0")
+		start := time.Now()
+		if err := run(env, same, "git", work, "fetch", "-q", "--atomic", "--no-tags", "--", url(0), "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"); err != nil {
+			b.Fatal(err)
+		}
+		fetchTook += time.Since(start)
+		start = time.Now()
+		if err := run(env, same, "git", work, "push", "-q", "--", filepath.Join(same, "d0"), "refs/heads/*", "refs/tags/*"); err != nil {
+			b.Fatal(err)
+		}
+		pushTook += time.Since(start)
+	}
+	b.ReportMetric(oursTook.Seconds()/float64(b.N), "s")
+	b.ReportMetric(fetchTook.Seconds()/float64(b.N), "git-fetch-s")
+	b.ReportMetric(pushTook.Seconds()/float64(b.N), "git-push-s")
+	b.ReportMetric(oursTook.Seconds()/(fetchTook+pushTook).Seconds(), "ratio")
+	b.ReportMetric(0, "ns/op")
+}

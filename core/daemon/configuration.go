@@ -52,7 +52,7 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 	d.confgit = reconcile.New(reconcile.Options{
 		Source: source, Store: d.db, Upstreams: hosts, Names: d.checkPaths, PurgeProtect: d.config.PurgeProtect,
 		Clock: d.clock.now, Log: d.log.Named("reconcile"),
-		Applied: d.configApplied, Changed: d.queue.Wake,
+		Applied: d.configApplied, Changed: d.queue.Wake, Failed: d.listingFailed,
 	})
 	d.follow(ctx)
 	return nil

@@ -50,6 +50,17 @@ func (p *preparer) react(ctx context.Context, at party, err error) error {
 	return err
 }
 
+// listingFailed holds the Lorries of an Upstream Host that asks to be left alone
+// while it is listed: their jobs would go on asking it.
+func (d *Daemon) listingFailed(ctx context.Context, host, upstreamHost string, err error) {
+	if d.prepare == nil || adapter.RuleOf(err).Action != adapter.HoldUntil {
+		return // the next listing tries again
+	}
+	if holdErr := d.prepare.hold(ctx, party{adapter: host, held: upstreamHost, up: true}, err); holdErr != nil {
+		d.log.Warn("a host can't be held", "host", host, "err", holdErr)
+	}
+}
+
 // hold holds a host, unless it is held for longer already, by an admin perhaps.
 func (p *preparer) hold(ctx context.Context, at party, err error) error {
 	if p.holder == nil || at.held == "" {

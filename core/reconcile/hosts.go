@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,6 +136,9 @@ func (r *Reconciler) listHost(ctx context.Context, h core.Host, state core.HostS
 		outcome.Error = fmt.Sprintf("%v; the listing is not complete, so nothing was removed", l.err)
 		outcome.Next = now.Add(retryIn(h, l.err))
 		r.log.Warn("an Upstream Host could not be listed", "host", h.Name, "err", l.err, "seen", l.total)
+		if r.opts.Failed != nil {
+			r.opts.Failed(ctx, h.Name, strings.ToLower(hostname(h.Name)), l.err)
+		}
 	}
 	if err := r.applyListing(ctx, c, l, &outcome, approved); err != nil {
 		return false, err

@@ -54,6 +54,9 @@ type Options struct {
 	Applied func(ctx context.Context, c *confgit.Config)
 	// Changed is told when Lorries were added or removed. May be nil.
 	Changed func()
+	// Failed is told why a host could not be listed, and by which name the run
+	// queue knows it. May be nil.
+	Failed func(ctx context.Context, host, upstreamHost string, err error)
 }
 
 // Reconciler makes the STATEDB hold the Lorries that CONFGIT and the Upstream

@@ -117,10 +117,13 @@ func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, er
 	}
 	query := func(part string) string {
 		due := `q.running_job IS NULL AND q.turn <= $1 AND q.held = ''` + part
-		text := `SELECT ` + lorryText + approved + lorryFrom + ` WHERE ` + due
-		if len(p.ExceptHosts) > 0 {
-			// Very many may have to be passed over: that is done in the index alone.
-			text += ` AND q.path IN (SELECT q.path FROM queue q WHERE ` + due + ` AND q.upstream_host NOT IN (` + t.d.list("$3", "text") + `)
+		text := `SELECT ` + lorryText + approved + lorryFrom + ` WHERE `
+		if len(p.ExceptHosts) == 0 {
+			text += due
+		} else {
+			// Very many may have to be passed over: that is done in the index alone,
+			// and what it gives is looked up by path.
+			text += `q.running_job IS NULL AND +q.turn <= $1 AND q.held = '' AND q.path IN (SELECT q.path FROM queue q WHERE ` + due + ` AND q.upstream_host NOT IN (` + t.d.list("$3", "text") + `)
 				ORDER BY q.turn, q.path LIMIT ` + some + `)`
 		}
 		return text + ` ORDER BY q.turn, q.path LIMIT ` + some + t.d.skipLocked("q")

@@ -1,6 +1,10 @@
 package statedb
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+)
 
 // ReadMigrations is readMigrations.
 var ReadMigrations = readMigrations
@@ -22,3 +26,36 @@ func Script(ctx context.Context, db *DB, text string) error {
 
 // SQLiteDSN is the DSN of the connection that writes.
 func SQLiteDSN(path string) string { return sqliteDSN(path, false) }
+
+// Prepared lists the statements that an SQLite database has prepared.
+func Prepared(db *DB) []string {
+	var all []string
+	for _, s := range []*statements{db.write.stmts, db.read.(*statements)} {
+		s.mu.Lock()
+		for query := range s.kept {
+			all = append(all, query)
+		}
+		s.mu.Unlock()
+	}
+	return all
+}
+
+// Plan gives the lines of SQLite's plan of a statement.
+func Plan(ctx context.Context, db *DB, query string) ([]string, error) {
+	var lines []string
+	err := db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		lines = nil
+		args := make([]any, 0, 20)
+		for i := 1; strings.Contains(query, fmt.Sprintf("$%d", i)); i++ {
+			args = append(args, nil)
+		}
+		return tx.each(ctx, func(s scanner) error {
+			var id, parent, unused int64
+			var detail string
+			err := s.Scan(&id, &parent, &unused, &detail)
+			lines = append(lines, detail)
+			return err
+		}, "EXPLAIN QUERY PLAN "+query, args...)
+	})
+	return lines, err
+}

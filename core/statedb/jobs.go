@@ -81,11 +81,15 @@ func (db *DB) Jobs(ctx context.Context, f queue.JobFilter) ([]core.Job, error) {
 	if len(where) > 0 {
 		query += " WHERE " + strings.Join(where, " AND ")
 	}
+	order := "j.id"
+	if f.Running {
+		order = "j.id + 0" // the few that run are sorted; by id they would be looked for in the whole history
+	}
 	if f.Limit > 0 {
 		args = append(args, f.Limit)
-		query += fmt.Sprintf(" ORDER BY j.id DESC LIMIT $%d", len(args))
+		query += fmt.Sprintf(" ORDER BY %s DESC LIMIT $%d", order, len(args))
 	} else {
-		query += " ORDER BY j.id"
+		query += " ORDER BY " + order
 	}
 	jobs, err := collect(ctx, db.read, scanJob, query, args...)
 	return jobs, classify("reading jobs", err)
@@ -142,7 +146,8 @@ func (db *DB) Output(ctx context.Context, id core.JobID, offset, limit int64) (s
 func (db *DB) Expired(ctx context.Context, now time.Time, after core.JobID, limit int) ([]core.JobID, error) {
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
-	ids, err := collect(ctx, db.read, scanID, `SELECT id FROM jobs WHERE exit = '' AND lease <= $1 AND id > $2 ORDER BY id LIMIT $3`,
+	// Not by the index of ids: that would be a walk through the whole history.
+	ids, err := collect(ctx, db.read, scanID, `SELECT id FROM jobs WHERE exit = '' AND lease <= $1 AND id + 0 > $2 ORDER BY id + 0 LIMIT $3`,
 		micros(now), int64(after), limit)
 	return ids, classify("looking for lost jobs", err)
 }

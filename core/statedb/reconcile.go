@@ -173,9 +173,9 @@ func putLorries() []struct{ doing, query string } {
 	return []struct{ doing, query string }{
 		{"moving due times", `UPDATE queue SET due = last_run + x.interval_us, turn = last_run + x.interval_us
 		FROM {rows} JOIN lorries l ON l.path = x.path AND l.interval_us <> x.interval_us
-		WHERE queue.path = x.path AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due`},
+		WHERE queue.path = l.path AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due`},
 		{"forgetting digests", `UPDATE queue SET digest = '' FROM {rows} JOIN lorries l ON l.path = x.path AND l.spec_text <> x.spec_text
-		WHERE queue.path = x.path AND queue.digest <> ''`},
+		WHERE queue.path = l.path AND queue.digest <> ''`},
 		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, repository, interval_us, timeout_us,
 			rewrites, listed_head, listed_description)
 		SELECT x.path, x.spec_text, x.section, x.host, x.host_path, x.upstream_host, x.repository, x.interval_us, x.timeout_us,

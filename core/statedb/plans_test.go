@@ -1,0 +1,212 @@
+package statedb_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/statedb"
+	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
+)
+
+// plans says, of each statement that runs often or could be long, by which
+// indexes it goes. A primary key is table_pkey.
+var plans = []struct {
+	name    string
+	text    string // a piece of the statement that no other has
+	indexes []string
+	sorts   bool // it sorts the few rows that it found
+}{
+	{name: "claim: the due Lorries", text: "q.held = ''( AND q.turn < 0| AND \\(q.turn, q.path\\) >= \\(\\$3, \\$4\\))? ORDER BY", indexes: []string{"queue_turn", "lorries_pkey"}},
+	{name: "claim: the same, some hosts left out", text: "AND q.upstream_host NOT IN", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
+	{name: "claim: running jobs by host", text: "GROUP BY upstream_host", indexes: []string{"queue_running"}},
+	{name: "claim: record the job", text: "^INSERT INTO jobs", indexes: []string{"queue_pkey"}},
+	{name: "claim: mark the Lorry", text: "^UPDATE queue SET running_job = (x|\\$)", indexes: []string{"queue_pkey"}},
+	{name: "report: read the job", text: "j.ended = 0 AND q.running_job = j.id", indexes: []string{"jobs_pkey", "queue_pkey", "lorries_pkey"}, sorts: true},
+	{name: "report: write the job", text: "^UPDATE jobs SET updated", indexes: []string{"jobs_pkey"}},
+	{name: "report: end the Lorry's turn", text: "^UPDATE queue SET running_job = NULL", indexes: []string{"queue_pkey"}},
+	{name: "wait: the next due time", text: "SELECT MIN\\(turn\\) AS t FROM queue", indexes: []string{"queue_turn"}},
+	{name: "explain: who is ahead", text: "queue q, queue me", indexes: []string{"queue_turn", "queue_pkey"}},
+	{name: "reconcile: due times of changed intervals", text: "^UPDATE queue SET due = last_run", indexes: []string{"queue_pkey", "lorries_pkey"}},
+	{name: "reconcile: digests of changed texts", text: "^UPDATE queue SET digest", indexes: []string{"queue_pkey", "lorries_pkey"}},
+	{name: "list-queue: a page", text: "UNION ALL\\s+SELECT \\* FROM \\(SELECT q.path", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
+	{name: "upkeep: lost jobs", text: "lease <= \\$1", indexes: []string{"jobs_live"}, sorts: true},
+	{name: "upkeep: a window of the history", text: "MAX\\(id\\), 0\\) FROM", indexes: []string{"jobs_pkey"}},
+	{name: "upkeep: old jobs of the window", text: "j.unchanged AND j.ended", indexes: []string{"jobs_pkey", "jobs_path"}},
+	{name: "running jobs", text: "FROM jobs j WHERE j.exit = ''", indexes: []string{"jobs_live"}, sorts: true},
+	{name: "job history of a Lorry", text: "j.path = \\$1 AND j.id < \\$2", indexes: []string{"jobs_path"}},
+	{name: "failed jobs", text: "j.fail_kind <> ''.*ORDER BY j.id DESC", indexes: []string{"jobs_failed"}},
+}
+
+// Each statement goes by its indexes, whatever its parameters are: none reads
+// all Lorries or all jobs, none sorts them.
+func TestNoHotStatementReadsEverything(t *testing.T) {
+	t.Parallel()
+	for _, d := range databases {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			url := d.url(t)
+			explain := explainSQLite
+			if statedb.IsPostgres(url) {
+				explain = explainPostgres
+				url += "&pool_max_conns=1" // it keeps the statements of one connection
+			}
+			clock := statedbtest.NewClock()
+			db := statedbtest.Open(t, url, clock)
+			fill(t, db, 3000)
+			useAll(t, db, queue.New(queue.Options{Store: db, Clock: clock.Now}), clock)
+			if err := statedb.Script(t.Context(), db, "ANALYZE"); err != nil {
+				t.Fatal(err)
+			}
+			explained := explain(t, db)
+			for _, p := range plans {
+				pattern := regexp.MustCompile("(?s)" + p.text)
+				found := false
+				for query, plan := range explained {
+					if !pattern.MatchString(query) {
+						continue
+					}
+					found = true
+					checkPlan(t, p.name, plan, p.indexes, p.sorts)
+				}
+				if !found {
+					t.Errorf("%s: no such statement was run", p.name)
+				}
+			}
+		})
+	}
+}
+
+var (
+	wholeTable = regexp.MustCompile(`(?m)Seq Scan on (queue|lorries|jobs|job_output)|SCAN (queue|lorries|jobs|job_output|q|l|j|n|me)$`)
+	sorted     = regexp.MustCompile(`(?m)^\W*(Sort|Incremental Sort)\b|USE TEMP B-TREE FOR`)
+)
+
+func checkPlan(t *testing.T, name, plan string, indexes []string, sorts bool) {
+	t.Helper()
+	var missing []string
+	for _, i := range indexes {
+		if !strings.Contains(plan, i) {
+			missing = append(missing, i)
+		}
+	}
+	t.Logf("%s\n%s", name, plan)
+	if len(missing) > 0 {
+		t.Errorf("%s: it does not go by %v", name, missing)
+	}
+	if wholeTable.MatchString(plan) {
+		t.Errorf("%s: it reads a whole table", name)
+	}
+	if !sorts && sorted.MatchString(plan) {
+		t.Errorf("%s: it sorts", name)
+	}
+}
+
+// useAll calls everything whose statements are looked at.
+func useAll(t *testing.T, db *statedb.DB, q *queue.Queue, clock *statedbtest.Clock) {
+	t.Helper()
+	ctx := t.Context()
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for round := range 4 {
+		clock.Advance(2 * statedbtest.Hour)
+		got, err := q.Claim(ctx, queue.ClaimParams{Minion: "m", Max: 1000})
+		ok(err)
+		var reports []queue.UpdateParams
+		for i, c := range got[:len(got)-10] {
+			p := queue.UpdateParams{Job: c.Job.ID, Fence: c.Job.Fence, Done: true, Exit: fmt.Sprint((i + round) % 2), Output: "x"}
+			if i%100 != 0 {
+				p.Exit = "0"
+			}
+			reports = append(reports, p)
+		}
+		_, err = q.Update(ctx, reports)
+		ok(err)
+	}
+	many := 100
+	ok(q.SetMaxJobs(ctx, &many))
+	ok(q.HoldHost(ctx, "other.example.org", clock.Now().Add(time.Hour), "busy"))
+	_, err := q.Claim(ctx, queue.ClaimParams{Minion: "m"})
+	ok(err)
+	_, err = q.Claim(ctx, queue.ClaimParams{Minion: "m", Max: 1000})
+	ok(err)
+	_, err = db.NextTurn(ctx, clock.Now())
+	ok(err)
+	_, err = q.Explain(ctx, "bench/0/0000000")
+	ok(err)
+	_, err = q.Queue(ctx, queue.Page{Limit: 100})
+	ok(err)
+	for _, f := range []queue.JobFilter{{Path: "bench/0/0000000", Before: 99, Limit: 10}, {Failed: true, Limit: 10}, {Running: true}, {Running: true, Limit: 10}} {
+		_, err = q.Jobs(ctx, f)
+		ok(err)
+	}
+	_, err = q.BuryGhosts(ctx)
+	ok(err)
+	_, err = q.RemoveOldJobs(ctx, queue.Retention{Age: 9 * statedbtest.Hour, UnchangedAge: statedbtest.Hour, PerLorry: 2})
+	ok(err)
+}
+
+// explainSQLite gives the plans of all statements that were prepared.
+func explainSQLite(t *testing.T, db *statedb.DB) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, query := range statedb.Prepared(db) {
+		if !regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE|WITH)`).MatchString(query) {
+			continue
+		}
+		lines, err := statedb.Plan(t.Context(), db, query)
+		if err != nil {
+			t.Fatal(query, err)
+		}
+		// What SQLite calls a primary key, under the other's name.
+		for i, line := range lines {
+			line = regexp.MustCompile(`(SEARCH|SCAN) (\w+) USING (INTEGER )?PRIMARY KEY`).ReplaceAllStringFunc(line, func(s string) string {
+				table := strings.Fields(s)[1]
+				if long := map[string]string{"q": "queue", "me": "queue", "l": "lorries", "j": "jobs", "n": "jobs"}[table]; long != "" {
+					table = long
+				}
+				return strings.Replace(s, "PRIMARY KEY", "PRIMARY KEY "+table+"_pkey", 1)
+			})
+			lines[i] = line
+		}
+		all[query] = strings.Join(lines, "\n")
+	}
+	return all
+}
+
+// explainPostgres gives the generic plans of all statements that the one
+// connection has prepared: those are the ones that run.
+func explainPostgres(t *testing.T, db *statedb.DB) map[string]string {
+	t.Helper()
+	names, err := statedb.Texts(t.Context(), db, `SELECT name || '|' || COALESCE(array_length(parameter_types, 1), 0) || '|' || statement
+		FROM pg_prepared_statements WHERE statement ~ '^(SELECT|INSERT|UPDATE|DELETE|WITH)'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, n := range names {
+		part := strings.SplitN(n, "|", 3)
+		var count int
+		if _, err := fmt.Sscan(part[1], &count); err != nil {
+			t.Fatal(err)
+		}
+		execute := `"` + part[0] + `"`
+		if count > 0 {
+			execute += "(" + strings.Join(slices.Repeat([]string{"NULL"}, count), ", ") + ")"
+		}
+		lines, err := statedb.Texts(t.Context(), db, "EXPLAIN (COSTS OFF) EXECUTE "+execute)
+		if err != nil {
+			t.Fatal(part[2], err)
+		}
+		all[part[2]] = strings.Join(lines, "\n")
+	}
+	return all
+}

@@ -38,7 +38,7 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 	case spec.Svn:
 		return &svnsource.Source{Copy: place, Access: j.fetch, Layout: j.Spec.Layout}, nil
 	case spec.Hg:
-		return &hgsource.Source{Copy: place, Access: j.fetch}, nil
+		return &hgsource.Source{Copy: place, Access: j.fetch, Bookmarks: j.Spec.Bookmarks}, nil
 	case spec.Tarball, spec.Zip, spec.Gzip:
 		return &archive.Source{
 			Copy: place, Kind: j.Spec.Type, Access: j.fetch, Path: LocalPath(j.fetch.URL), SHA256: j.Spec.SHA256, Env: j.Git.ToolEnv(),

@@ -43,6 +43,8 @@ func (p *parser) entry(key, n *node) (Spec, bool) {
 		} else if !moduleForm.MatchString(s.Module) || slices.Contains(strings.Split(s.Module, "/"), "..") {
 			f.errorf(f.lineOf("module"), "module", "%q is no name of a module", s.Module)
 		}
+	case Hg:
+		s.Bookmarks = f.boolean("bookmarks", false)
 	case Bzr:
 		s.Branches = p.branches(f, verify)
 	case RawFile:

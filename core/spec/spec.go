@@ -54,6 +54,9 @@ type Spec struct {
 	// InsecureCredentials allows a credential over an unverified connection.
 	InsecureCredentials bool
 
+	// Bookmarks makes branches of hg's bookmarks.
+	Bookmarks bool
+
 	Layout   *Layout  // svn: nil is the standard one
 	Module   string   // cvs
 	Branches []Branch // bzr, when there is no url

@@ -16,6 +16,7 @@ type written struct {
 	Layout              any                `json:"layout,omitempty"`
 	Branches            *pairs             `json:"branches,omitempty"`
 	Files               []writtenFile      `json:"urls,omitempty"`
+	Bookmarks           bool               `json:"bookmarks,omitempty"`
 	SHA256              string             `json:"sha256sum,omitempty"`
 	Refspecs            []string           `json:"refspecs,omitempty"`
 	RefPatterns         []string           `json:"ref_patterns,omitempty"`
@@ -71,7 +72,7 @@ func (p pairs) MarshalJSON() ([]byte, error) {
 // were ignored; Parse reads it back.
 func (s Spec) Text(path string) string {
 	w := written{
-		Type: s.Type, URL: s.Access.URL, Module: s.Module, SHA256: s.SHA256,
+		Type: s.Type, URL: s.Access.URL, Module: s.Module, SHA256: s.SHA256, Bookmarks: s.Bookmarks,
 		Refspecs: s.Refspecs, RefPatterns: s.RefPatterns, IgnorePatterns: s.IgnorePatterns,
 		InsecureCredentials: s.InsecureCredentials, Rewrites: s.Rewrites, Prune: s.Prune,
 		SourceHead: s.SourceHead, Description: s.Description,

@@ -69,6 +69,7 @@ func failure(err error, place gitfail.Place) *gitfail.Error {
 		patterns []string
 	}{
 		{core.FailDisk, []string{"no space left", "disk quota", "input/output error"}},
+		{core.FailHostKey, []string{"host key verification failed"}},
 		{core.FailSpec, []string{"is not its own place"}},
 		{core.FailGone, []string{"not a branch", "no such file", "moved to another host", "no such project", "has no branch", "404"}},
 		{core.FailTLS, []string{"certificate"}},

@@ -34,7 +34,7 @@ func (s *Source) brz(ctx context.Context, near bool, out io.Writer, command stri
 		return "", err
 	}
 	first := s.Branches[0].Access
-	ssh, cleanup, err := sshscript.New(git, &first)
+	ssh, cleanup, err := sshscript.New(git, &first, true)
 	if err != nil {
 		return "", err
 	}
@@ -75,6 +75,10 @@ func (s *Source) brz(ctx context.Context, near bool, out io.Writer, command stri
 		if older := childproc.Run(ctx, call); !errors.Is(older, childproc.ErrNotInstalled) {
 			err = older
 		}
+	}
+	var exit *childproc.ExitError
+	if errors.As(err, &exit) {
+		exit.Stderr = childproc.Redact(sshscript.Errors(ssh), secrets...) + exit.Stderr
 	}
 	return answer.String(), err
 }

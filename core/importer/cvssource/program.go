@@ -35,7 +35,7 @@ func (s *Source) around(home string) (surroundings, error) {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return surroundings{}, err
 	}
-	ssh, cleanup, err := sshscript.New(git, &s.Access)
+	ssh, cleanup, err := sshscript.New(git, &s.Access, false)
 	if err != nil {
 		return surroundings{}, err
 	}

@@ -27,6 +27,8 @@ import (
 type Source struct {
 	workcopy.Copy
 	Access core.Access
+	// Bookmarks makes branches of bookmarks.
+	Bookmarks bool
 }
 
 const (
@@ -39,15 +41,12 @@ const (
 
 // List asks for the heads of all branches.
 func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
-	out, err := s.hg(ctx, nil, "lorry-heads", s.insecure("--", s.Access.URL)...)
+	refs, marks, err := s.heads(ctx)
 	if err != nil {
 		return lsrefs.Listing{}, gitfail.From(err, gitfail.Upstream)
 	}
-	refs := make(map[string]string)
-	for line := range strings.Lines(out) {
-		if name, heads, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-			refs[name] += heads
-		}
+	for name, node := range marks {
+		refs[name] += " " + node
 	}
 	if len(refs) == 0 {
 		return lsrefs.Listing{}, empty()
@@ -57,6 +56,49 @@ func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
 		head = master
 	}
 	return lsrefs.FromMap(refs, head), nil
+}
+
+// heads asks for the heads of the branches, and for the bookmarks where they
+// are wanted.
+func (s *Source) heads(ctx context.Context) (refs, marks map[string]string, err error) {
+	args := []string{"--", s.Access.URL}
+	if s.Bookmarks {
+		args = append([]string{"--marks"}, args...)
+	}
+	out, err := s.hg(ctx, nil, "lorry-heads", s.insecure(args...)...)
+	refs, marks = make(map[string]string), make(map[string]string)
+	for line := range strings.Lines(out) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 3 && words[0] == "bookmark":
+			marks[words[1]] = words[2]
+		case len(words) == 2:
+			refs[words[0]] += words[1]
+		}
+	}
+	return refs, marks, err
+}
+
+// mark adds the bookmarks to what the refs shall be. A branch's name goes
+// before a bookmark's.
+func (s *Source) mark(ctx context.Context, wanted, known map[string]string) error {
+	if !s.Bookmarks {
+		return nil
+	}
+	_, marks, err := s.heads(ctx)
+	if err != nil {
+		return gitfail.From(err, gitfail.Upstream)
+	}
+	for name, node := range marks {
+		switch object := known[node]; {
+		case object == "": // it came after the pull; the next job brings it
+		case wanted[name] != "" && wanted[name] != object:
+			fmt.Fprintf(s.Out, ".. warning: the bookmark %s is left out: a branch has its name\n", strings.TrimPrefix(name, "refs/heads/"))
+		default:
+			wanted[name] = object
+		}
+	}
+	return nil
 }
 
 func empty() error {
@@ -88,6 +130,9 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	}
 	defer func() { _ = repo.Remove(dir) }()
 	wanted, err := s.export(ctx, dir, known)
+	if err == nil {
+		err = s.mark(ctx, wanted, known)
+	}
 	if err != nil {
 		return workcopy.Result{}, err
 	}

@@ -148,7 +148,7 @@ def export(ui, repo, known, result):
         f.write(b'end\n')
 
 
-@command(b'lorry-heads', [(b'', b'insecure', None, b'')], b'URL', norepo=True)
+@command(b'lorry-heads', [(b'', b'insecure', None, b''), (b'', b'marks', None, b'')], b'URL', norepo=True)
 def heads(ui, url, **opts):
     """list the heads of the branches of a repository"""
     path = url
@@ -162,7 +162,14 @@ def heads(ui, url, **opts):
     try:
         with peer.commandexecutor() as e:
             branches = e.callcommand(b'branchmap', {}).result()
+        marks = {}
+        if opts.get('marks'):
+            with peer.commandexecutor() as e:
+                marks = e.callcommand(b'listkeys', {b'namespace': b'bookmarks'}).result()
     finally:
         peer.close()
     for branch, nodes in sorted(branches.items()):
         ui.write(b'%s %s\n' % (branchref(branch), b','.join(sorted(n.hex().encode() for n in nodes))))
+    for mark, node in sorted(marks.items()):
+        if mark != b'@':
+            ui.write(b'bookmark refs/heads/%s %s\n' % (refname(mark), node))

@@ -12,8 +12,24 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 )
 
-// New writes the program and gives its path. cleanup removes it.
-func New(git *childproc.Git, a *core.Access) (path string, cleanup func(), err error) {
+// Errors is where a program that keeps what ssh says for itself leaves it.
+func Errors(path string) string {
+	text, err := os.ReadFile(path + errorSuffix)
+	if err != nil {
+		return ""
+	}
+	return string(text[max(0, len(text)-maxErrors):])
+}
+
+const (
+	errorSuffix = ".err"
+	maxErrors   = 4 << 10 // bytes
+)
+
+// New writes the program and gives its path. With quiet, what ssh says goes to
+// Errors instead of to the tool's standard error, which some tools drop.
+// cleanup removes everything.
+func New(git *childproc.Git, a *core.Access, quiet bool) (path string, cleanup func(), err error) {
 	command, remove, err := git.SSHCommand(a)
 	if err != nil {
 		return "", nil, err
@@ -25,9 +41,17 @@ func New(git *childproc.Git, a *core.Access) (path string, cleanup func(), err e
 	}
 	cleanup = func() {
 		_ = os.Remove(f.Name())
+		_ = os.Remove(f.Name() + errorSuffix)
 		remove()
 	}
-	_, err = f.WriteString("#!/bin/sh\nexec " + command + " \"$@\"\n")
+	end := ""
+	if quiet {
+		end = ` 2>>"$0` + errorSuffix + `"`
+	}
+	// Some tools ask for the version to learn what ssh this is. They add options of
+	// their own, and ssh takes the first of a kind: brz
+	// would do without the host's key on loopback.
+	_, err = f.WriteString("#!/bin/sh\n[ \"$1\" = -V ] && exec ssh -V\nexec " + command + " -oNoHostAuthenticationForLocalhost=no \"$@\"" + end + "\n")
 	if err == nil {
 		err = f.Chmod(0o700)
 	}

@@ -106,6 +106,7 @@ type HostInfo struct {
 	LsError        string            `json:"ls_error"`
 	Listed         int               `json:"listed"` // repositories in the last complete listing
 	Purge          string            `json:"purge"`  // why removals are held back, or ""
+	PurgeSince     int64             `json:"purge_since"`
 	HeldUntil      int64             `json:"held_until"`
 	HeldReason     string            `json:"held_reason"`
 }

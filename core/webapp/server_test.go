@@ -192,6 +192,7 @@ func TestStatusHasTheOriginalsKeys(t *testing.T) {
 	s.queue.SetHosts(core.HostState{
 		Name: "example-trove", Type: "trove", LsInterval: 4 * time.Hour, LsDue: s.clock.Now().Add(time.Hour),
 		Prefixes: []core.PrefixRule{{From: "z", To: "y"}, {From: "a", To: "b"}},
+		Purge: "less than before", PurgeSince: s.clock.Now(),
 	})
 	s.get(t, "/1.0/hosts").has(t, map[string]any{"hosts": []any{map[string]any{
 		"host": "example-trove", "trovehost": "example-trove", "type": "trove", "protocol": "",
@@ -199,7 +200,7 @@ func TestStatusHasTheOriginalsKeys(t *testing.T) {
 		"prefixes":  []any{map[string]any{"from": "z", "to": "y"}, map[string]any{"from": "a", "to": "b"}},
 		"ignore":    "[]", "lorry_interval": 0.0, "lorry_timeout": 0.0,
 		"ls_interval": 14400.0, "ls_interval_nice": "4 h 0 min 0 s", "ls_last_run": 0.0, "ls_last_run_nice": "",
-		"ls_due": 1772370000.0, "ls_due_nice": "in 1 h 0 min", "ls_error": "", "listed": 0.0, "purge": "",
+		"ls_due": 1772370000.0, "ls_due_nice": "in 1 h 0 min", "ls_error": "", "listed": 0.0, "purge": "less than before", "purge_since": 1772366400.0,
 		"held_until": 0.0, "held_reason": "",
 	}}})
 }

@@ -297,7 +297,7 @@ func hostInfo(h core.HostState, now time.Time) protocol.HostInfo {
 		LsInterval: seconds(h.LsInterval), LsIntervalNice: protocol.NiceInterval(h.LsInterval),
 		LsLastRun: unixTime(h.LsLast), LsLastRunNice: protocol.NiceTime(h.LsLast),
 		LsDue: unixTime(h.LsDue), LsDueNice: protocol.NiceDue(h.LsDue, now),
-		LsError: h.LsError, Listed: h.Listed, Purge: h.Purge,
+		LsError: h.LsError, Listed: h.Listed, Purge: h.Purge, PurgeSince: unixTime(h.PurgeSince),
 		HeldUntil: unixTime(h.HeldUntil), HeldReason: h.HeldReason,
 	}
 }

@@ -29,6 +29,10 @@ func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (i
 		return 0, gitfail.New(core.FailEmpty, gitfail.Upstream, gitfail.Hint(core.FailEmpty, gitfail.Upstream),
 			"no ref of upstream matches the refspecs (it has %d)", len(refs.Refs))
 	}
+	if p, ok := j.progress.(*progress); ok {
+		p.refs = len(wanted)
+		p.phase("pushing")
+	}
 	fmt.Fprintf(j.Out, ".. pushing %s to mirror at %s\n", j.Spec.Name, j.push.URL)
 	local := LocalPath(j.push.URL)
 	created, err := j.openLocal(ctx, local, r)

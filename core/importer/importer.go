@@ -56,10 +56,14 @@ type Options struct {
 	Out io.Writer
 	// Verbose shows the progress of transfers.
 	Verbose bool
-	Git     *childproc.Git
-	Reader  *lsrefs.Reader
-	Log     hclog.Logger // nil: no log
-	Clock   core.Clock   // nil: the real time
+	// Terminal lets lines of progress overwrite each other.
+	Terminal bool
+	// Progress is told how far the job is, several times a second; nil: nobody.
+	Progress func(protocol.Progress)
+	Git      *childproc.Git
+	Reader   *lsrefs.Reader
+	Log      hclog.Logger // nil: no log
+	Clock    core.Clock   // nil: the real time
 }
 
 // ErrStopped is the cause with which to end Run's context when a signal or an
@@ -160,7 +164,10 @@ func (j *job) run(ctx context.Context) (err error) {
 	}
 	out := childproc.NewRedactor(j.Out, j.secrets()...)
 	defer func() { _ = out.Close() }()
-	j.Out, j.progress = out, newProgress(out, j.Verbose, j.Clock)
+	shown := newProgress(out, j.Verbose, j.Clock)
+	shown.terminal, shown.tell, shown.path = j.Terminal, j.Progress, j.Spec.Name
+	j.Out, j.progress = out, shown
+	shown.phase("looking at upstream")
 	fmt.Fprintf(j.Out, "Getting: %s\n", j.Spec.Name)
 
 	source, err := j.source(j.place(&repo.Repo{Git: j.net.fetchGit}))
@@ -177,6 +184,8 @@ func (j *job) run(ctx context.Context) (err error) {
 		j.unchanged(upstream)
 		return nil
 	}
+	shown.refs = len(upstream.Refs)
+	shown.phase("fetching")
 	return j.locked(ctx, upstream)
 }
 

@@ -3,10 +3,13 @@ package importer
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
 )
 
 // maxRefLines bounds the table of refs in a job's output.
@@ -54,13 +57,23 @@ func span(r core.RefResult) string {
 // progressInterval is the least time between two lines of one transfer.
 const progressInterval = 5 * time.Second
 
+// liveInterval is the same on a terminal, and for structured progress.
+const liveInterval = 200 * time.Millisecond
+
 // progress passes git's messages on. Of the lines that overwrite each other on
-// a terminal it shows one now and then, and the last.
+// a terminal it shows one now and then, and the last; on a terminal they
+// overwrite each other here too.
 type progress struct {
-	out     io.Writer
-	verbose bool
-	clock   core.Clock
-	shown   time.Time
+	out      io.Writer
+	verbose  bool
+	terminal bool
+	tell     func(protocol.Progress) // or nil
+	path     string
+	refs     int
+	clock    core.Clock
+	shown    time.Time
+	told     time.Time
+	width    int // of the line that is to be overwritten
 }
 
 func newProgress(out io.Writer, verbose bool, clock core.Clock) *progress {
@@ -71,7 +84,14 @@ func newProgress(out io.Writer, verbose bool, clock core.Clock) *progress {
 func (p *progress) Write(line []byte) (int, error) {
 	text := strings.TrimRight(string(line), " \r\n")
 	transient := strings.HasSuffix(string(line), "\r")
-	if strings.TrimSpace(text) == "" || !p.verbose && isNoise(text) {
+	if strings.TrimSpace(text) == "" {
+		return len(line), nil
+	}
+	p.report(text, transient)
+	if p.terminal && transient {
+		return len(line), p.overwrite(text)
+	}
+	if !p.verbose && isNoise(text) {
 		return len(line), nil
 	}
 	if transient {
@@ -81,8 +101,79 @@ func (p *progress) Write(line []byte) (int, error) {
 			return len(line), nil
 		}
 	}
-	_, err := fmt.Fprintf(p.out, "   %s\n", text)
+	pad := strings.Repeat(" ", max(0, p.width-len(text)))
+	p.width = 0
+	_, err := fmt.Fprintf(p.out, "   %s%s\n", text, pad)
 	return len(line), err
+}
+
+// overwrite shows a line that the next one overwrites.
+func (p *progress) overwrite(text string) error {
+	now := p.clock()
+	if now.Sub(p.shown) < liveInterval {
+		return nil
+	}
+	pad := strings.Repeat(" ", max(0, p.width-len(text)))
+	p.shown, p.width = now, len(text)
+	_, err := fmt.Fprintf(p.out, "   %s%s\r", text, pad)
+	return err
+}
+
+// report tells structured progress, the last of each phase always.
+func (p *progress) report(text string, transient bool) {
+	if p.tell == nil {
+		return
+	}
+	step, ok := parseProgress(text)
+	now := p.clock()
+	if !ok || transient && now.Sub(p.told) < liveInterval {
+		return
+	}
+	p.told = now
+	step.Path, step.Refs = p.path, p.refs
+	p.tell(step)
+}
+
+// phase tells that something else begins.
+func (p *progress) phase(what string) {
+	if p.tell != nil {
+		p.tell(protocol.Progress{Path: p.path, Phase: what, Refs: p.refs})
+	}
+}
+
+// steps is what git says of its progress.
+var steps = regexp.MustCompile(`^(?:remote: )?([A-Z][a-z]+(?: [a-z]+){0,2}): +(?:(\d+)% \((\d+)/(\d+)\)|(\d+))(?:, ([0-9.]+) (bytes|[KMGT]iB)(?: \| ([0-9.]+) (bytes|[KMGT]iB)/s)?)?`)
+
+// parseProgress reads a line such as "Receiving objects:  45% (450/1000), 1.20
+// MiB | 3.40 MiB/s".
+func parseProgress(line string) (protocol.Progress, bool) {
+	m := steps.FindStringSubmatch(line)
+	if m == nil {
+		return protocol.Progress{}, false
+	}
+	number := func(text string) int64 {
+		n, _ := strconv.ParseInt(text, 10, 64) // 0 for none
+		return n
+	}
+	p := protocol.Progress{Phase: m[1], Done: number(m[3]), Total: number(m[4]), Bytes: bytesOf(m[6], m[7]), Rate: bytesOf(m[8], m[9])}
+	if m[5] != "" {
+		p.Done = number(m[5])
+	}
+	return p, true
+}
+
+func bytesOf(number, unit string) int64 {
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || n > 1<<40 {
+		return 0
+	}
+	for _, u := range []string{"bytes", "KiB", "MiB", "GiB", "TiB"} {
+		if u == unit {
+			return int64(min(n, 1<<62))
+		}
+		n *= 1024
+	}
+	return 0
 }
 
 // isNoise knows the lines that say nothing about the result.

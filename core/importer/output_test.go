@@ -11,6 +11,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
 )
 
 func TestProgressShowsOneLineNowAndThen(t *testing.T) {
@@ -31,6 +32,45 @@ func TestProgressShowsOneLineNowAndThen(t *testing.T) {
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestProgressOnATerminal overwrites its line, and wipes what is longer.
+func TestProgressOnATerminal(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	now := time.Unix(1700000000, 0)
+	p := newProgress(&out, false, func() time.Time { return now })
+	p.terminal = true
+	var told []protocol.Progress
+	p.tell = func(step protocol.Progress) { told = append(told, step) }
+	r := childproc.NewRedactor(p)
+	for _, line := range []string{"Receiving objects:  10% (1/10), 1.50 KiB | 2.00 MiB/s\r", "Resolving deltas: 100% (3/3)\r", "warning: x\n"} {
+		now = now.Add(time.Second)
+		fmt.Fprint(r, line)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "   Receiving objects:  10% (1/10), 1.50 KiB | 2.00 MiB/s\r   Resolving deltas: 100% (3/3)" + strings.Repeat(" ", 25) + "\r   warning: x" + strings.Repeat(" ", 18) + "\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+	steps := []protocol.Progress{{Phase: "Receiving objects", Done: 1, Total: 10, Bytes: 1536, Rate: 2 << 20}, {Phase: "Resolving deltas", Done: 3, Total: 3}}
+	if diff := cmp.Diff(steps, told); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzParseProgress(f *testing.F) {
+	f.Add("remote: Counting objects: 100% (9/9), done.")
+	f.Add("Receiving objects:  45% (450/1000), 1.20 MiB | 3.40 MiB/s")
+	f.Add("remote: Enumerating objects: 12, done.")
+	f.Fuzz(func(t *testing.T, line string) {
+		p, ok := parseProgress(line)
+		if p.Done < 0 || p.Total < 0 || p.Bytes < 0 || p.Rate < 0 || ok == (p.Phase == "") {
+			t.Errorf("%q: %+v, %v", line, p, ok)
+		}
+	})
 }
 
 func TestPrintRefs(t *testing.T) {

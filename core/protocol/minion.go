@@ -148,6 +148,21 @@ type Approval struct {
 	New string `json:"new"`
 }
 
+// Progress says how far a job is. lorry --porcelain writes it as JSON lines
+// {"progress": …} between its reports.
+type Progress struct {
+	Path string `json:"path"`
+	// Phase is what is being done, in words, such as "Receiving objects".
+	Phase string `json:"phase"`
+	// Done and Total count objects or what the phase is about; Total 0 when it
+	// is not known.
+	Done  int64 `json:"done,omitempty"`
+	Total int64 `json:"total,omitempty"`
+	Bytes int64 `json:"bytes,omitempty"` // transferred so far
+	Rate  int64 `json:"rate,omitempty"`  // bytes a second
+	Refs  int   `json:"refs,omitempty"`  // that upstream has
+}
+
 // ImportReport is what the importer writes to its report descriptor as one
 // JSON line when it ends.
 type ImportReport struct {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Inform writes what --help, --version, --dump-config, --dump-setting-names or
+// Inform writes what --help, --version, --manual, --dump-config, --dump-setting-names or
 // --list-config-files asks for, to stdout or to the file that --output names.
 // It reports whether anything was asked; the program then has nothing else to
 // do.
@@ -25,6 +25,8 @@ func (v *Values) Inform(stdout io.Writer) (bool, error) {
 		for _, file := range v.configFiles {
 			text += file + "\n"
 		}
+	case v.Bool("manual"):
+		text = v.manPage()
 	case v.Bool("dump-config"):
 		text = v.dump()
 	default:

@@ -229,6 +229,7 @@ func commonOptions() []Option {
 		{Name: "no-default-configs", Kind: Bool, action: true, Doc: "Do not read the default configuration files."},
 		{Name: "help", Short: "h", Kind: Bool, action: true, Doc: "Print this help."},
 		{Name: "help-all", Kind: Bool, action: true, Doc: "Print this help and the options that have no effect any more."},
+		{Name: "manual", Kind: Bool, action: true, Doc: "Print the manual page, in the markup of man."},
 		{Name: "version", Kind: Bool, action: true, Doc: "Print the version."},
 		{Name: "dump-config", Kind: Bool, action: true, Doc: "Print the whole configuration, without secrets."},
 		{Name: "dump-setting-names", Kind: Bool, action: true, Doc: "Print the names of all settings."},
@@ -244,6 +245,6 @@ func commonOptions() []Option {
 		{Name: "log-mode", Kind: Mode, Default: "0600", Metavar: "MODE", Doc: "Create log files with this mode, in octal."},
 		{Name: "memory-dump-interval", Kind: Duration, Metavar: "SECONDS", Unused: noDump},
 		{Name: "dump-memory-profile", Metavar: "METHOD", Unused: noDump},
-		{Name: "generate-manpage", Metavar: "TEMPLATE", Unused: "manual pages come with the program"},
+		{Name: "generate-manpage", Metavar: "TEMPLATE", Unused: "see manual"},
 	}
 }

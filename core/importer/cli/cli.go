@@ -55,6 +55,9 @@ func Main(args, env []string, version string, stdout, stderr io.Writer) int {
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	r := &run{values: values, env: env, stdout: stdout, stderr: stderr}
+	if values.Bool("porcelain") {
+		r.machine, r.stdout = &lines{to: stdout}, stderr
+	}
 	return r.main(ctx, values.Args)
 }
 
@@ -89,6 +92,7 @@ type run struct {
 	report         io.WriteCloser
 	request        *protocol.ImportRequest
 	options        importer.Options
+	machine        *lines // of --porcelain, or nil
 }
 
 func (r *run) main(ctx context.Context, files []string) int {
@@ -182,7 +186,7 @@ func (r *run) prepare() (cleanup func(), err error) {
 		WorkingArea: area, Request: r.request, PushBase: r.values.String("mirror-base-url-push"),
 		PullOnly: r.values.Bool("pull-only"), NoRepack: !r.values.Bool("repack"), KeepOld: r.values.Bool("keep-multiple-backups"),
 		PushOptions: r.values.List("push-option"), LockWait: r.values.Duration("lock-wait"),
-		Out: r.stdout, Verbose: r.values.Bool("verbose"), Git: git, Reader: reader, Log: log,
+		Out: r.stdout, Verbose: r.values.Bool("verbose"), Terminal: isTerminal(r.stdout), Progress: r.progress(), Git: git, Reader: reader, Log: log,
 		Export: importer.Export{
 			FetchBase: r.values.String("mirror-base-url-fetch"),
 			Bundle:    importer.When(r.values.String("bundle")), BundleDir: r.values.String("bundle-dest"),
@@ -326,6 +330,12 @@ func (r *run) end(report protocol.ImportReport) int {
 		fmt.Fprintf(r.stderr, "ERROR: %s%s\n", name, f.Cause)
 		if f.Hint != "" {
 			fmt.Fprintf(r.stderr, "  %s\n", f.Hint)
+		}
+	}
+	if r.machine != nil {
+		if err := r.machine.write(report); err != nil {
+			fmt.Fprintf(r.stderr, "ERROR: the report could not be written: %v\n", err)
+			return max(report.Exit, importer.ExitFailed)
 		}
 	}
 	if r.report != nil {

@@ -236,3 +236,33 @@ func TestHostileConfiguration(t *testing.T) {
 		t.Errorf("exit %d, canary %v\n%s%s", status, err, stdout, stderr)
 	}
 }
+
+// TestPorcelain holds that standard output is JSON lines alone, the last of
+// which is the report with every ref.
+func TestPorcelain(t *testing.T) {
+	t.Parallel()
+	l := newLorry(t)
+	status, stdout, stderr := l.run("--porcelain", "--mirror-base-url-push", filepath.Join(l.dir, "down"), "thing.lorry")
+	var last struct {
+		protocol.ImportReport
+		Progress *protocol.Progress `json:"progress"`
+	}
+	phases := map[string]bool{}
+	for line := range strings.Lines(stdout) {
+		last.Progress = nil
+		if err := json.Unmarshal([]byte(line), &last); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if last.Progress != nil {
+			phases[last.Progress.Phase] = true
+		}
+	}
+	if status != importer.ExitDone || last.Progress != nil || last.Path != "group/thing" || len(last.Refs) != 4 || !strings.Contains(stderr, "Getting: group/thing") {
+		t.Errorf("exit %d\n%s\n%s", status, stdout, stderr)
+	}
+	for _, want := range []string{"looking at upstream", "fetching", "Receiving objects", "pushing", "Writing objects"} {
+		if !phases[want] {
+			t.Errorf("no phase %q in %v", want, phases)
+		}
+	}
+}

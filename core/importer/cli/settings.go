@@ -26,6 +26,7 @@ func Table(version string) settings.Table {
 			{Name: "mirror-base-url-fetch", Metavar: "URL", Doc: "The URL by which tarballs and bundles are named."},
 			{Name: "pull-only", Kind: settings.Bool, Doc: "Do not push."},
 			{Name: "verbose", Short: "v", Kind: settings.Bool, Doc: "Show the progress of transfers."},
+			{Name: "porcelain", Kind: settings.Bool, Doc: "Write progress and a report on each repository, with what became of each ref, as lines of JSON to standard output; messages go to standard error."},
 			{Name: "repack", Kind: settings.Bool, Default: "yes", Doc: "Pack refs and objects after an import."},
 			{Name: "keep-multiple-backups", Kind: settings.Bool, Doc: "Keep every damaged working copy, not the last alone."},
 			{Name: "push-option", Kind: settings.List, Metavar: "TEXT", Doc: "Send TEXT to the server with every push."},

@@ -215,7 +215,8 @@ type lorry struct {
 		Cause string `json:"cause"`
 		Hint  string `json:"hint"`
 	} `json:"failure"`
-	Jobs []int64 `json:"jobs"` // of a single Lorry alone
+	Running *int64  `json:"running_job"`
+	Jobs    []int64 `json:"jobs"` // of a single Lorry alone
 }
 
 func (s *system) lorries(t *testing.T) map[string]lorry {

@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/lorry-controller/lorry-controller/sdk/internal/wire"
 )
 
 const usage = `This program is an adapter for Lorry Controller, which starts it by itself.
@@ -115,6 +117,9 @@ func checkByHand(ctx context.Context, p *Plugin, args []string, stdout, stderr i
 		if show(stdout, report.Diagnostics) {
 			return fmt.Errorf("the check found errors")
 		}
+		if !report.ExpiresAt.IsZero() {
+			_, _ = fmt.Fprintf(stdout, "the credentials stop working on %s\n", report.ExpiresAt.UTC().Format(time.DateOnly))
+		}
 	}
 	_, err = fmt.Fprintln(stdout, "ok")
 	return err
@@ -136,6 +141,9 @@ func show(w io.Writer, diags []Diagnostic) (failed bool) {
 // debugByHand serves until it is interrupted and prints what the core needs to
 // attach to the running process.
 func debugByHand(ctx context.Context, p *Plugin, stdout, stderr io.Writer) error {
+	if dir := os.TempDir(); len(dir) > wire.MaxSocketBase {
+		return fmt.Errorf("the path of the temporary directory %s has %d bytes, too many for a socket in it: set TMPDIR to a shorter one", dir, len(dir))
+	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	reattach := make(chan *plugin.ReattachConfig, 1)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 type handSettings struct {
@@ -23,7 +24,10 @@ func (a handAdapter) Check(context.Context) (Report, error) {
 	if a.s.Name == "bad" {
 		return Report{}, Errorf(Unauthenticated, "the token is refused")
 	}
-	return Report{Diagnostics: []Diagnostic{{Severity: SeverityWarning, Path: "name", Summary: "is short"}}}, nil
+	return Report{
+		Diagnostics: []Diagnostic{{Severity: SeverityWarning, Path: "name", Summary: "is short"}},
+		ExpiresAt:   time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC),
+	}, nil
 }
 
 func TestAdapterAnswersByHand(t *testing.T) {
@@ -44,7 +48,7 @@ func TestAdapterAnswersByHand(t *testing.T) {
 		"nothing":       {nil, 2, "", "describe"},
 		"version":       {[]string{"version"}, 0, "lorry-adapter-hand 1.2", ""},
 		"describe":      {[]string{"describe"}, 0, `"ROLE_DOWNSTREAM"`, ""},
-		"good settings": {[]string{"check", "-settings", file(`{"settings":{"name":"a"},"secrets":{"token":"hush-hush"}}`)}, 0, "warning: name: is short\nok", ""},
+		"good settings": {[]string{"check", "-settings", file(`{"settings":{"name":"a"},"secrets":{"token":"hush-hush"}}`)}, 0, "warning: name: is short\nthe credentials stop working on 2030-01-02\nok", ""},
 		"bad settings":  {[]string{"check", "-settings", file(`{"settings":{"nam":"a"}}`)}, 1, `"name" is missing`, "can't be used"},
 		"bad host":      {[]string{"check", "-settings", file(`{"settings":{"name":"bad"}}`)}, 1, "", "the token is refused"},
 		"no JSON":       {[]string{"check", "-settings", file(`name = a`)}, 1, "", "not a JSON object"},
@@ -64,5 +68,14 @@ func TestAdapterAnswersByHand(t *testing.T) {
 				t.Error("what it describes is not JSON")
 			}
 		})
+	}
+}
+
+func TestDebugSaysThatATemporaryDirectoryIsTooLong(t *testing.T) {
+	t.Setenv("TMPDIR", "/"+strings.Repeat("x", 100))
+	var out, errOut bytes.Buffer
+	p := Define("hand", func(_ context.Context, _ Env, s handSettings) (handAdapter, error) { return handAdapter{s}, nil })
+	if code := byHand(t.Context(), p, []string{"-debug"}, &out, &errOut); code != 1 || !strings.Contains(errOut.String(), "set TMPDIR to a shorter one") {
+		t.Errorf("got %d, %q", code, errOut.String())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -131,4 +132,32 @@ func ExampleServe() {
 	sdk.Serve(sdk.Define("example", open), server, log)
 	fmt.Println(len(server.GetServiceInfo()))
 	// Output: 2
+}
+
+func ExampleEnv_Client() {
+	open := func(env sdk.Env) error {
+		_, err := env.Client(sdk.HTTPOptions{CAFile: "/nonexistent/ca.pem"})
+		return err
+	}
+	fmt.Println(sdk.KindOf(open(sdk.Env{})))
+	// Output: invalid
+}
+
+// named is a Downstream Host that has no upper case and no name "admin".
+type named struct{ sdk.Downstream }
+
+func (named) CheckPath(path string) (normal string, err error) {
+	if strings.HasPrefix(path, "admin/") {
+		return "", sdk.WithHint(sdk.Errorf(sdk.Invalid, "%q is a reserved name", "admin"), "choose another prefix")
+	}
+	return strings.ToLower(path), nil
+}
+
+func ExamplePathChecker() {
+	for _, path := range []string{"Group/One", "admin/one"} {
+		fmt.Println(named{}.CheckPath(path))
+	}
+	// Output:
+	// group/one <nil>
+	//  "admin" is a reserved name
 }

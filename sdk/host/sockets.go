@@ -5,12 +5,8 @@ import (
 	"path/filepath"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/internal/wire"
 )
-
-// maxSocketBase is how long the path of a directory may be so that a socket in a
-// private directory below it has less than the 108 bytes that the system allows:
-// "/plugin-dir4294967295/plugin4294967295" is 38 of them.
-const maxSocketBase = 107 - 38
 
 // socketBase gives a directory in which sockets can be made: the one given, or
 // that of the system, or a usual one when those have paths that are too long.
@@ -24,11 +20,11 @@ func socketBase(dir string) (string, error) {
 	if err != nil {
 		return "", sdk.Errorf(sdk.Invalid, "the directory for sockets can't be found: %w", err)
 	}
-	if len(wanted) <= maxSocketBase {
+	if len(wanted) <= wire.MaxSocketBase {
 		return wanted, nil
 	}
 	for _, usual := range []string{os.Getenv("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm"} {
-		if filepath.IsAbs(usual) && len(usual) <= maxSocketBase && writable(usual) {
+		if filepath.IsAbs(usual) && len(usual) <= wire.MaxSocketBase && writable(usual) {
 			return usual, nil
 		}
 	}

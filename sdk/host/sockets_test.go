@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/internal/wire"
 )
 
 func TestSocketBaseIsShort(t *testing.T) {
 	long := "/" + strings.Repeat("x", 200)
-	short := strings.Repeat("/xxxxxx", maxSocketBase/7)
+	short := strings.Repeat("/xxxxxx", wire.MaxSocketBase/7)
 	t.Setenv("TMPDIR", "/var/tmp")
 	t.Setenv("XDG_RUNTIME_DIR", long)
 	for dir, want := range map[string]string{"": "/var/tmp", short: short, long: "/tmp"} {

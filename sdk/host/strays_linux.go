@@ -53,7 +53,7 @@ func killOne(pid int, file string, mark []byte) bool {
 	if err != nil {
 		return false // gone
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if !isMarked(file, mark) || unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) != nil {
 		return false
 	}

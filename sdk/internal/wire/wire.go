@@ -46,6 +46,11 @@ const (
 	PagePaths = 1000
 )
 
+// MaxSocketBase is how long the path of a directory may be so that a socket in a
+// private directory below it has less than the 108 bytes that the system allows:
+// "/plugin-dir4294967295/plugin4294967295" is 38 of them.
+const MaxSocketBase = 107 - 38
+
 // Handshake is what go-plugin compares before it connects.
 func Handshake() plugin.HandshakeConfig {
 	return plugin.HandshakeConfig{MagicCookieKey: CookieKey, MagicCookieValue: CookieValue}

@@ -64,7 +64,7 @@ type Options struct {
 	// EventsEvery is how often the STATEDB is looked at for GET /1.0/events; 0
 	// means a second.
 	EventsEvery time.Duration
-	// BodyLimit is the longest body of a request in bytes; 0 means 16 MiB.
+	// BodyLimit is the longest body of a request in bytes; 0 means 8 MiB.
 	BodyLimit int64
 }
 
@@ -72,7 +72,7 @@ type Options struct {
 type Audit = access.Audit
 
 // defaultBodyLimit is generous, since a job's output comes in bodies.
-const defaultBodyLimit = 16 << 20
+const defaultBodyLimit = 8 << 20
 
 // Server answers every route of the API. To stop it: Drain, then
 // http.Server.Shutdown, then Close.

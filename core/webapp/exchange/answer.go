@@ -155,12 +155,37 @@ func ErrorBody(err error) protocol.Error {
 	}
 	var known *core.Error
 	if errors.As(err, &known) {
-		return protocol.Error{Kind: known.Kind, Message: Text(known.Fact), Hint: Text(known.Hint)}
+		hint := known.Hint
+		if hint == "" {
+			hint = usualHint(known.Kind)
+		}
+		return protocol.Error{Kind: known.Kind, Message: Text(known.Fact), Hint: Text(hint)}
 	}
 	return protocol.Error{
 		Kind: core.KindInternal, Message: "the request could not be carried out",
 		Hint: "the controller's log says why",
 	}
+}
+
+// usualHint says what to do about an error that came without advice.
+func usualHint(kind core.Kind) string {
+	switch kind {
+	case core.KindInvalid:
+		return "/openapi.json says what each route takes"
+	case core.KindUnauthenticated:
+		return "send a token of this controller: Authorization: Bearer TOKEN"
+	case core.KindDenied, core.KindReadOnly:
+		return "ask for a token whose role may do this"
+	case core.KindNotFound:
+		return "/1.0/list-queue, /1.0/jobs, /1.0/hosts and /1.0/minions name what there is"
+	case core.KindConflict:
+		return "look at its state first: /1.0/lorry/PATH, /1.0/job/ID"
+	case core.KindRateLimited, core.KindUnavailable:
+		return "try again later"
+	case core.KindUnsupported:
+		return "this controller's settings or its kind of CONFGIT do not allow it"
+	}
+	return "the controller's log says why"
 }
 
 // Error answers with an error as JSON and the given status.

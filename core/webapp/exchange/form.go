@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
@@ -263,23 +265,23 @@ func (f Form) withQuery(u *url.URL) Form {
 }
 
 const (
-	// smallBody is how much of a body is read whoever else sends one.
-	smallBody = 256 << 10
-	// largeBodies is how many bodies beyond that are read at a time.
-	largeBodies = 2
+	// smallBody is how much of a body is read whatever else is read.
+	smallBody = 32 << 10
+	// bodyPart is what a longer body is read in.
+	bodyPart = 256 << 10
+	// bodyBudget bounds what is read of all longer bodies at a time.
+	bodyBudget = 24 << 20
 )
 
 // Bodies reads the bodies of requests, so that many clients that send long ones
 // slowly take no more memory than a few.
 type Bodies struct {
 	limit int64
-	large chan struct{}
+	taken atomic.Int64 // of bodyBudget
 }
 
 // NewBodies makes a reader of bodies of at most limit bytes each.
-func NewBodies(limit int64) *Bodies {
-	return &Bodies{limit: limit, large: make(chan struct{}, largeBodies)}
-}
+func NewBodies(limit int64) *Bodies { return &Bodies{limit: limit} }
 
 // Form reads the whole body of r and the query. A body that is longer than the
 // limit gives *http.MaxBytesError, without being read when it says so before.
@@ -302,19 +304,49 @@ func (b *Bodies) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, &http.MaxBytesError{Limit: b.limit}
 	}
 	limited := http.MaxBytesReader(w, r.Body, b.limit)
-	small, err := io.ReadAll(io.LimitReader(limited, smallBody))
-	if err != nil || len(small) < smallBody {
+	length := int64(smallBody)
+	if r.ContentLength >= 0 {
+		length = min(r.ContentLength+1, smallBody) // room to see the end
+	}
+	small, whole, err := readPart(limited, length)
+	if err != nil || whole {
 		return small, err
 	}
-	select {
-	case b.large <- struct{}{}:
-		defer func() { <-b.large }()
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
+	parts := [][]byte{small}
+	budget := max(bodyBudget, b.limit+bodyPart) // one fits in any case
+	for taken := int64(0); ; {
+		if b.taken.Add(bodyPart) > budget {
+			b.taken.Add(-bodyPart - taken)
+			return nil, &core.Error{
+				Kind: core.KindUnavailable, Fact: "too many long bodies come at a time", Hint: "try again", RetryAfter: time.Second,
+			}
+		}
+		taken += bodyPart
+		part, whole, err := readPart(limited, bodyPart)
+		parts = append(parts, part)
+		if err != nil || whole {
+			b.taken.Add(-taken)
+			return bytes.Join(parts, nil), err
+		}
 	}
-	whole := bytes.NewBuffer(small)
-	_, err = whole.ReadFrom(limited)
-	return whole.Bytes(), err
+}
+
+// readPart reads length bytes, or less when that is the whole. Unlike
+// io.ReadFull it tells the end of a body from one that was cut off.
+func readPart(r io.Reader, length int64) (part []byte, whole bool, err error) {
+	part = make([]byte, length)
+	n := 0
+	for n < len(part) {
+		m, err := r.Read(part[n:])
+		n += m
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return part[:n], true, nil
+		}
+		if err != nil {
+			return part[:n], false, err
+		}
+	}
+	return part, false, nil
 }
 
 func shorten(s string) string {

@@ -65,7 +65,7 @@ func TestErrorsAreWordedForClients(t *testing.T) {
 		status int
 		want   protocol.Error
 	}{
-		{core.Errorf(core.KindNotFound, "no job %d", 3), 404, protocol.Error{Kind: core.KindNotFound, Message: "no job 3"}},
+		{core.Errorf(core.KindNotFound, "no job %d", 3), 404, protocol.Error{Kind: core.KindNotFound, Message: "no job 3", Hint: "/1.0/list-queue, /1.0/jobs, /1.0/hosts and /1.0/minions name what there is"}},
 		{fmt.Errorf("wrapped: %w", &core.Error{Kind: core.KindUnavailable, Fact: "away", Hint: "wait"}), 503, protocol.Error{Kind: core.KindUnavailable, Message: "away", Hint: "wait"}},
 		{errors.New("pq: password is x"), 500, protocol.Error{Kind: core.KindInternal, Message: "the request could not be carried out", Hint: "the controller's log says why"}},
 		{context.DeadlineExceeded, 500, protocol.Error{Kind: core.KindInternal, Message: "the request could not be carried out", Hint: "the controller's log says why"}},

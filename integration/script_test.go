@@ -84,6 +84,7 @@ func TestScripts(t *testing.T) {
 					"freeport":  freeport,
 					"kill9":     signal(syscall.SIGKILL),
 					"terminate": signal(syscall.SIGTERM),
+					"hangup":    signal(syscall.SIGHUP),
 					"running":   running,
 					"tmpfs":     tmpfs,
 				},

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -38,12 +39,49 @@ func (q *Queue) SeeMinions(ctx context.Context, seen []Minion) error {
 	return q.store.Write(ctx, func(ctx context.Context, tx Tx) error { return tx.SeeMinions(ctx, seen, old) })
 }
 
-// Drained names the minions that get no job.
-func (q *Queue) Drained(ctx context.Context) ([]string, error) { return q.store.Drained(ctx) }
+// drainedFor is how long it is believed which minions drain; another core may
+// have been told otherwise.
+const drainedFor = 2 * time.Second
+
+// drains remembers which minions drain, since each asks for jobs all the time.
+type drains struct {
+	mu    sync.Mutex
+	names map[string]bool // nil: not known
+	at    time.Time
+}
+
+// forget makes the next question go to the STATEDB.
+func (d *drains) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.names = nil
+}
+
+// Drains says whether a minion gets no job. What another core was told counts
+// here within some seconds. With an error comes what was known last.
+func (q *Queue) Drains(ctx context.Context, name string) (bool, error) {
+	d := &q.drains
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := q.clock()
+	if age := now.Sub(d.at); d.names != nil && age >= 0 && age < drainedFor {
+		return d.names[name], nil
+	}
+	names, err := q.store.Drained(ctx)
+	if err != nil {
+		return d.names[name], err
+	}
+	d.at, d.names = now, map[string]bool{}
+	for _, n := range names {
+		d.names[n] = true
+	}
+	return d.names[name], nil
+}
 
 // DrainMinion says whether a minion gets jobs; core.KindNotFound when it is not
 // known.
 func (q *Queue) DrainMinion(ctx context.Context, name string, drain bool) error {
+	defer q.drains.forget()
 	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.DrainMinion(ctx, name, drain) })
 }
 

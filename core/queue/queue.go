@@ -63,6 +63,7 @@ type Queue struct {
 	claims  gatherer[ClaimParams, []Claimed]
 	updates gatherer[UpdateParams, UpdateResult]
 	waiters waiters
+	drains  drains
 
 	randMu sync.Mutex
 

@@ -189,7 +189,7 @@ func sameOrigin(guard *http.CrossOriginProtection, r *http.Request) error {
 
 func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	// httprouter has set Allow already.
-	body := core.Errorf(core.KindInvalid, "Method not allowed.")
+	body := &core.Error{Kind: core.KindInvalid, Fact: "Method not allowed.", Hint: "use one of: " + w.Header().Get("Allow")}
 	s.failWith(w, r, http.StatusMethodNotAllowed, body)
 }
 

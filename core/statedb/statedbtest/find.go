@@ -303,9 +303,17 @@ func minions(w *World) {
 	same(w, "both", []queue.Minion{a, b}, list())
 	w.ok(w.Queue.DrainMinion(w.Ctx, "b", true))
 	w.kind(core.KindNotFound, w.Queue.DrainMinion(w.Ctx, "c", true))
-	drained, err := w.Queue.Drained(w.Ctx)
+	for name, want := range map[string]bool{"b": true, "a": false} {
+		drains, err := w.Queue.Drains(w.Ctx, name)
+		w.ok(err)
+		same(w, name+" drains", want, drains)
+	}
+	other := queue.New(queue.Options{Store: w.DB, Clock: w.Clock.Now})
+	w.ok(other.DrainMinion(w.Ctx, "b", false))
+	w.ok(w.Queue.DrainMinion(w.Ctx, "b", true))
+	drains, err := other.Drains(w.Ctx, "b")
 	w.ok(err)
-	same(w, "drained", []string{"b"}, drained)
+	same(w, "what another core was told", true, drains)
 
 	w.Clock.Advance(queue.MinionKept + time.Minute)
 	later := b

@@ -192,7 +192,9 @@ func (a *API) Lorries(r *exchange.Request) (exchange.Answer, error) {
 }
 
 // NextPage is the cursor behind a page that FindLorries gave, or "".
-func NextPage(f queue.LorryFilter, list queue.LorryList) string { return cursorText(sortText(f), list.Next) }
+func NextPage(f queue.LorryFilter, list queue.LorryList) string {
+	return cursorText(sortText(f), list.Next)
+}
 
 // asks reports whether a request has any of the fields.
 func asks(r *exchange.Request, fields ...string) bool {

@@ -74,7 +74,7 @@ func New(o Options) *Minions {
 	}
 	return &Minions{
 		queue: o.Queue, prepare: o.Preparer, clock: o.Clock, log: o.Log, timeout: o.PrepareTimeout,
-		known:    newRegistry(o.Queue, o.Clock),
+		known:    newRegistry(o.Queue),
 		draining: make(chan struct{}), aborted: make(chan struct{}),
 	}
 }
@@ -206,7 +206,9 @@ func owns(job core.Job, caller auth.Caller) bool {
 
 // drains says whether a minion gets no job; doubts are logged.
 func (m *Minions) drains(ctx context.Context, name string) bool {
-	drains, err := m.known.drains(ctx, name)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), registryTimeout)
+	defer cancel()
+	drains, err := m.queue.Drains(ctx, name)
 	if err != nil {
 		m.log.Warn("can't tell which minions drain", "error", err)
 	}

@@ -18,9 +18,9 @@ type Queue interface {
 	Update(ctx context.Context, updates []queue.UpdateParams) ([]queue.UpdateResult, error)
 	Job(ctx context.Context, id core.JobID) (core.Job, error)
 	Lorry(ctx context.Context, path string) (core.LorryState, error)
-	// SeeMinions records who asked for a job; Drained names those that get none.
+	// SeeMinions records who asked for a job; Drains says who gets none.
 	SeeMinions(ctx context.Context, seen []queue.Minion) error
-	Drained(ctx context.Context) ([]string, error)
+	Drains(ctx context.Context, name string) (bool, error)
 	// Lease is how long a minion may stay silent.
 	Lease() time.Duration
 }

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/queue"
 )
@@ -17,9 +16,6 @@ import (
 const (
 	// noteEvery is how often a minion's sign of life is recorded at most.
 	noteEvery = 20 * time.Second
-	// drainedFor is how long it is believed which minions drain; another core
-	// may have been told otherwise.
-	drainedFor = 2 * time.Second
 	// registryTimeout bounds one look at the STATEDB.
 	registryTimeout = 10 * time.Second
 	// mostNames bounds how many minions are remembered here, and how long their
@@ -27,20 +23,17 @@ const (
 	mostNames, mostText, mostLabels = 10_000, 200, 50
 )
 
-// registry records which minions there are, and knows which of them drain. What
-// it remembers only spares questions to the STATEDB.
+// registry records which minions there are. What it remembers only spares
+// writing the same to the STATEDB again.
 type registry struct {
 	queue Queue
-	clock core.Clock
 
-	mu      sync.Mutex
-	noted   map[string]queue.Minion // as they were recorded last
-	drained map[string]bool
-	asked   time.Time // when drained was read
+	mu    sync.Mutex
+	noted map[string]queue.Minion // as they were recorded last
 }
 
-func newRegistry(q Queue, clock core.Clock) *registry {
-	return &registry{queue: q, clock: clock, noted: map[string]queue.Minion{}}
+func newRegistry(q Queue) *registry {
+	return &registry{queue: q, noted: map[string]queue.Minion{}}
 }
 
 // minionOf is who asks for a job.
@@ -98,26 +91,4 @@ func (g *registry) isNews(m queue.Minion) bool {
 	}
 	g.noted[m.Name] = m
 	return true
-}
-
-// drains says whether a minion gets no job. When the STATEDB does not answer,
-// what was true last counts: claiming fails then anyway.
-func (g *registry) drains(ctx context.Context, name string) (bool, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := g.clock()
-	if age := now.Sub(g.asked); g.drained != nil && age >= 0 && age < drainedFor {
-		return g.drained[name], nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), registryTimeout)
-	defer cancel()
-	names, err := g.queue.Drained(ctx)
-	if err != nil {
-		return g.drained[name], err
-	}
-	g.asked, g.drained = now, map[string]bool{}
-	for _, n := range names {
-		g.drained[n] = true
-	}
-	return g.drained[name], nil
 }

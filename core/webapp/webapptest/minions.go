@@ -34,17 +34,12 @@ func (q *Queue) Minions(context.Context) ([]queue.Minion, error) {
 	return all, nil
 }
 
-// Drained implements minions.Queue.
-func (q *Queue) Drained(context.Context) ([]string, error) {
+// Drains implements minions.Queue.
+func (q *Queue) Drains(_ context.Context, name string) (bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var names []string
-	for name, m := range q.minions {
-		if m.Drain {
-			names = append(names, name)
-		}
-	}
-	return names, nil
+	m := q.minions[name]
+	return m != nil && m.Drain, nil
 }
 
 // DrainMinion implements api.Queue.

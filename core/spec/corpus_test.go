@@ -106,3 +106,25 @@ func asJSON(s Spec) map[string]any {
 	}
 	return m
 }
+
+// TestKeysOfOneType: what a type cannot do is told where it stands.
+func TestKeysOfOneType(t *testing.T) {
+	t.Parallel()
+	for lines, want := range map[string]string{
+		"x:\n  type: raw-file\n  url: https://example.org/a\n  lfs: no\n":                         "4 error x.lfs: a raw-file source keeps its files in git-lfs; they cannot be had without\n",
+		"x:\n  type: cvs\n  url: /srv/cvs\n  module: a;b\n":                                       "4 error x.module: \"a;b\" is no name of a module\n",
+		"x:\n  type: cvs\n  url: /srv/cvs\n  module: ../up\n":                                     "4 error x.module: \"../up\" is no name of a module\n",
+		"x:\n  type: git\n  url: /srv/x\n  bookmarks: yes\n":                                      "4 notice x.bookmarks: the key \"bookmarks\" is not known for type \"git\" and is ignored\n",
+		"x:\n  type: hg\n  url: /srv/x\n  bookmarks: perhaps\n":                                   "4 error x.bookmarks: the value must be true or false, not \"perhaps\"\n",
+		"x:\n  type: bzr\n  branches:\n    a b: lp:x\n    ok: lp:y\n    c: ftp://example.org/z\n": "4 error x.branches: \"a b\" is no name of a branch\n6 error x.branches.c: the scheme \"ftp\" is not allowed for type \"bzr\" (allowed: https, http, bzr, bzr+ssh, sftp, file)\n",
+	} {
+		_, got := Parse("x.lorry", []byte(lines))
+		if diff := cmp.Diff(want, text(got)); diff != "" {
+			t.Errorf("%s: %s", lines, diff)
+		}
+	}
+	specs, problems := Parse("x.lorry", []byte("x:\n  type: hg\n  url: /srv/x\n  bookmarks: on\n"))
+	if len(problems) > 0 || len(specs) != 1 || !specs[0].Bookmarks || !strings.Contains(specs[0].Text("x"), `"bookmarks": true`) {
+		t.Errorf("got %+v, %v", specs, problems)
+	}
+}

@@ -49,6 +49,9 @@ func (p *parser) entry(key, n *node) (Spec, bool) {
 		s.Branches = p.branches(f, verify)
 	case RawFile:
 		s.Files = p.files(f, verify)
+		if s.LFS == LFSNo {
+			f.errorf(f.lineOf("lfs"), "lfs", "a raw-file source keeps its files in git-lfs; they cannot be had without")
+		}
 	case Tarball, Zip, Gzip:
 		s.SHA256 = f.checksum("sha256sum")
 	}

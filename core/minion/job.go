@@ -24,7 +24,8 @@ var (
 )
 
 // run runs one job and reports on it until its end is known to the controller.
-func (w *worker) run(ctx context.Context, job protocol.Job) {
+// It reports whether the job found nothing new.
+func (w *worker) run(ctx context.Context, job protocol.Job) (unchanged bool) {
 	log := w.Log.With("job", int64(*job.JobID), "path", job.Path)
 	log.Info("job started")
 	began := time.Now()
@@ -49,7 +50,7 @@ func (w *worker) run(ctx context.Context, job protocol.Job) {
 	update := ended.update(job, time.Since(began))
 	if errors.Is(ended.stopped(), errStale) {
 		log.Info("job ended", "exit", update.Exit, "reported", false)
-		return
+		return false
 	}
 	if update.Exit != "returned" {
 		if update.DiskUsage == 0 && !w.command.ours {
@@ -60,6 +61,7 @@ func (w *worker) run(ctx context.Context, job protocol.Job) {
 	r.finish(ctx, update)
 	log.Info("job ended", "exit", update.Exit, "kind", string(update.Failure.Kind), "cause", update.Failure.Cause,
 		"took", time.Since(began).Round(time.Millisecond))
+	return update.Unchanged
 }
 
 // result is how the process of a job ended.

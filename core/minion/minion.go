@@ -210,12 +210,14 @@ func drained(ctx context.Context, later time.Duration) (context.Context, context
 	}
 }
 
-// slot runs one job after the other. No further one is asked for once ctx has
+// slot runs one job after the other, or looks at several upstreams at once
+// while they are as they were. No further one is asked for once ctx has
 // ended; the one that runs goes on until running ends too.
 func (w *worker) slot(ctx, running context.Context) {
 	pause := backoff{rand: w.Rand, most: maxPause}
+	most := 1
 	for ctx.Err() == nil {
-		answer, err := w.ask(ctx)
+		answer, err := w.ask(ctx, most)
 		if ctx.Err() != nil {
 			return
 		}
@@ -226,11 +228,9 @@ func (w *worker) slot(ctx, running context.Context) {
 		pause.reset()
 		w.notice(answer)
 		jobs := answer.All()
-		for _, job := range jobs {
-			w.run(running, job)
-		}
 		switch {
 		case len(jobs) > 0:
+			most = more(most, w.batch(running, jobs))
 		case answer.Drain:
 			sleep(ctx, w.drainPause)
 		case answer.Version >= 2:
@@ -242,8 +242,8 @@ func (w *worker) slot(ctx, running context.Context) {
 	}
 }
 
-// ask asks for one job.
-func (w *worker) ask(ctx context.Context) (protocol.Job, error) {
+// ask asks for at most so many jobs.
+func (w *worker) ask(ctx context.Context, most int) (protocol.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.Wait+w.Timeout)
 	defer cancel()
 	w.mu.Lock()
@@ -251,7 +251,7 @@ func (w *worker) ask(ctx context.Context) (protocol.Job, error) {
 	w.mu.Unlock()
 	return w.client.GiveMeJob(ctx, protocol.GiveMeJob{
 		Host: w.Name, PID: os.Getpid(), Version: protocol.Version, Build: w.Build,
-		Wait: int(w.Wait / time.Second), Holds: holds, Labels: w.Labels,
+		Max: most, Wait: int(w.Wait / time.Second), Holds: holds, Labels: w.Labels,
 	})
 }
 

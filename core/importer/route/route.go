@@ -201,7 +201,7 @@ func (r Route) Transport(skip bool) *http.Transport {
 	return &http.Transport{
 		Proxy: proxy, DialContext: r.DialContext,
 		TLSHandshakeTimeout: 30 * time.Second, ResponseHeaderTimeout: 2 * time.Minute,
-		IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 8, ForceAttemptHTTP2: true,
+		IdleConnTimeout: 90 * time.Second, MaxIdleConnsPerHost: 32, ForceAttemptHTTP2: true,
 		// check-certificates = no: asked for by the operator, for this host.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: skip, MinVersion: tls.VersionTLS12, RootCAs: roots},
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {

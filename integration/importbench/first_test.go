@@ -23,8 +23,10 @@ var careful = []string{
 
 // gitEnv is the environment of git with some settings.
 func gitEnv(settings []string) []string {
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings)+1),
-		fmt.Sprintf("GIT_CONFIG_KEY_%d=safe.directory", len(settings)), fmt.Sprintf("GIT_CONFIG_VALUE_%d=*", len(settings))}
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings)+1),
+		fmt.Sprintf("GIT_CONFIG_KEY_%d=safe.directory", len(settings)), fmt.Sprintf("GIT_CONFIG_VALUE_%d=*", len(settings)),
+	}
 	for i, s := range settings {
 		key, value, _ := strings.Cut(s, "=")
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))

@@ -39,8 +39,11 @@ func (r *Repo) Maintain(ctx context.Context, changedRefs int) error {
 func (r *Repo) Collect(ctx context.Context) error {
 	call := r.Call("gc", "--quiet", "--prune=now")
 	call.Config = []childproc.Setting{
-		{Key: "gc.reflogExpire", Value: "now"}, {Key: "gc.packRefs", Value: "true"}, {Key: "gc.writeCommitGraph", Value: "false"},
-		{Key: "pack.deltaCacheSize", Value: "64m"}, {Key: "core.bigFileThreshold", Value: "64m"},
+		{Key: "gc.reflogExpire", Value: "now"},
+		{Key: "gc.packRefs", Value: "true"},
+		{Key: "gc.writeCommitGraph", Value: "false"},
+		{Key: "pack.deltaCacheSize", Value: "64m"},
+		{Key: "core.bigFileThreshold", Value: "64m"},
 	}
 	if err := r.Git.Run(ctx, call); err != nil {
 		return fmt.Errorf("cannot collect garbage: %w", err)

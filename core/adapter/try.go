@@ -53,18 +53,23 @@ func TryProgram(ctx context.Context, path string, file []byte, report func(name 
 		return fmt.Errorf("the program can't be tried: %w", err)
 	}
 	tried, failed := 0, 0
+	count := func(name string, err error) {
+		report(name, err)
+		if tried++; err != nil {
+			failed++
+		}
+	}
 	for _, c := range suite.Cases() {
 		if !began.Applies(c) {
 			continue
 		}
-		err := began.Run(ctx, c)
-		report(c.Name, err)
-		if tried++; err != nil {
-			failed++
-		}
+		count(c.Name, began.Run(ctx, c))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+	}
+	for _, c := range suite.ProgramCases() {
+		count(c.Name, c.Run(ctx, launcher, path))
 	}
 	if failed > 0 {
 		return core.Errorf(core.KindInvalid, "%d of %d cases failed", failed, tried)

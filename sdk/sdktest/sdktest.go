@@ -10,11 +10,8 @@ package sdktest
 import (
 	"context"
 	"net"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
@@ -77,8 +74,13 @@ func ConformBinary(t *testing.T, path string, fx Fixture) {
 	launcher := host.NewLauncher()
 	defer launcher.Close()
 	conform(t, suite.OpenProgram(launcher, path), fx)
-	t.Run("ends after Close", func(t *testing.T) { endsAfterClose(t, launcher, path) })
-	t.Run("ends with SIGTERM", func(t *testing.T) { endsWithSIGTERM(t, launcher, path) })
+	for _, c := range suite.ProgramCases() {
+		t.Run(c.Name, func(t *testing.T) {
+			if err := c.Run(t.Context(), launcher, path); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func conform(t *testing.T, open suite.Open, fx Fixture) {
@@ -125,36 +127,4 @@ func inProcess(p *sdk.Plugin) (*suite.Conn, error) {
 			return err
 		},
 	}, nil
-}
-
-// endsAfterClose wants the process to end by itself when it is asked to.
-func endsAfterClose(t *testing.T, launcher *host.Launcher, path string) {
-	p, _, err := suite.StartProgram(t.Context(), launcher, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Kill(0)
-	if err := p.Close(t.Context()); err != nil {
-		t.Errorf("closing: %v", err)
-	}
-	p.Kill(10 * time.Second)
-	if exit := p.Exit(); strings.HasPrefix(exit, "signal:") {
-		t.Errorf("the adapter did not end by itself after Close and Shutdown: %s", exit)
-	}
-}
-
-func endsWithSIGTERM(t *testing.T, launcher *host.Launcher, path string) {
-	p, _, err := suite.StartProgram(t.Context(), launcher, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Kill(0)
-	if err := syscall.Kill(p.PID(), syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-p.Done():
-	case <-time.After(10 * time.Second):
-		t.Error("the adapter still runs 10 s after SIGTERM")
-	}
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -45,6 +47,57 @@ func StartProgram(ctx context.Context, launcher *host.Launcher, path string) (*h
 		Redactor: host.NoRedactor(),
 	})
 	return p, logs, err
+}
+
+// ProgramCase is one thing that a built adapter must do beside Cases.
+type ProgramCase struct {
+	Name string
+	Run  func(ctx context.Context, launcher *host.Launcher, path string) error
+}
+
+// ProgramCases gives the cases that need a process.
+func ProgramCases() []ProgramCase {
+	return []ProgramCase{
+		{"ends after Close", endsAfterClose},
+		{"ends with SIGTERM", endsWithSIGTERM},
+	}
+}
+
+// patience is how long a program may take to end by itself.
+const patience = 10 * time.Second
+
+// endsAfterClose wants the process to end by itself when it is asked to.
+func endsAfterClose(ctx context.Context, launcher *host.Launcher, path string) error {
+	p, _, err := StartProgram(ctx, launcher, path)
+	if err != nil {
+		return err
+	}
+	defer p.Kill(0)
+	if err := p.Close(ctx); err != nil {
+		return fmt.Errorf("closing: %w", err)
+	}
+	p.Kill(patience)
+	if exit := p.Exit(); strings.HasPrefix(exit, "signal:") {
+		return fmt.Errorf("it did not end by itself after Close and Shutdown: %s", exit)
+	}
+	return nil
+}
+
+func endsWithSIGTERM(ctx context.Context, launcher *host.Launcher, path string) error {
+	p, _, err := StartProgram(ctx, launcher, path)
+	if err != nil {
+		return err
+	}
+	defer p.Kill(0)
+	if err := syscall.Kill(p.PID(), syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-p.Done():
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("it still runs %v after SIGTERM", patience)
+	}
 }
 
 // Log is an adapter's log, which several goroutines write and read.

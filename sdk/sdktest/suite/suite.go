@@ -74,6 +74,8 @@ type Case struct {
 	// Role is what the adapter must be for the case to be run; "" is any.
 	Role sdk.Role
 	Run  func(ctx context.Context, t *Trial) error
+	// Seeds marks cases that need Fixture.Seed.
+	Seeds bool
 	// Leaks marks cases after which it pays to look for what was left behind.
 	Leaks bool
 }
@@ -106,8 +108,10 @@ func Begin(ctx context.Context, open Open, fx Fixture) (*Trial, error) {
 	return t, err
 }
 
-// Applies reports whether a case is for the adapter.
-func (t *Trial) Applies(c Case) bool { return c.Role == sdk.RoleUnknown || t.Desc.Has(c.Role) }
+// Applies reports whether a case is for the adapter and its fixture.
+func (t *Trial) Applies(c Case) bool {
+	return (c.Role == sdk.RoleUnknown || t.Desc.Has(c.Role)) && (!c.Seeds || t.Fixture.Seed != nil)
+}
 
 // Run runs one case.
 func (t *Trial) Run(ctx context.Context, c Case) error {

@@ -65,10 +65,11 @@ func (d *Daemon) hostTypes() []string {
 	if len(d.config.FakeHosts) > 0 {
 		return nil
 	}
+	debugged := slices.Collect(maps.Keys(d.reattach))
 	if enabled := d.config.Adapters.Enabled; len(enabled) > 0 {
-		return enabled
+		return append(debugged, enabled...)
 	}
-	types := slices.Collect(maps.Keys(d.config.Adapters.Path))
+	types := slices.Concat(debugged, slices.Collect(maps.Keys(d.config.Adapters.Path)))
 	programs, _ := filepath.Glob(filepath.Join(d.adapterDir(), adapterPrefix+"*")) // fails on a bad pattern alone
 	for _, program := range programs {
 		types = append(types, strings.TrimPrefix(filepath.Base(program), adapterPrefix))
@@ -142,8 +143,8 @@ func (d *Daemon) logAdapters(err error) {
 // upkeep lists what the leading core does again and again.
 func (d *Daemon) upkeep() *upkeep {
 	const statusEvery = 30 * time.Second // MON/STATIC: at least once a minute
-	leader := fmt.Sprintf("%s:%d:%d", hostName(), os.Getpid(), time.Now().UnixNano())
-	u := &upkeep{log: d.log.Named("upkeep"), leads: d.leader(leader)}
+	leading := d.leadership(fmt.Sprintf("%s:%d:%d", hostName(), os.Getpid(), time.Now().UnixNano()))
+	u := &upkeep{log: d.log.Named("upkeep"), lead: leading.run, leads: leading.leads}
 	u.chores = []chore{
 		{name: "bury ghosts", first: d.config.GhostTimeout / 4, every: max(d.config.GhostTimeout/4, time.Second), do: func(ctx context.Context) error {
 			_, err := d.queue.BuryGhosts(ctx)
@@ -181,17 +182,13 @@ func (d *Daemon) readConfiguration(ctx context.Context) error {
 	return err
 }
 
-// leader gives a function that reports whether this core does the upkeep: with
-// an SQLite STATEDB there is no other one.
-func (d *Daemon) leader(holder string) func(context.Context) bool {
+// leadership decides whether this core does the upkeep: with an SQLite STATEDB
+// there is no other one.
+func (d *Daemon) leadership(holder string) *leadership {
 	d.leaderName = holder
-	return func(ctx context.Context) bool {
-		_, ok, err := d.db.TryLead(ctx, holder, leadFor)
-		if err != nil && ctx.Err() == nil {
-			d.log.Warn("can't tell who does the upkeep", "err", err)
-		}
-		return ok && err == nil
-	}
+	return newLeadership(leadFor, d.log.Named("upkeep"), func(ctx context.Context) (int64, bool, error) {
+		return d.db.TryLead(ctx, holder, leadFor)
+	})
 }
 
 // leadFor is how long a core may lead without saying so again.

@@ -26,13 +26,20 @@ const leadAgain = 5 * time.Second
 type upkeep struct {
 	chores []chore
 	log    hclog.Logger
-	// leads reports whether this core is the one that does the upkeep.
-	leads func(ctx context.Context) bool
+	// lead finds out which core does the upkeep, until ctx ends; nil when there
+	// is no other one.
+	lead func(ctx context.Context)
+	// leads reports whether this core is the one that does the upkeep, and gives
+	// the context in which it may.
+	leads func(ctx context.Context) (context.Context, bool)
 }
 
 // run returns when ctx has ended and every chore has stopped.
 func (u *upkeep) run(ctx context.Context) {
 	var running sync.WaitGroup
+	if u.lead != nil {
+		running.Go(func() { u.lead(ctx) })
+	}
 	for _, c := range u.chores {
 		running.Go(func() { u.repeat(ctx, c) })
 	}
@@ -48,11 +55,12 @@ func (u *upkeep) repeat(ctx context.Context, c chore) {
 			return
 		case <-timer.C:
 		}
-		if !u.leads(ctx) {
+		term, ok := u.leads(ctx)
+		if !ok {
 			timer.Reset(leadAgain)
 			continue
 		}
-		if err := c.do(ctx); err != nil && ctx.Err() == nil {
+		if err := c.do(term); err != nil && term.Err() == nil {
 			u.log.Warn("upkeep failed", "chore", c.name, "err", err)
 		}
 		if c.every <= 0 {

@@ -16,7 +16,7 @@ func TestUpkeepOneHangingChoreDelaysNoOther(t *testing.T) {
 		runs := 0
 		u := &upkeep{
 			log:   hclog.NewNullLogger(),
-			leads: func(context.Context) bool { return true },
+			leads: func(ctx context.Context) (context.Context, bool) { return ctx, true },
 			chores: []chore{
 				{name: "hang", every: time.Second, do: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},
 				{name: "fail", first: time.Second, every: time.Second, do: func(context.Context) error { runs++; return errors.New("no") }},
@@ -36,8 +36,10 @@ func TestUpkeepOnlyTheLeaderWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start, leader, runs := time.Now(), false, 0
 		u := &upkeep{
-			log:    hclog.NewNullLogger(),
-			leads:  func(context.Context) bool { return leader || time.Since(start) > 20*time.Second },
+			log: hclog.NewNullLogger(),
+			leads: func(ctx context.Context) (context.Context, bool) {
+				return ctx, leader || time.Since(start) > 20*time.Second
+			},
 			chores: []chore{{name: "count", every: time.Second, do: func(context.Context) error { runs++; return nil }}},
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 19*time.Second)

@@ -63,6 +63,7 @@ type Daemon struct {
 	db       *statedb.DB
 	queue    *queue.Queue
 	adapters *adapter.Manager
+	reattach map[string]string // adapters that authors run, by type
 	confgit  *reconcile.Reconciler
 	prepare  *preparer
 	server   *webapp.Server
@@ -249,14 +250,13 @@ func (d *Daemon) adminQueue() adminQueue {
 }
 
 func (d *Daemon) openAdapters(ctx context.Context) error {
-	var reattach map[string]string
 	if d.config.Adapters.Dev {
 		var err error
-		if reattach, err = adapter.ParseReattach(os.Getenv(settings.ReattachVariable)); err != nil {
+		if d.reattach, err = adapter.ParseReattach(os.Getenv(settings.ReattachVariable)); err != nil {
 			return err
 		}
 	}
-	d.adapters = adapter.NewManager(adapter.Options{ReadSecrets: d.readSecrets, Reattach: reattach, Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now})
+	d.adapters = adapter.NewManager(adapter.Options{ReadSecrets: d.readSecrets, Reattach: d.reattach, Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now})
 	d.onClose(func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), adapterGrace)
 		defer cancel()

@@ -135,7 +135,8 @@ func hostInstance(h core.Host, s confgit.HostSecrets) adapter.Instance {
 	}
 	i.InsecureCredentials = isSet(h.Settings["insecure-credentials"], true)
 	i.Settings["host"] = h.Name
-	i.Offered = []string{"host", "check-certificates"}
+	// CONFGIT wants a protocol of every host, whatever its adapter makes of it.
+	i.Offered = []string{"host", "protocol", "check-certificates"}
 	if h.Protocol != "" {
 		i.Settings["protocol"] = h.Protocol
 	}

@@ -171,9 +171,13 @@ func ParseExpiry(text string, now time.Time) (time.Time, error) {
 	return now.Add(time.Duration(n) * unit), nil
 }
 
-// quoted shows what a caller sent, shortened.
+// quoted shows what a caller sent, shortened, but no token that he sent by
+// mistake.
 func quoted(s string) string {
 	const most = 40
+	if id, ok := IDOf(s); ok {
+		s = prefix + id + "_…"
+	}
 	if runes := []rune(s); len(runes) > most {
 		s = string(runes[:most]) + "…"
 	}

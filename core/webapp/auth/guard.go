@@ -20,6 +20,9 @@ const (
 	// fresh is how long what was read of the tokens counts: so long may another
 	// core's revocation take to be seen.
 	fresh = time.Second
+	// again is how soon they are read again for one that is not known, as it
+	// may have been made just now.
+	again = 50 * time.Millisecond
 	// stale is how long it counts while the STATEDB does not answer.
 	stale = 10 * time.Second
 	// usedEvery is how exactly a token's last use is known.
@@ -79,15 +82,15 @@ func (g *Guard) Now() time.Time { return g.o.Clock() }
 // Off reports whether authentication is switched off.
 func (g *Guard) Off() bool { return g.o.Off }
 
-// all gives the tokens, at most fresh ago.
-func (g *Guard) all(ctx context.Context) (map[string]token.Token, error) {
+// all gives the tokens as they were at most oldest ago.
+func (g *Guard) all(ctx context.Context, oldest time.Duration) (map[string]token.Token, error) {
 	if g.o.Store == nil {
 		return nil, nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	age := g.o.Clock().Sub(g.loaded)
-	if g.tokens != nil && age >= 0 && age < fresh {
+	if g.tokens != nil && age >= 0 && age < oldest {
 		return g.tokens, nil
 	}
 	list, err := g.o.Store.Tokens(ctx)
@@ -118,7 +121,7 @@ func (g *Guard) Needed(ctx context.Context) (bool, error) {
 	if g.o.Off {
 		return false, nil
 	}
-	all, err := g.all(ctx)
+	all, err := g.all(ctx, fresh)
 	return len(all) > 0, err
 }
 
@@ -201,11 +204,16 @@ func (g *Guard) Check(ctx context.Context, text string) (token.Token, error) {
 	wrong := func(fact string) error {
 		return &core.Error{Kind: core.KindUnauthenticated, Fact: fact, Hint: "ask an admin for another: lorryctl token create"}
 	}
-	all, err := g.all(ctx)
+	all, err := g.all(ctx, fresh)
 	if err != nil {
 		return token.Token{}, err
 	}
-	id, _ := token.IDOf(text)
+	id, ok := token.IDOf(text)
+	if _, known := all[id]; ok && !known {
+		if all, err = g.all(ctx, again); err != nil {
+			return token.Token{}, err
+		}
+	}
 	t := all[id] // an unknown one is compared too, with no digest
 	if !t.Matches(text) {
 		return token.Token{}, wrong("this token is not known here")
@@ -227,7 +235,7 @@ func (g *Guard) bySession(r *http.Request, cookie string, nobody Caller) (Caller
 	if err != nil || id == "" {
 		return nobody, err
 	}
-	all, err := g.all(r.Context())
+	all, err := g.all(r.Context(), fresh)
 	if err != nil {
 		return nobody, err
 	}

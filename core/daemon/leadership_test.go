@@ -34,7 +34,7 @@ func TestLeadershipStepsDownEarly(t *testing.T) {
 		if !ok {
 			t.Fatal("it does not lead")
 		}
-		time.Sleep(5 * ttl)
+		<-time.After(5 * ttl)
 		synctest.Wait()
 		if again, ok := l.leads(ctx); !ok || again != leading || leading.Err() != nil {
 			t.Fatal("it does not go on leading")
@@ -74,7 +74,7 @@ func TestLeadershipFollowsTheLease(t *testing.T) {
 		for asked < len(answers) {
 			before := asked
 			for asked == before {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 			}
 			synctest.Wait()
 			leading, ok := l.leads(ctx)

@@ -20,6 +20,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/rawfile"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 )
@@ -214,38 +215,45 @@ func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 		return err
 	}
 	health := j.begin(ctx, &place)
+	err = j.work(ctx, &place, source, upstream, health)
+	if err != nil && gitfail.From(err, gitfail.Local).Place != gitfail.Upstream && place.Broken(ctx, err) {
+		// What could not be used is damaged here; a source finds out itself
+		// whether what it fetches into is.
+		fmt.Fprintf(j.Out, ".. the working copy is damaged (%v): making a new one\n", err)
+		refs := j.report.Refs
+		err = j.work(ctx, &place, source, upstream, health)
+		j.report.Refs = append(refs, j.report.Refs...)
+	}
+	return err
+}
+
+// work brings what upstream has into the working copy, and from there
+// downstream.
+func (j *job) work(ctx context.Context, place *workcopy.Copy, source source, upstream lsrefs.Listing, health area.Health) error {
+	r := place.Repo
+	j.report.Refs = nil
 	got, err := source.Update(ctx, upstream)
 	if err != nil {
 		return err
 	}
-	if size := repo.DiskUsage(a.Dir); j.Limits.Disk > 0 && size > j.Limits.Disk {
+	if size := repo.DiskUsage(j.area.Dir); j.Limits.Disk > 0 && size > j.Limits.Disk {
 		return j.tooMuchDisk(size)
 	}
 	j.report.Head = j.head(got.Refs)
+	changed := 0
 	if j.PullOnly {
 		if err := j.largeUp(ctx, r, got.Refs); err != nil {
 			return err
 		}
 		fmt.Fprintln(j.Out, ".. not pushing: pull-only is set")
-		j.report.Unchanged = got.Changed == 0
-		j.end(ctx, &place, health)
-		return j.complete(ctx, r, got.Changed)
-	}
-	out := &repo.Repo{Dir: r.Dir, Git: j.net.pushGit, Files: r.Files}
-	changed, err := j.deliver(ctx, out, got.Refs)
-	if err != nil && place.Broken(ctx, err) {
-		// What could not be sent is damaged here, not downstream.
-		fmt.Fprintf(j.Out, ".. the working copy is damaged (%v): making a new one\n", err)
-		if got, err = source.Update(ctx, upstream); err == nil {
-			changed, err = j.deliver(ctx, out, got.Refs)
+	} else {
+		if changed, err = j.deliver(ctx, &repo.Repo{Dir: r.Dir, Git: j.net.pushGit, Files: r.Files}, got.Refs); err != nil {
+			return err
 		}
+		j.report.Digest = j.digest(got.Upstream)
 	}
-	if err != nil {
-		return err
-	}
-	j.end(ctx, &place, health)
-	j.report.Digest = j.digest(got.Upstream)
 	j.report.Unchanged = got.Changed == 0 && changed == 0
+	j.end(ctx, place, health)
 	return j.complete(ctx, r, got.Changed)
 }
 

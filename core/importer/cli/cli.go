@@ -314,6 +314,8 @@ func (r *run) failed(path string, err error) protocol.ImportReport {
 		failure.Kind, failure.Hint = core.FailTool, "install it where lorry runs"
 	case core.KindOf(err) == core.KindInvalid, errors.Is(err, os.ErrNotExist):
 		failure.Kind = core.FailSpec
+	case errors.Is(err, syscall.EFBIG):
+		failure.Kind, failure.Hint = core.FailLimit, "raise max-file-size; this program's own files need some kilobytes"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, os.ErrPermission):
 		failure.Kind, failure.Hint = core.FailDisk, "see to the space and the rights on the working area"
 	}

@@ -233,6 +233,18 @@ func (m *Manager) Apply(ctx context.Context, instances []Instance) error {
 	return errors.Join(problems...)
 }
 
+// Refresh looks whether programs were replaced, which is noticed at the second
+// look, and has the new ones take over as Apply does. It changes nothing else,
+// so that it may be called again and again.
+func (m *Manager) Refresh() {
+	m.mu.Lock()
+	list := slices.Collect(maps.Values(m.known))
+	m.mu.Unlock()
+	for _, s := range list {
+		s.refresh()
+	}
+}
+
 // adopt makes the wanted instances the known ones and gives those to be
 // stopped. On success the caller owes m.stopping a Done.
 func (m *Manager) adopt(wanted map[string]Instance, unfit map[string]error) (gone []*supervisor, err error) {

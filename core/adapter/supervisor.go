@@ -37,6 +37,7 @@ type supervisor struct {
 	closing bool          // no new calls
 	hurry   bool          // closing, and out of patience
 	tried   string        // the program's stamp at the last start
+	looked  string        // the program's stamp at the last refresh
 	faults  []time.Time   // within the breaker's window
 	streak  int           // faults since the adapter was last settled
 	held    hold          // the host is left alone
@@ -295,6 +296,20 @@ func (s *supervisor) change(inst Instance) {
 	}
 	if fresh {
 		s.lift(core.KindUnauthenticated)
+		s.stale = true
+		s.poke()
+	}
+}
+
+// refresh replaces the process of a program that was replaced. One that differs
+// from what the last refresh saw may still be being written.
+func (s *supervisor) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stamp := s.stamp(s.inst)
+	whole := stamp == s.looked
+	s.looked = stamp
+	if whole && stamp != "" && s.st.Starts > 0 && stamp != s.tried {
 		s.stale = true
 		s.poke()
 	}

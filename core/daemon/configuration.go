@@ -105,6 +105,7 @@ func (d *Daemon) keepFollowing(ctx context.Context) {
 			return
 		case <-tick.C:
 			d.follow(ctx)
+			d.adapters.Refresh()
 		}
 	}
 }

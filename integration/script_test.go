@@ -22,16 +22,17 @@ func TestMain(m *testing.M) {
 	// The commands of the scripts are this test binary under other names; those
 	// processes must not build anything.
 	testscript.Main(programs{m}, map[string]func(){
-		"api":     exitWith(apiMain),
-		"waitfor": exitWith(waitforMain),
-		"seed":    exitWith(seedMain),
-		"gitd":    exitWith(gitdMain),
-		"gone":    exitWith(goneMain),
-		"same":    exitWith(sameMain),
-		"certs":   exitWith(certsMain),
-		"hook":    exitWith(hookMain),
-		"inbox":   exitWith(inboxMain),
-		"smtpd":   exitWith(smtpdMain),
+		"api":       exitWith(apiMain),
+		"waitfor":   exitWith(waitforMain),
+		"seed":      exitWith(seedMain),
+		"gitd":      exitWith(gitdMain),
+		"gone":      exitWith(goneMain),
+		"same":      exitWith(sameMain),
+		"certs":     exitWith(certsMain),
+		"hook":      exitWith(hookMain),
+		"inbox":     exitWith(inboxMain),
+		"smtpd":     exitWith(smtpdMain),
+		"described": exitWith(describedMain),
 	})
 }
 
@@ -96,6 +97,11 @@ func TestScripts(t *testing.T) {
 
 func setup(env *testscript.Env) error {
 	env.Setenv("BIN", binDir)
+	repo, err := filepath.Abs("..")
+	if err != nil {
+		return err
+	}
+	env.Setenv("REPO", repo)
 	env.Setenv("PATH", binDir+string(os.PathListSeparator)+env.Getenv("PATH"))
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")

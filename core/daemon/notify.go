@@ -18,7 +18,7 @@ import (
 const (
 	// noticeEvery is how often it is looked for what people should know, and
 	// deliverEvery how often messages to them are sent.
-	noticeEvery    = 10 * time.Second
+	noticeEvery  = 10 * time.Second
 	deliverEvery = 3 * time.Second
 )
 

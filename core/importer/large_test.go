@@ -10,10 +10,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
@@ -308,4 +311,36 @@ func TestLargeFilesOnDisk(t *testing.T) {
 	third.opts.Request.FileRoots = append(third.opts.Request.FileRoots, w.dir)
 	third.opts.Spec.Access.URL = "file://" + w.down.Dir
 	third.mustFail(core.FailLFS)
+}
+
+// TestLargeFilesOverSSH: the server of a repository over ssh says where its
+// objects are, and gives a token for them.
+func TestLargeFilesOverSSH(t *testing.T) {
+	t.Parallel()
+	w := newLargeWorld(t)
+	w.add("sub/a.bin", "some content")
+	port, keys, known := sshServer(t)
+	git, err := childproc.NewGit(childproc.GitOptions{Home: filepath.Join(w.dir, "ssh-home"), SSHDir: keys, Grace: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.opts.Git, w.opts.Reader = git, lsrefs.NewReader(git)
+	t.Cleanup(w.opts.Reader.Close)
+	address := fmt.Sprintf("ssh://%s@127.0.0.1:%d", account(), port)
+	w.opts.Spec.Access = core.Access{URL: address + w.up.Dir, KnownHosts: known}
+	w.opts.Request.Push = &protocol.Access{URL: address + w.down.Dir, KnownHosts: known}
+	// Without the command, https on the same host is asked, where nobody is.
+	w.mustFail(core.FailNetwork)
+
+	bin := filepath.Join(filepath.Dir(keys), "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\ncase \"$1 $2\" in\n\"" + w.up.Dir + " download\") r=" + upName + ";;\n\"" + w.down.Dir + " upload\") r=" + downName + ";;\n*) exit 1;;\nesac\n" +
+		`printf '{"href":"` + w.server.URL + `/%s/info/lfs","header":{"Authorization":"Basic YWxpOm9wZW5zZXNhbWU="},"expires_in":60}' $r` + "\n"
+	if err := os.WriteFile(filepath.Join(bin, "git-lfs-authenticate"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.mustRun()
+	w.mustHave()
 }

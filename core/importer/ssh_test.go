@@ -44,7 +44,7 @@ func sshServer(t *testing.T) (port int, keys, known string) {
 	port = l.Addr().(*net.TCPAddr).Port
 	_ = l.Close()
 	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/id_ed25519.pub\nStrictModes no\nUsePAM no\nPidFile none\n"+
-		"PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n", port, dir, keys)
+		"PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nSetEnv PATH=%s/bin:/usr/local/bin:/usr/bin:/bin\n", port, dir, keys, dir)
 	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -20,10 +20,10 @@ import (
 // programs of their own.
 func moreVictims() []victim {
 	return []victim{
-		{name: "cvs", rounds: 6, make: cvsVictim, needs: []string{"cvs", "cvsps"}, beside: []string{"cvs"}},
-		{name: "bzr", rounds: 3, make: bzrVictim, needs: []string{"brz"}, beside: []string{"bzr"}},
-		{name: "raw-file", rounds: 8, make: rawVictim},
-		{name: "git-lfs", rounds: 8, make: lfsVictim},
+		{name: "cvs", rounds: 4, make: cvsVictim, needs: []string{"cvs", "cvsps"}, beside: []string{"cvs"}},
+		{name: "bzr", rounds: 2, make: bzrVictim, needs: []string{"brz"}, beside: []string{"bzr"}},
+		{name: "raw-file", rounds: 6, make: rawVictim},
+		{name: "git-lfs", rounds: 6, make: lfsVictim},
 	}
 }
 

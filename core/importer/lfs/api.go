@@ -199,6 +199,11 @@ func (a *api) request(ctx context.Context, method, address string, header map[st
 		}
 		req.Header.Set(name, value)
 	}
+	if req.Header.Get("Authorization") == "" && a.base != nil && sameHost(req.URL, a.base) {
+		for name, value := range a.header { // what ssh gave for this host
+			req.Header.Set(name, value)
+		}
+	}
 	if req.Header.Get("Authorization") == "" && a.trusted != nil && sameHost(req.URL, a.trusted) && !a.side.Access.Secret.Empty() {
 		user := a.side.Access.Username
 		if user == "" {

@@ -61,8 +61,12 @@ check: ## generated code fresh, formatting, lint, import rules
 soak: ## the long versions of the randomised tests
 	LORRY_TEST_SOAK=1 $(GOTEST) -count=1 -timeout 12h $(TESTFLAGS) ./core/... ./sdk/... ./plugins/... ./integration/...
 
-bench-queue: ## the run queue beside the bare databases (LORRY_BENCH_LORRIES=1000,100000)
-	$(GO) test -run '^$$' -bench Queue -timeout 2h ./core/statedb
+bench-queue: ## the run queue beside the bare databases, p99 of the claims (LORRY_BENCH_LORRIES, LORRY_BENCH_STEADY)
+	LORRY_BENCH_LORRIES=$${LORRY_BENCH_LORRIES:-1000,100000,1000000} LORRY_BENCH_STEADY=$${LORRY_BENCH_STEADY:-10m} \
+	$(GO) test -run '^$$' -bench Queue -benchtime 1x -timeout 4h -v ./core/statedb
+
+bench-api: ## the HTTP API beside the bare queue and beside empty handlers (LORRY_BENCH_LORRIES=100000)
+	$(GO) test -run '^$$' -bench 'API|Wake|Events' -benchtime 2000x -timeout 1h ./core/daemon
 
 bench-import: build ## imports beside plain git (LORRY_BENCH_LARGE=REPO:REPO for large ones)
 	LORRY_BENCH_PROGRAM=$(CURDIR)/bin/lorry $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 2h ./integration/importbench

@@ -74,8 +74,13 @@ func startDebian(durable bool) (*server, error) {
 		return remove(err)
 	}
 	var log bytes.Buffer
-	postgres := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1",
-		"-c", "fsync="+onOff(durable), "-c", "synchronous_commit=on", "-c", "full_page_writes="+onOff(durable), "-c", "max_connections=400", "-c", "shared_buffers=64MB")
+	memory := []string{"-c", "shared_buffers=64MB"}
+	if durable { // as a server of its own would have it
+		memory = []string{"-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB"}
+	}
+	args := append([]string{"-D", data, "-k", dir, "-p", strconv.Itoa(port)}, memory...)
+	postgres := exec.Command(filepath.Join(bin, "postgres"), append(args, "-c", "listen_addresses=127.0.0.1",
+		"-c", "fsync="+onOff(durable), "-c", "synchronous_commit=on", "-c", "full_page_writes="+onOff(durable), "-c", "max_connections=400")...)
 	postgres.SysProcAttr, postgres.Dir, postgres.Stdout, postgres.Stderr = attr, dir, &log, &log
 	if err := postgres.Start(); err != nil {
 		return remove(fmt.Errorf("postgres: %w", err))

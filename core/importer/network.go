@@ -45,18 +45,18 @@ func (j *job) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.fetchGit, err = j.viaRelay(n.fetchRoute, via); err != nil {
+	if n.fetchGit, err = j.viaRelay(ctx, n.fetchRoute, via); err != nil {
 		return err
 	}
 	if !j.PullOnly {
-		n.pushGit, err = j.viaRelay(n.pushRoute, childproc.Via{})
+		n.pushGit, err = j.viaRelay(ctx, n.pushRoute, childproc.Via{})
 	}
 	return err
 }
 
-func (j *job) viaRelay(r route.Route, via childproc.Via) (*childproc.Git, error) {
+func (j *job) viaRelay(ctx context.Context, r route.Route, via childproc.Via) (*childproc.Git, error) {
 	if !r.Direct() {
-		relay, err := r.Relay()
+		relay, err := r.Relay(ctx)
 		if err != nil {
 			return nil, gitfail.From(err, gitfail.Local)
 		}

@@ -39,11 +39,11 @@ type Relay struct {
 const tokenUser = "lorry"
 
 // Relay starts a relay. Close ends it.
-func (r Route) Relay() (*Relay, error) {
+func (r Route) Relay(ctx context.Context) (*Relay, error) {
 	transport := r.Transport(false)
 	// What a program asked for is what it gets.
 	transport.DisableCompression = true
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("no relay to the network: %w", err)
 	}

@@ -127,7 +127,7 @@ func TestRelayWantsItsToken(t *testing.T) {
 		_, _ = io.WriteString(w, "hello")
 	}))
 	defer behind.Close()
-	relay, err := Route{}.Relay()
+	relay, err := Route{}.Relay(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestRelayEndsItsTunnels(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	relay, err := Route{}.Relay()
+	relay, err := Route{}.Relay(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

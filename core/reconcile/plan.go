@@ -60,7 +60,7 @@ func (r *Reconciler) Plan(ctx context.Context, p PlanParams) (Plan, error) {
 	plan := Plan{}
 	var broken *confgit.BrokenError
 	if errors.As(err, &broken) {
-		plan.Broken, plan.Problems, err = broken.Error(), []core.Problem{broken.Problem}, nil
+		plan.Broken, plan.Problems = broken.Error(), []core.Problem{broken.Problem}
 		plan.Current, err = r.opts.Store.ConfigCommit(ctx)
 		return plan, err
 	}

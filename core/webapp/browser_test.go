@@ -8,12 +8,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lorry-controller/lorry-controller/core/webapp"
 )
 
 // browser starts a browser without a window; it ends with the test.
@@ -131,7 +134,7 @@ func TestPagesFitEveryScreen(t *testing.T) {
 	ctx := browser(t)
 	s := newSite(t)
 	s.fill(t)
-	s.post(t, "/1.0/give-me-job", "host=minion-2.example.com&pid=5")
+	s.post(t, "/1.0/give-me-job", "host=minion-2.example.com&pid=5&version=2&build=1.4.0&labels=site-a&labels=big")
 	var c complaints
 	c.listen(ctx)
 	for _, screen := range []struct {
@@ -164,6 +167,31 @@ func TestPagesFitEveryScreen(t *testing.T) {
 			}
 			keep(t, page.name+"-"+screen.name, picture)
 		}
+	}
+	c.none(t)
+}
+
+func TestTheStatusPageFollowsWhatHappens(t *testing.T) {
+	t.Parallel()
+	ctx := browser(t)
+	s := newSite(t, func(o *webapp.Options) { o.EventsEvery = 20 * time.Millisecond })
+	s.queue.Put(foo())
+	var c complaints
+	c.listen(ctx)
+	if err := chromedp.Run(ctx, chromedp.Navigate(s.URL+"/1.0/status-html"), chromedp.WaitVisible("#queue-state")); err != nil {
+		t.Fatal(err)
+	}
+	s.get(t, "/1.0/status") // the page has begun to listen by its first event at the latest
+	for range 100 {
+		s.post(t, "/1.0/give-me-job", "host=minion-7.example.com&pid=5")
+		var there bool
+		if err := chromedp.Run(ctx, chromedp.Poll(`document.getElementById("main").innerText.includes("minion-7.example.com")`, &there, chromedp.WithPollingTimeout(500*time.Millisecond))); err == nil {
+			break
+		}
+	}
+	var text string
+	if err := chromedp.Run(ctx, chromedp.Text("main", &text)); err != nil || !strings.Contains(text, "minion-7.example.com") {
+		t.Errorf("the page does not show the job that began: %v %s", err, text)
 	}
 	c.none(t)
 }

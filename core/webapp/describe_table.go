@@ -101,7 +101,8 @@ func minionOperations() map[string]openapi.Operation {
 		"POST /1.0/job-update": {
 			Summary: "Report on jobs", Answer: protocol.UpdateAnswer{}, Also: []protocol.UpdateAnswer{}, Body: protocol.Update{},
 			Fields: []openapi.Field{
-				{Name: "job_id", Type: openapi.Integer, Doc: "number of the job", Required: true}, number("fence", "of the job"), text("exit", "no while it runs, then its exit code"),
+				{Name: "job_id", Type: openapi.Integer, Doc: "number of the job", Required: true},
+				number("fence", "of the job"), text("exit", "no while it runs, then its exit code"),
 				text("stdout", "new output"), text("stderr", "new output"), text("disk_usage", "bytes"), flag("unchanged", "nothing had to be done"),
 				text("digest", "of the refs"), text("head", "the default branch"),
 			},

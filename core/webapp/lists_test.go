@@ -184,3 +184,22 @@ func TestMinionsAreListedDrainedAndForgotten(t *testing.T) {
 	s.post(t, "/1.0/minions/drain", "minion=m1").want(t, 404, "m1")
 	s.post(t, "/1.0/minions/drain", "").want(t, 400, "minion")
 }
+
+func TestTheStatusPageShowsWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.fleet(t)
+	s.post(t, "/1.0/give-me-job", "host=m1&pid=7&version=2&labels=site-a")
+	page := s.get(t, "/1.0/status-html?state=failing&text=P0&host=b.example.com&sort=path")
+	page.want(t, 200, "fleet/p03")
+	if strings.Contains(page.body, "fleet/p01") {
+		t.Error("the page shows a Lorry that was not asked for")
+	}
+	page.want(t, 200, `<option selected>failing</option>`)
+	page.want(t, 200, `name="text" value="P0"`)
+	page.want(t, 200, "site-a")
+	page.want(t, 200, `<input type="hidden" name="kind" value="network"><input type="hidden" name="host" value="a.example.com">`)
+	s.get(t, "/1.0/status-html?text=nowhere").want(t, 200, "No Lorry is like that")
+	s.get(t, "/1.0/status-html?state=odd").want(t, 400, "state")
+	s.get(t, "/lc-static/live.js").want(t, 200, "EventSource")
+}

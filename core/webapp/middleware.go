@@ -67,7 +67,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
-		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; "+
+		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "+
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		next.ServeHTTP(tracked, r)
 	})
@@ -220,6 +220,7 @@ func (s *Server) failWith(w http.ResponseWriter, r *http.Request, status int, er
 		s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	if exchange.WantsPage(r) {
+		exchange.SetRetryAfter(w, err)
 		exchange.HTML(status, s.pages.Error(status, exchange.ErrorBody(err))).WriteTo(w, r)
 		return
 	}

@@ -109,7 +109,7 @@ func TestWhatCanNotBeFollowedIsSaid(t *testing.T) {
 	for path, want := range map[string]int{
 		"/job/2": 404, "/job/x": 404, "/job/1?offset=-1": 400, "/job/1?offset=x": 400, "/job/1?follow=maybe": 400,
 	} {
-		response, err := w.server.Client().Get(w.server.URL + path) //nolint:noctx // the server is this test's own
+		response, err := w.server.Client().Get(w.server.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestWhatCanNotBeFollowedIsSaid(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/job/1?follow=1", "/events"} {
-		response, err := w.server.Client().Head(w.server.URL + path) //nolint:noctx // the server is this test's own
+		response, err := w.server.Client().Head(w.server.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestWhatCanNotBeFollowedIsSaid(t *testing.T) {
 	}
 	w.hub.Drain()
 	for _, path := range []string{"/job/1?follow=1", "/events"} {
-		response, err := w.server.Client().Get(w.server.URL + path) //nolint:noctx // the server is this test's own
+		response, err := w.server.Client().Get(w.server.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}

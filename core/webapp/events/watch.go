@@ -46,7 +46,7 @@ func (h *Hub) watch(ctx context.Context) error {
 	}
 	h.run = strconv.FormatInt(h.o.Clock().UnixNano()+int64(h.last), 36)
 	h.kept, h.left = nil, time.Now()
-	h.watches.Go(func() { h.watching(now) })
+	h.watches.Go(func() { h.watching(now) }) //nolint:contextcheck // it outlives the request that began it
 	return nil
 }
 

@@ -97,7 +97,7 @@ func (p *Pages) Home(*exchange.Request) (exchange.Answer, error) {
 
 // Static answers GET /lc-static/FILE.
 func (p *Pages) Static(r *exchange.Request) (exchange.Answer, error) {
-	types := map[string]string{".css": "text/css; charset=UTF-8", ".svg": "image/svg+xml"}
+	types := map[string]string{".css": "text/css; charset=UTF-8", ".svg": "image/svg+xml", ".js": "text/javascript; charset=UTF-8"}
 	name := strings.TrimPrefix(r.Param("file"), "/")
 	contentType, known := types[path.Ext(name)]
 	data, err := assetFiles.ReadFile("assets/" + name)
@@ -200,6 +200,9 @@ func (p *Pages) Status(r *exchange.Request) (exchange.Answer, error) {
 	}
 	data, err := p.status(r.Context(), after)
 	if err != nil {
+		return nil, err
+	}
+	if err := p.more(r, &data); err != nil {
 		return nil, err
 	}
 	data.Refresh = refreshOf(r)

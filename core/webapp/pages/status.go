@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -29,6 +30,12 @@ type statusData struct {
 	Failures     []protocol.Lorry
 	Problems     []core.Problem
 	After, Next  string // paths where this and the next page of the queue begin
+	Groups       []protocol.FailureGroup
+	Minions      []protocol.Minion
+	Filter       queue.LorryFilter
+	Filtered     bool     // the queue shows what Filter selects
+	NextPage     string   // address of the next page of what is selected
+	States       []string // that can be asked for
 }
 
 // runningJob is a job with its last sign of life.
@@ -147,4 +154,48 @@ func (p *Pages) jobs(r *exchange.Request, path string) (jobList, error) {
 		list.Older = "/1.0/list-jobs-html?" + query.Encode()
 	}
 	return list, nil
+}
+
+// shownGroups is how many groups of failures a status page has.
+const shownGroups = 10
+
+// more adds what only the page itself has, and not its static copy: groups of
+// failures, minions, and the Lorries that the fields of the request select.
+func (p *Pages) more(r *exchange.Request, data *statusData) error {
+	var err error
+	data.States = api.LorryStates()
+	if data.Status.Counts.Failing > 1 {
+		if data.Groups, err = p.o.API.FailureGroups(r, shownGroups); err != nil {
+			return err
+		}
+		data.Groups = slices.DeleteFunc(data.Groups, func(g protocol.FailureGroup) bool { return g.Count < 2 })
+	}
+	if data.Minions, err = p.o.API.MinionList(r.Context()); err != nil {
+		return err
+	}
+	query := url.Values{}
+	for _, field := range []string{"state", "host", "kind", "text", "older", "sort"} {
+		if value := r.Form.Get(field); value != "" {
+			query.Set(field, value)
+		}
+	}
+	if data.Filtered = len(query) > 0; !data.Filtered {
+		return nil
+	}
+	if data.Filter, err = p.o.API.LorryFilterOf(r, queuePage); err != nil {
+		return err
+	}
+	list, err := p.o.Queue.FindLorries(r.Context(), data.Filter)
+	if err != nil {
+		return err
+	}
+	data.Status.RunQueue, data.Next = nil, ""
+	for _, l := range list.Lorries {
+		data.Status.RunQueue = append(data.Status.RunQueue, api.LorryInfo(l, p.o.Clock()))
+	}
+	if next := api.NextPage(data.Filter, list); next != "" {
+		query.Set("cursor", next)
+		data.NextPage = "/1.0/status-html?" + query.Encode() + "#queue"
+	}
+	return nil
 }

@@ -35,19 +35,20 @@ func (l pathLink) page() string { return "/1.0/lorry-html/" + l.URL() }
 // functions are what the templates may call.
 func functions() template.FuncMap {
 	return template.FuncMap{
-		"badge":      func(class, word string) badge { return badge{class, word} },
-		"link":       func(plain bool, path string) pathLink { return pathLink{plain, path} },
-		"ago":        ago,
-		"span":       span,
-		"size":       protocol.NiceSize,
-		"took":       took,
-		"plural":     plural,
-		"short":      short,
-		"severity":   severity,
-		"hoststate":  hostState,
-		"lastresult": lastResult,
-		"jobstate":   jobState,
-		"refstate":   refState,
+		"badge":       func(class, word string) badge { return badge{class, word} },
+		"link":        func(plain bool, path string) pathLink { return pathLink{plain, path} },
+		"ago":         ago,
+		"span":        span,
+		"size":        protocol.NiceSize,
+		"took":        took,
+		"plural":      plural,
+		"short":       short,
+		"severity":    severity,
+		"hoststate":   hostState,
+		"minionstate": minionState,
+		"lastresult":  lastResult,
+		"jobstate":    jobState,
+		"refstate":    refState,
 	}
 }
 
@@ -122,6 +123,11 @@ func hostState(h protocol.HostInfo) badge {
 	default:
 		return badge{"good", "listed"}
 	}
+}
+
+func minionState(m protocol.Minion) badge {
+	class := map[string]string{"idle": "good", "busy": "info", "draining": "warn", "drained": "warn", "silent": "bad"}[m.State]
+	return badge{class, m.State}
 }
 
 func lastResult(l protocol.Lorry) badge {

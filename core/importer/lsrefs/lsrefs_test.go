@@ -197,3 +197,15 @@ func FuzzListV0(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseLsRemote(f *testing.F) {
+	f.Add("ref: refs/heads/main\tHEAD\n" + one + "\trefs/heads/main\n" + two + "\trefs/tags/v1^{}\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := ParseLsRemote(strings.NewReader(text))
+		for i, r := range l.Refs {
+			if err == nil && (!strings.HasPrefix(r.Name, "refs/") || !validObject(r.Object) || i > 0 && l.Refs[i-1].Name > r.Name) {
+				t.Errorf("%q became %+v", text, l)
+			}
+		}
+	})
+}

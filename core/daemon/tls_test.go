@@ -186,7 +186,7 @@ func TestCertificatesAreReadAgainAndABadPairIsNotServed(t *testing.T) {
 	serves("third")
 	// The minions inside the process know the certificate itself, whatever its
 	// names and its authority.
-	response, err := p.certs.client().Get(p.url) //nolint:noctx // a client as the minions use it
+	response, err := p.certs.client().Get(p.url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestCertificatesAreReadAgainAndABadPairIsNotServed(t *testing.T) {
 	p.certs.mu.Lock()
 	p.certs.leaf = []byte("another")
 	p.certs.mu.Unlock()
-	if response, err = p.certs.client().Get(p.url); err == nil { //nolint:noctx // the same
+	if response, err = p.certs.client().Get(p.url); err == nil {
 		response.Body.Close()
 		t.Error("somebody else's certificate was taken for our own")
 	}
@@ -246,8 +246,14 @@ func TestAClientsTLSFilesAreChecked(t *testing.T) {
 		ca, cert, key string
 		ok            bool
 	}{
-		{"", "", "", true}, {good, good, goodKey, true}, {nonsense, "", "", false}, {p.dir + "/none", "", "", false},
-		{"", good, "", false}, {"", "", goodKey, false}, {"", good, wrong, false}, {"", nonsense, goodKey, false},
+		{"", "", "", true},
+		{good, good, goodKey, true},
+		{nonsense, "", "", false},
+		{p.dir + "/none", "", "", false},
+		{"", good, "", false},
+		{"", "", goodKey, false},
+		{"", good, wrong, false},
+		{"", nonsense, goodKey, false},
 	} {
 		name := strings.Join([]string{filepath.Base(test.ca), filepath.Base(test.cert), filepath.Base(test.key)}, " ")
 		_, err := protocol.ClientTLS(test.ca, test.cert, test.key)

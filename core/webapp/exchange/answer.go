@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
@@ -191,17 +190,18 @@ func usualHint(kind core.Kind) string {
 // Error answers with an error as JSON and the given status.
 func Error(status int, err error) Answer {
 	body := ErrorBody(err)
-	var known *core.Error
-	wait := time.Duration(0)
-	if errors.As(err, &known) {
-		wait = known.RetryAfter
-	}
 	return Func(func(w http.ResponseWriter, r *http.Request) {
-		if wait > 0 {
-			w.Header().Set("Retry-After", strconv.FormatInt(int64(wait.Seconds())+1, 10))
-		}
+		SetRetryAfter(w, err)
 		jsonAnswer{status: status, value: body}.WriteTo(w, r)
 	})
+}
+
+// SetRetryAfter tells the client how long to wait, if the error says so.
+func SetRetryAfter(w http.ResponseWriter, err error) {
+	var known *core.Error
+	if errors.As(err, &known) && known.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64(known.RetryAfter.Seconds())+1, 10))
+	}
 }
 
 // WantsPage reports whether the client is a browser that shows pages, rather

@@ -264,7 +264,7 @@ func TestHeldLorrySaysWhy(t *testing.T) {
 	w.hosts.failDownstream = true
 	w.meet()
 	why, err := w.queue.Explain(t.Context(), "very/three")
-	if text := fmt.Sprint(why); err != nil || !strings.Contains(text, "[unauthenticated: downstream]") || !strings.Contains(text, "the token is refused") {
+	if text := fmt.Sprint(why); err != nil || !strings.Contains(text, "all Lorries are held: [unauthenticated: downstream]") || !strings.Contains(text, "the token is refused") {
 		t.Errorf("got %s, %v", text, err)
 	}
 }

@@ -211,12 +211,13 @@ func (q *Queue) Explain(ctx context.Context, path string) (Why, error) {
 		return Why{}, err
 	}
 	hold := holds[l.UpstreamHost]
-	if all, held := holds[AllHosts]; held && all.Until.After(hold.Until) {
+	all, allHeld := holds[AllHosts]
+	if allHeld = allHeld && all.Until.After(hold.Until); allHeld {
 		hold = all
 	}
 	return Why(schedule.Explain(l, schedule.Surroundings{
 		Now: now, QueueRunning: g.Running, Limits: q.limits(g), Load: loadOf(byHost),
-		HostUntil: hold.Until, HostReason: hold.Reason, Ahead: ahead,
+		HostUntil: hold.Until, HostReason: hold.Reason, AllHeld: allHeld, Ahead: ahead,
 	})), nil
 }
 

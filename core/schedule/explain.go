@@ -33,9 +33,11 @@ type Surroundings struct {
 	QueueRunning bool
 	Limits       Limits
 	Load         Load
-	// HostUntil and HostReason describe a hold of the Lorry's upstream host.
+	// HostUntil and HostReason describe a hold of the Lorry's upstream host, or
+	// of all Lorries.
 	HostUntil  time.Time
 	HostReason string
+	AllHeld    bool
 	// Ahead is how many due Lorries come before this one, or -1 when unknown.
 	Ahead int
 }
@@ -52,6 +54,8 @@ func Explain(l core.LorryState, s Surroundings) Verdict {
 		return Verdict{BecauseHeld, fmt.Sprintf("an admin holds this Lorry: %s", l.HeldReason), time.Time{}}
 	case !s.QueueRunning:
 		return Verdict{BecauseStopped, "the run queue is stopped", time.Time{}}
+	case s.HostUntil.After(s.Now) && s.AllHeld:
+		return Verdict{BecauseHost, fmt.Sprintf("all Lorries are held: %s", s.HostReason), s.HostUntil}
 	case s.HostUntil.After(s.Now):
 		return Verdict{BecauseHost, fmt.Sprintf("the upstream host %q is held: %s", l.UpstreamHost, s.HostReason), s.HostUntil}
 	case l.Due.After(s.Now) && l.Position >= 0 && l.Failures > 0:

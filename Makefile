@@ -8,10 +8,10 @@ PKG      ?= ./core/... ./sdk/... ./plugins/... ./cmd/... .
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 DATA     ?= var
-DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial git-lfs cvs git-cvs cvsps brz prometheus xz-utils zstd lzip ncompress maven default-jdk-headless docker.io iptables
+DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial git-lfs cvs git-cvs cvsps brz python3-fastimport prometheus xz-utils zstd lzip ncompress maven default-jdk-headless docker.io iptables
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test race lint fmt generate check integration soak bench bench-queue bench-import clean
+.PHONY: help deps build run test race lint fmt generate check integration soak bench bench-queue bench-api bench-import clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,7 +66,8 @@ bench-queue: ## the run queue beside the bare databases, p99 of the claims (LORR
 	$(GO) test -run '^$$' -bench Queue -benchtime 1x -timeout 4h -v ./core/statedb
 
 bench-api: ## the HTTP API beside the bare queue and beside empty handlers (LORRY_BENCH_LORRIES=100000)
-	$(GO) test -run '^$$' -bench 'API|Wake|Events' -benchtime 2000x -timeout 1h ./core/daemon
+	$(GO) test -run '^$$' -bench API -benchtime 20000x -timeout 1h ./core/daemon
+	$(GO) test -run '^$$' -bench 'Wake|Events' -benchtime 100x -timeout 1h ./core/daemon
 
 bench-import: build ## imports beside plain git (LORRY_BENCH_LARGE=REPO:REPO for large ones)
 	LORRY_BENCH_PROGRAM=$(CURDIR)/bin/lorry $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 2h ./integration/importbench

@@ -68,18 +68,22 @@ func failure(err error, place gitfail.Place) *gitfail.Error {
 		kind     core.FailureKind
 		patterns []string
 	}{
+		{core.FailTool, []string{`library "fastimport"`, "no module named 'fastimport'", "unknown command"}},
 		{core.FailDisk, []string{"no space left", "disk quota", "input/output error"}},
 		{core.FailHostKey, []string{"host key verification failed"}},
 		{core.FailSpec, []string{"is not its own place"}},
-		{core.FailGone, []string{"not a branch", "no such file", "moved to another host", "no such project", "has no branch", "404"}},
+		{core.FailGone, []string{"not a branch", "no such file", "moved to another host", "no such project", "has no branch", "http status 404", "http status 410"}},
 		{core.FailTLS, []string{"certificate"}},
-		{core.FailAuth, []string{"permission denied", "401", "403", "unauthorized", "authentication"}},
-		{core.FailNetwork, []string{"connection error", "could not resolve", "timed out", "connection closed", "connection reset", "no route", "refused", "unexpected end"}},
+		{core.FailAuth, []string{"permission denied", "http status 401", "http status 403", "403 forbidden", "401 unauthorized", "authentication"}},
+		{core.FailNetwork, []string{"http status 5", "connection error", "could not resolve", "timed out", "connection closed", "connection reset", "no route", "refused", "unexpected end"}},
 		{core.FailCorrupt, []string{"bzrcheckerror", "corrupt", "knit", "error in data", "nosuchrevision", "checksum"}},
 	} {
 		for _, p := range r.patterns {
 			if line := lineWith(exit.Stderr, text, p); line != "" {
 				hint := gitfail.Hint(r.kind, place)
+				if r.kind == core.FailTool {
+					hint = "install brz with its library for fast-import where the minion runs (on Debian: apt install brz python3-fastimport)"
+				}
 				if r.kind == core.FailSpec {
 					hint = "name the branch itself: one that refers to another, or is stacked on it, is read only on the same host"
 				}

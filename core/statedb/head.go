@@ -10,7 +10,7 @@ const (
 	headAgain = 5 * time.Second
 	// headBehind is how far the head stays behind the clock: other cores'
 	// clocks may be slower, and their transactions longer under way.
-	headBehind = 5 * time.Second
+	headBehind = 2 * time.Minute
 )
 
 // head is where in PostgreSQL's index of the queue the Lorries begin. A claim

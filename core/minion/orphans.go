@@ -2,6 +2,7 @@ package minion
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -145,7 +146,7 @@ func (o *orphans) endAll() {
 		if len(children) == 0 {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		sleep(context.Background(), 20*time.Millisecond)
 		o.look(time.Now())
 	}
 	o.log.Error("orphans of jobs could not be ended")

@@ -153,12 +153,15 @@ func (m *Mail) compose(from *mail.Address, message Message) string {
 	_, domain, _ := strings.Cut(from.Address, "@")
 	var b strings.Builder
 	for _, header := range [][2]string{
-		{"From", from.String()}, {"To", strings.Join(m.To, ", ")},
+		{"From", from.String()},
+		{"To", strings.Join(m.To, ", ")},
 		{"Subject", mime.QEncoding.Encode("utf-8", "[Lorry Controller] "+oneLine(message.Subject))},
 		{"Date", message.At.Format(time.RFC1123Z)},
 		{"Message-ID", "<" + message.ID + "@" + domain + ">"},
-		{"Auto-Submitted", "auto-generated"}, {"MIME-Version", "1.0"},
-		{"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "base64"},
+		{"Auto-Submitted", "auto-generated"},
+		{"MIME-Version", "1.0"},
+		{"Content-Type", "text/plain; charset=utf-8"},
+		{"Content-Transfer-Encoding", "base64"},
 	} {
 		b.WriteString(header[0] + ": " + oneLine(header[1]) + "\r\n")
 	}

@@ -28,7 +28,7 @@ func (m *manifest) catchUp(ctx context.Context) error {
 	}
 	for name := range m.known {
 		if dir := strings.TrimPrefix(name, "/"); !fs.ValidPath(dir) || !isRepository(root, dir) {
-			m.dirty[dir] = struct{}{}
+			m.later(dir)
 		}
 	}
 	m.through = time.Unix(0, 0)
@@ -64,9 +64,7 @@ func (m *manifest) walk(ctx context.Context, root *os.Root, dir string, since ti
 			continue
 		}
 		if _, listed := m.known["/"+sub]; !listed || changedSince(root, sub, since) {
-			m.mu.Lock()
-			m.dirty[sub] = struct{}{}
-			m.mu.Unlock()
+			m.later(sub)
 		}
 	}
 	return nil

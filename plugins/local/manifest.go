@@ -87,13 +87,18 @@ func (m *manifest) Close() error {
 
 // note says that something has happened to a repository.
 func (m *manifest) note(dir string) {
-	m.mu.Lock()
-	m.dirty[dir] = struct{}{}
-	m.mu.Unlock()
+	m.later(dir)
 	select {
 	case m.kick <- struct{}{}:
 	default:
 	}
+}
+
+// later has a repository looked at before the next writing.
+func (m *manifest) later(dir string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dirty[dir] = struct{}{}
 }
 
 // trouble gives the error of the last writing, or nil.

@@ -18,6 +18,7 @@ import (
 // careful is what lorry makes git do: sync what is written, check what comes.
 var careful = []string{
 	"core.fsync=objects,derived-metadata,reference", "core.fsyncMethod=fsync", "transfer.fsckObjects=true", "transfer.unpackLimit=1",
+	"fetch.fsck.zeroPaddedFilemode=warn", "fetch.fsck.badTimezone=warn", "fetch.fsck.missingSpaceBeforeDate=warn",
 	"receive.unpackLimit=1", "fetch.unpackLimit=1", "init.templateDir=", "gc.auto=0", "receive.autogc=false", "pack.threads=2",
 }
 

@@ -192,7 +192,7 @@ func TestStatusHasTheOriginalsKeys(t *testing.T) {
 	s.queue.SetHosts(core.HostState{
 		Name: "example-trove", Type: "trove", LsInterval: 4 * time.Hour, LsDue: s.clock.Now().Add(time.Hour),
 		Prefixes: []core.PrefixRule{{From: "z", To: "y"}, {From: "a", To: "b"}},
-		Purge: "less than before", PurgeSince: s.clock.Now(),
+		Purge:    "less than before", PurgeSince: s.clock.Now(),
 	})
 	s.get(t, "/1.0/hosts").has(t, map[string]any{"hosts": []any{map[string]any{
 		"host": "example-trove", "trovehost": "example-trove", "type": "trove", "protocol": "",

@@ -22,7 +22,7 @@ func (d *Daemon) openAccess(ctx context.Context) error {
 		}
 	}
 	d.guard, err = auth.New(auth.Options{
-		Store: d.db, Log: d.log.Named("auth"), Clock: time.Now, Rand: rand.Reader, Off: a.Off,
+		Store: d.db, Log: d.log.Named("auth"), Clock: time.Now, Rand: rand.Reader, Off: a.Off, AnyName: d.config.WSGI,
 	})
 	if err != nil {
 		return err

@@ -250,8 +250,8 @@ func TestPushByHandMakesTheRepository(t *testing.T) {
 func TestOtherTypesAreToldApart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.opts.Spec.Type = spec.RawFile
-	if cause := w.mustFail(core.FailSpec).Failure.Cause; !strings.Contains(cause, `type "raw-file" is not supported by this version`) {
+	w.opts.Spec.Type = "rcs"
+	if cause := w.mustFail(core.FailSpec).Failure.Cause; !strings.Contains(cause, `type "rcs" is not supported by this version`) {
 		t.Errorf("got %q", cause)
 	}
 }

@@ -125,7 +125,7 @@ func start(ctx context.Context, args, env []string, version string, stdout, stde
 		options.Proxy, options.LorryProxy = proxy.choose, proxy.forLorry()
 	}
 	warnOfPlainToken(log, options)
-	stop, err := adoptOrphans(log)
+	stop, err := adoptOrphans(log) //nolint:contextcheck // what it waits for comes after ctx has ended
 	if err != nil {
 		return err
 	}

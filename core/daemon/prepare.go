@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -143,7 +144,20 @@ func (p *preparer) fetchAccess(ctx context.Context, l core.LorryState, known *fa
 	if configured != nil {
 		access.SkipCertificates = access.SkipCertificates || configured.SkipCertificates
 	}
-	return &access, nil
+	return &access, p.checkReach(l, access.URL)
+}
+
+// checkReach refuses a URL that leads into the minion's own file system unless
+// the host is one whose repositories are there: what a forge answers must not
+// make private directories into mirrors.
+func (p *preparer) checkReach(l core.LorryState, url string) error {
+	if !strings.HasPrefix(url, "file:") && !strings.HasPrefix(url, "/") || len(p.fileRoots(l)) > 0 {
+		return nil
+	}
+	return &core.Error{
+		Kind: core.KindInvalid, Fact: fmt.Sprintf("%q says that %q is cloned from %q, and only a host of type local may lead to directories", l.Host, l.HostPath, url),
+		Hint: "correct the adapter's settings for clone URLs, or use a host of type local",
+	}
 }
 
 // Pushed implements minions.Preparer.

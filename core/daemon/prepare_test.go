@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"testing"
+	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -215,5 +216,20 @@ func TestPrepareDescribes(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, f.finished); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+func TestAForgeDoesNotLeadIntoTheFileSystem(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	for _, url := range []string{"file:///srv/private.git", "/srv/private.git"} {
+		p := newPreparer(&fakeHosts{repo: core.Repo{Path: "one", CloneURL: url}}, &now)
+		if _, err := p.Prepare(t.Context(), generated()); err != nil {
+			t.Errorf("%s: with a root, as hosts of type local have one: %v", url, err)
+		}
+		p.fileRoots = func(core.LorryState) []string { return nil }
+		if _, err := p.Prepare(t.Context(), generated()); err == nil || core.KindOf(err) != core.KindInvalid || !strings.Contains(err.Error(), url) {
+			t.Errorf("%s: got %v, want a refusal that names it", url, err)
+		}
 	}
 }

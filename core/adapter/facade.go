@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/sdk"
@@ -26,14 +27,21 @@ var (
 
 // with runs one call in a session, in its turn, and makes a core.Error of what
 // goes wrong.
-func (s *supervisor) with(ctx context.Context, listing bool, call func(*session) error) error {
+func (s *supervisor) with(ctx context.Context, rpc RPC, call func(*session) error) (err error) {
+	var began time.Time
+	asked := true
+	defer func() {
+		if asked {
+			s.observe(rpc, err, began)
+		}
+	}()
 	cur, err := s.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { cur.release(s.opts.Clock()) }()
 	slots := cur.slots
-	if listing {
+	if rpc == RPCList {
 		slots = cur.listing
 	}
 	ok, err := cur.turn(ctx, slots, s.opts.MaxQueue)
@@ -47,7 +55,9 @@ func (s *supervisor) with(ctx context.Context, listing bool, call func(*session)
 	if err := s.refuseHeld(); err != nil { // while it waited for its turn
 		return err
 	}
-	if err = call(cur); err == nil {
+	began = s.opts.Clock()
+	err = call(cur)
+	if asked = !errors.Is(err, errNotAsked); !asked || err == nil {
 		return nil
 	}
 	if errors.Is(err, host.ErrTimeout) {
@@ -91,10 +101,13 @@ func quote(s string) string { return strconv.Quote(s) }
 // errLeft ends a listing whose caller has seen enough.
 var errLeft = errors.New("the caller has seen enough")
 
+// errNotAsked ends a call that the adapter has no part in.
+var errNotAsked = errors.New("the adapter has nothing to do")
+
 // Repos implements core.Upstream.
 func (u *upstream) Repos(ctx context.Context) iter.Seq2[core.Repo, error] {
 	return func(yield func(core.Repo, error) bool) {
-		err := u.s.with(ctx, true, func(cur *session) error {
+		err := u.s.with(ctx, RPCList, func(cur *session) error {
 			seen := newSeen()
 			for r, err := range cur.Repos(ctx) {
 				if err != nil {
@@ -123,7 +136,7 @@ func (u *upstream) Repos(ctx context.Context) iter.Seq2[core.Repo, error] {
 func (u *upstream) Repo(ctx context.Context, path string) (core.Repo, core.Access, error) {
 	var repo core.Repo
 	var access core.Access
-	err := u.s.with(ctx, false, func(cur *session) error {
+	err := u.s.with(ctx, RPCRepo, func(cur *session) error {
 		r, a, err := cur.Repo(ctx, path)
 		if err != nil {
 			return err
@@ -149,7 +162,7 @@ func (u *upstream) Repo(ctx context.Context, path string) (core.Repo, core.Acces
 // EnsureRepo implements core.Downstream.
 func (d *downstream) EnsureRepo(ctx context.Context, want core.Want) (core.Have, error) {
 	var have core.Have
-	err := d.s.with(ctx, false, func(cur *session) error {
+	err := d.s.with(ctx, RPCEnsure, func(cur *session) error {
 		h, err := cur.Ensure(ctx, wantOf(want))
 		if err != nil {
 			return err
@@ -169,9 +182,9 @@ func (d *downstream) EnsureRepo(ctx context.Context, want core.Want) (core.Have,
 // AfterPush implements core.Downstream. An adapter that has nothing to do then
 // is not asked.
 func (d *downstream) AfterPush(ctx context.Context, want core.Want) error {
-	return d.s.with(ctx, false, func(cur *session) error {
+	return d.s.with(ctx, RPCAfterPush, func(cur *session) error {
 		if !cur.desc.AfterPush {
-			return nil
+			return errNotAsked
 		}
 		return cur.AfterPush(ctx, wantOf(want))
 	})
@@ -189,7 +202,7 @@ var _ Retirer = (*downstream)(nil)
 
 // RetireRepo implements Retirer.
 func (d *downstream) RetireRepo(ctx context.Context, path string) error {
-	return d.s.with(ctx, false, func(cur *session) error {
+	return d.s.with(ctx, RPCRetire, func(cur *session) error {
 		if !cur.desc.Retire {
 			return sdk.Errorf(sdk.Unsupported, "it can't retire repositories")
 		}

@@ -87,6 +87,9 @@ func (s *supervisor) holdUntil(until time.Time, err error) {
 		return
 	}
 	s.log.Error("host is left alone", "until", until.UTC().Format(time.RFC3339), "kind", s.held.kind, "reason", s.held.fact, "hint", s.held.hint)
+	if o := s.opts.Observer; o != nil {
+		o.AdapterHeld(s.name, s.inst.Type, s.held.kind)
+	}
 	s.tellAll() // who waits for a process is refused
 }
 

@@ -16,9 +16,9 @@ const expiryWarning = 30 * 24 * time.Hour
 // check has the adapter look at its host, and keeps the outcome for the pages.
 func (s *supervisor) check(ctx context.Context) error {
 	var report sdk.Report
-	err := s.with(ctx, false, func(cur *session) error {
+	err := s.with(ctx, RPCCheck, func(cur *session) error {
 		if !cur.desc.Check {
-			return nil
+			return errNotAsked
 		}
 		var err error
 		if report, err = cur.Check(ctx); err != nil {

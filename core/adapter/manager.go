@@ -99,6 +99,8 @@ type Options struct {
 	RateLimitHold  time.Duration // 1 min: for a host that does not say how long to leave it alone
 	AuthHold       time.Duration // 1 h: for a host that refuses the credentials
 	Deadlines      host.Deadlines
+
+	Observer Observer // is told of calls and holds; nil: nobody
 }
 
 func (o Options) orDefault() Options {
@@ -230,6 +232,7 @@ func (m *Manager) Apply(ctx context.Context, instances []Instance) error {
 	}
 	defer m.stopping.Done()
 	stopAll(ctx, gone)
+	m.forget(gone)
 	return errors.Join(problems...)
 }
 

@@ -13,9 +13,9 @@ var _ core.PathChecker = (*downstream)(nil)
 // not asked.
 func (d *downstream) CheckPaths(ctx context.Context, paths []string) ([]core.PathVerdict, error) {
 	var verdicts []core.PathVerdict
-	err := d.s.with(ctx, false, func(cur *session) error {
+	err := d.s.with(ctx, RPCCheckPaths, func(cur *session) error {
 		if !cur.desc.CheckPaths || len(paths) == 0 {
-			return nil
+			return errNotAsked
 		}
 		list, err := cur.CheckPaths(ctx, paths)
 		if err != nil {

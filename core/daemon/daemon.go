@@ -256,7 +256,7 @@ func (d *Daemon) openAdapters(ctx context.Context) error {
 			return err
 		}
 	}
-	d.adapters = adapter.NewManager(adapter.Options{ReadSecrets: d.readSecrets, Reattach: d.reattach, Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now})
+	d.adapters = adapter.NewManager(adapter.Options{ReadSecrets: d.readSecrets, Reattach: d.reattach, Dir: d.adapterDir(), Log: d.log.Named("adapter"), Clock: time.Now, Observer: d.metrics})
 	d.onClose(func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), adapterGrace)
 		defer cancel()

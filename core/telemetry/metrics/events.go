@@ -19,6 +19,9 @@ type events struct {
 	statedb  *prometheus.HistogramVec
 	webhooks *prometheus.CounterVec
 	messages *prometheus.CounterVec
+	calls    *prometheus.CounterVec
+	callTook *prometheus.HistogramVec
+	holds    *prometheus.CounterVec
 }
 
 func newEvents() events {
@@ -41,11 +44,17 @@ func newEvents() events {
 		}, []string{"operation"}),
 		webhooks: counter("lorry_webhooks_total", "Webhooks that forges sent, by what came of them.", "forge", "result"),
 		messages: counter("lorry_notifications_total", "Deliveries of messages to people, by how they went.", "target", "result"),
+		calls:    counter("lorry_adapter_requests_total", "Calls of an adapter that ended: ok, held for a host that is left alone, canceled, or the kind of their error.", "host", "type", "rpc", "result"),
+		callTook: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "lorry_adapter_request_duration_seconds", Help: "How long calls that reached an adapter took; listings include what the core does meanwhile.",
+			Buckets: []float64{0.001, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120, 600},
+		}, []string{"type", "rpc"}),
+		holds: counter("lorry_adapter_holds_total", "How often a host was left alone, by the reason: rate-limited or unauthenticated.", "host", "type", "kind"),
 	}
 }
 
 func (e *events) collectors() []prometheus.Collector {
-	return []prometheus.Collector{e.jobs, e.took, e.output, e.reads, e.readAt, e.readOK, e.statedb, e.webhooks, e.messages}
+	return []prometheus.Collector{e.jobs, e.took, e.output, e.reads, e.readAt, e.readOK, e.statedb, e.webhooks, e.messages, e.calls, e.callTook, e.holds}
 }
 
 // begin makes the series that a dashboard wants to see before they count.

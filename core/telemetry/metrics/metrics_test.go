@@ -66,6 +66,13 @@ func TestAScrapeTellsHowTheCoreIs(t *testing.T) {
 	m.StateDB("claim", 3*time.Millisecond)
 	m.Webhook("gitlab", "matched")
 	m.Notification("mail", "sent")
+	m.AdapterCalled("forge", "gitlab", "repo", "ok", 20*time.Millisecond)
+	m.AdapterCalled("forge", "gitlab", "repo", "held", -1)
+	m.AdapterCalled("forge", "gitlab", "repo", "what an adapter made up", 2*time.Second)
+	m.AdapterHeld("forge", "gitlab", core.KindRateLimited)
+	m.AdapterCalled("left", "gitea", "list", "ok", time.Second)
+	m.AdapterHeld("left", "gitea", core.KindUnauthenticated)
+	m.AdapterGone("left")
 	m.ConfigRead(nil, time.Unix(9000, 0))
 	m.ConfigRead(errors.New("no"), time.Unix(9500, 0))
 	text := scrape(t, m)
@@ -78,6 +85,12 @@ func TestAScrapeTellsHowTheCoreIs(t *testing.T) {
 		`lorry_jobs_total{result="other"} 1`, `lorry_jobs_total{result="returned"} 1`, `lorry_job_output_bytes_total 12`,
 		`lorry_job_duration_seconds_bucket{result="unchanged",le="5"} 1`, `lorry_job_duration_seconds_sum{result="ok"} 7200`,
 		`lorry_statedb_operation_seconds_bucket{operation="claim",le="0.005"} 1`, `lorry_webhooks_total{forge="gitlab",result="matched"} 1`,
+		`lorry_adapter_requests_total{host="forge",result="ok",rpc="repo",type="gitlab"} 1`,
+		`lorry_adapter_requests_total{host="forge",result="held",rpc="repo",type="gitlab"} 1`,
+		`lorry_adapter_requests_total{host="forge",result="internal",rpc="repo",type="gitlab"} 1`,
+		`lorry_adapter_request_duration_seconds_bucket{rpc="repo",type="gitlab",le="0.05"} 1`,
+		`lorry_adapter_request_duration_seconds_count{rpc="repo",type="gitlab"} 2`,
+		`lorry_adapter_holds_total{host="forge",kind="rate-limited",type="gitlab"} 1`,
 		`lorry_notifications_total{result="sent",target="mail"} 1`, `lorry_config_last_read_successful 0`,
 		`lorry_mirror_staleness_seconds_bucket{le="3600"} 2`, `lorry_mirror_staleness_seconds_bucket{le="+Inf"} 6`,
 		`lorry_mirror_staleness_worst_seconds 90000`, `lorry_mirrors_never_equal 1`, `lorry_working_area_bytes 1000`,
@@ -90,7 +103,7 @@ func TestAScrapeTellsHowTheCoreIs(t *testing.T) {
 		}
 	}
 	for _, never := range []string{`lorry_host_list_age_seconds{host="new"}`, "lorry_queue_max_jobs"} {
-		if strings.Contains(text, never+" ") {
+		if strings.Contains(text, never+" ") || strings.Contains(text, `host="left"`) {
 			t.Errorf("the scrape tells %s, which is not known", never)
 		}
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"testing"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"

@@ -32,9 +32,9 @@ func TestWhoMayReachTheAPIIsChecked(t *testing.T) {
 		t.Errorf("nothing said: %+v, %v", got, err)
 	}
 	for args, want := range map[string]string{
-		"--tls-key=/k":                             "needs tls-certificate",
-		"--tls-certificate=/c":                     "needs tls-key",
-		"--minion-ca=/m":                           "need TLS",
+		"--tls-key=/k":         "needs tls-certificate",
+		"--tls-certificate=/c": "needs tls-key",
+		"--minion-ca=/m":       "need TLS",
 		"--tls-certificate=/c --tls-key=/k --wsgi": "web server in front",
 	} {
 		if _, err := access(strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) {

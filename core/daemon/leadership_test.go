@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +19,10 @@ func TestLeadershipStepsDownEarly(t *testing.T) {
 		const ttl = 30 * time.Second
 		start := time.Now()
 		var renewed time.Time
-		term, away := int64(1), false
+		var away atomic.Bool
+		term := int64(1)
 		l := newLeadership(ttl, hclog.NewNullLogger(), func(ctx context.Context) (int64, bool, error) {
-			if away {
+			if away.Load() {
 				term = 3 // another one leads meanwhile
 				<-ctx.Done()
 				return 0, false, ctx.Err()
@@ -39,8 +41,9 @@ func TestLeadershipStepsDownEarly(t *testing.T) {
 		if again, ok := l.leads(ctx); !ok || again != leading || leading.Err() != nil {
 			t.Fatal("it does not go on leading")
 		}
-		away = true
+		away.Store(true)
 		<-leading.Done()
+		synctest.Wait()
 		if after := time.Since(renewed); after > ttl*2/3 {
 			t.Errorf("it stepped down %s after its last renewal of %s", after, ttl)
 		}
@@ -61,19 +64,18 @@ func TestLeadershipFollowsTheLease(t *testing.T) {
 			ok   bool
 			err  error
 		}{{0, false, nil}, {1, true, nil}, {1, true, errors.New("no")}, {1, true, nil}, {0, false, nil}, {3, true, nil}}
-		asked := 0
+		var asked atomic.Int64
 		l := newLeadership(30*time.Second, hclog.NewNullLogger(), func(context.Context) (int64, bool, error) {
-			a := answers[min(asked, len(answers)-1)]
-			asked++
+			a := answers[min(int(asked.Add(1)), len(answers))-1]
 			return a.term, a.ok, a.err
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go l.run(ctx)
 		var terms []int64
-		for asked < len(answers) {
-			before := asked
-			for asked == before {
+		for int(asked.Load()) < len(answers) {
+			before := asked.Load()
+			for asked.Load() == before {
 				<-time.After(time.Second)
 			}
 			synctest.Wait()

@@ -87,14 +87,17 @@ func diskFull() disturbance {
 	}
 }
 
-// badDisk makes every fsync fail from some moment on.
+// badDisk makes every fsync of a process fail from some moment on, the first
+// time from its first one: most processes flush only a few times.
 func badDisk() disturbance {
+	most := 1
 	return disturbance{name: "EIO", needs: []string{"strace"}, disturb: func(l *lorry, random *rand.Rand, _ time.Duration, args ...string) bool {
 		command := l.command(args...)
 		traced := exec.Command("strace", append([]string{
 			"-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync,syncfs",
-			"-e", fmt.Sprintf("inject=fsync,fdatasync,syncfs:error=EIO:when=%d+", 1+random.IntN(12)), command.Path,
+			"-e", fmt.Sprintf("inject=fsync,fdatasync,syncfs:error=EIO:when=%d+", 1+random.IntN(most)), command.Path,
 		}, command.Args[1:]...)...)
+		most = min(12, 2*most)
 		traced.Dir, traced.Env = command.Dir, command.Env
 		return traced.Run() != nil
 	}}

@@ -179,11 +179,15 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 }
 
-// condition knows [root], and [tool:NAME], which fails the test instead of
+// condition knows [root], [namespaces] for unshare(1) being allowed to make one of
+// processes, and [tool:NAME], which fails the test instead of
 // being false when LORRY_TEST_REQUIRE names the tool.
 func condition(name string) (bool, error) {
 	if name == "root" {
 		return os.Getuid() == 0, nil
+	}
+	if name == "namespaces" {
+		return exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").Run() == nil, nil
 	}
 	tool, ok := strings.CutPrefix(name, "tool:")
 	if !ok {

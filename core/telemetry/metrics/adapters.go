@@ -12,6 +12,9 @@ import (
 // not reach it.
 func (m *Metrics) AdapterCalled(name, hostType string, rpc, result string, took time.Duration) {
 	m.calls.WithLabelValues(name, hostType, rpc, knownResult(result)).Inc()
+	for _, kind := range []core.Kind{core.KindRateLimited, core.KindUnauthenticated} {
+		m.holds.WithLabelValues(name, hostType, string(kind)) // a first hold is seen as a rise from 0
+	}
 	if took >= 0 {
 		m.callTook.WithLabelValues(hostType, rpc).Observe(took.Seconds())
 	}

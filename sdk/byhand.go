@@ -43,6 +43,8 @@ func byHand(ctx context.Context, p *Plugin, args []string, stdout, stderr io.Wri
 		err = checkByHand(ctx, p, args[1:], stdout, stderr)
 	case "-debug", "--debug":
 		err = debugByHand(ctx, p, stdout, stderr)
+	case "help", "-h", "-help", "--help":
+		_, err = fmt.Fprintf(stdout, usage, "lorry-adapter-"+p.name)
 	default:
 		_, _ = fmt.Fprintf(stderr, usage, "lorry-adapter-"+p.name)
 		return 2

@@ -46,6 +46,7 @@ func TestAdapterAnswersByHand(t *testing.T) {
 		out, err string
 	}{
 		"nothing":       {nil, 2, "", "describe"},
+		"help":          {[]string{"--help"}, 0, "describe", ""},
 		"version":       {[]string{"version"}, 0, "lorry-adapter-hand 1.2", ""},
 		"describe":      {[]string{"describe"}, 0, `"ROLE_DOWNSTREAM"`, ""},
 		"good settings": {[]string{"check", "-settings", file(`{"settings":{"name":"a"},"secrets":{"token":"hush-hush"}}`)}, 0, "warning: name: is short\nthe credentials stop working on 2030-01-02\nok", ""},

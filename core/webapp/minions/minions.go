@@ -79,6 +79,18 @@ func New(o Options) *Minions {
 	}
 }
 
+// know records who asks, and says when it speaks another version.
+func (m *Minions) know(r *exchange.Request, ask protocol.GiveMeJob) {
+	who := minionOf(r.Request, ask, m.clock())
+	if hint := m.known.skewed(who); hint != "" {
+		m.log.Info("a minion speaks another version of the protocol", "minion", who.Name, "address", who.Address,
+			"protocol", who.Protocol, "build", who.Build, "controller", protocol.Version, "hint", hint)
+	}
+	if err := m.known.note(r.Context(), who); err != nil {
+		m.log.Warn("a minion was not recorded", "minion", ask.Host, "error", err)
+	}
+}
+
 // Drain ends every long poll with "nothing to do" and gives out no job any
 // more. Updates are still taken. It may be called more than once.
 func (m *Minions) Drain() { m.drainOnce.Do(func() { close(m.draining) }) }
@@ -125,9 +137,7 @@ func whileOpen(ctx context.Context, ch <-chan struct{}) (context.Context, func()
 func (m *Minions) GiveMeJob(r *exchange.Request) (exchange.Answer, error) {
 	ask := askOf(r)
 	wait := min(time.Duration(max(ask.Wait, 0))*time.Second, maxWait)
-	if err := m.known.note(r.Context(), minionOf(r.Request, ask, m.clock())); err != nil {
-		m.log.Warn("a minion was not recorded", "minion", ask.Host, "error", err)
-	}
+	m.know(r, ask)
 	jobs, err := m.next(r.Context(), ask, wait)
 	if err != nil {
 		return nil, err

@@ -30,10 +30,17 @@ type registry struct {
 
 	mu    sync.Mutex
 	noted map[string]queue.Minion // as they were recorded last
+	told  map[skew]bool           // what the log has
+}
+
+// skew is a minion that speaks another version of the protocol.
+type skew struct {
+	name     string
+	protocol int
 }
 
 func newRegistry(q Queue) *registry {
-	return &registry{queue: q, noted: map[string]queue.Minion{}}
+	return &registry{queue: q, noted: map[string]queue.Minion{}, told: map[skew]bool{}}
 }
 
 // minionOf is who asks for a job.
@@ -58,6 +65,25 @@ func clip(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:mostText], "")
+}
+
+// skewed gives, once for each name and version, what to say of a minion that
+// speaks an older or newer protocol; "" otherwise.
+func (g *registry) skewed(m queue.Minion) (hint string) {
+	who := skew{m.Name, m.Protocol}
+	if m.Name == "" || m.Protocol == protocol.Version {
+		return ""
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.told[who] || len(g.told) >= mostNames {
+		return ""
+	}
+	g.told[who] = true
+	if m.Protocol > protocol.Version {
+		return "it is answered in this controller's version; upgrade the controller"
+	}
+	return "it works, without leases, long polls and credentials in the answer; upgrade the minion"
 }
 
 // note records a sign of life, unless the last one is young and says the same.

@@ -42,6 +42,21 @@ func TestHoldsOfAnyHostAreShown(t *testing.T) {
 	s.get(t, "/1.0/hosts").want(t, 200, `"holds":[{"name":"forge.example.com"`)
 }
 
+// TestAHostWithAPortShowsTheHoldOfItsName: Lorries are held by the name alone.
+func TestAHostWithAPortShowsTheHoldOfItsName(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.queue.SetHosts(core.HostState{Name: "Forge.example.com:8443"}, core.HostState{Name: "other.example.com:8443"})
+	if err := s.queue.HoldHost(t.Context(), "forge.example.com", time.Unix(4102444800, 0), "it moves"); err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{"/1.0/hosts", "/1.0/status"} {
+		answer := s.get(t, page)
+		answer.want(t, 200, `"held_until":4102444800,"held_reason":"it moves"`)
+		answer.want(t, 200, `"held_until":0,"held_reason":""`)
+	}
+}
+
 // warned is one adapter whose credentials are about to end.
 type warned struct{}
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -151,7 +153,7 @@ func (a *API) Overview(ctx context.Context, page queue.Page) (protocol.Status, e
 	status := protocol.Status{
 		RunningQueue:    st.Running,
 		RunQueue:        lorryList(lorries, now),
-		Hosts:           hostList(hosts, now),
+		Hosts:           hostList(hosts, holds, now),
 		MaxJobs:         st.MaxJobs,
 		Links:           true,
 		PublishFailures: a.info.PublishFailures,
@@ -280,12 +282,31 @@ func (a *API) holds(ctx context.Context) ([]protocol.HostHold, error) {
 	return list, nil
 }
 
-func hostList(hosts []core.HostState, now time.Time) []protocol.HostInfo {
+func hostList(hosts []core.HostState, holds []protocol.HostHold, now time.Time) []protocol.HostInfo {
 	list := make([]protocol.HostInfo, 0, len(hosts))
 	for _, h := range hosts {
-		list = append(list, hostInfo(h, now))
+		info := hostInfo(h, now)
+		if info.HeldUntil == 0 {
+			info.HeldUntil, info.HeldReason = bareHold(h.Name, holds)
+		}
+		list = append(list, info)
 	}
 	return list
+}
+
+// bareHold gives the hold of a host that CONFGIT names with a port: the run
+// queue holds by the name alone, in lower case, as in a Lorry's URL.
+func bareHold(name string, holds []protocol.HostHold) (until int64, reason string) {
+	if bare, _, err := net.SplitHostPort(name); err == nil {
+		name = bare
+	}
+	name = strings.ToLower(name)
+	for _, hold := range holds {
+		if hold.Name == name {
+			return hold.Until, hold.Reason
+		}
+	}
+	return 0, ""
 }
 
 func hostInfo(h core.HostState, now time.Time) protocol.HostInfo {

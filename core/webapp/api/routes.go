@@ -258,7 +258,7 @@ func (a *API) Hosts(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := hostList(hosts, a.clock())
+	list := hostList(hosts, holds, a.clock())
 	return exchange.JSON(protocol.Hosts{Hosts: list, Troves: list, Holds: holds}), nil
 }
 

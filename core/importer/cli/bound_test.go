@@ -12,11 +12,12 @@ import (
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	l := newLorry(t)
-	l.up.CommitFile("refs/heads/main", "zeros", make([]byte, 80<<20))
+	// Larger than the limit by more than what this program takes itself.
+	l.up.CommitFile("refs/heads/main", "zeros", make([]byte, 200<<20))
 	l.up.Git("repack", "-adq")
 	tests := []struct{ option, says string }{{"--max-file-size=100", "max-file-size"}}
 	if !raceDetector { // which itself takes more memory
-		tests = append(tests, struct{ option, says string }{"--max-memory=70M", "max-memory"})
+		tests = append(tests, struct{ option, says string }{"--max-memory=160M", "max-memory"})
 	}
 	for _, test := range tests {
 		status, stdout, stderr := l.run("--pull-only", "-w", "work"+test.says, test.option, "thing.lorry")

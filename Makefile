@@ -11,7 +11,7 @@ DATA     ?= var
 DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion mercurial git-lfs cvs git-cvs cvsps brz python3-fastimport prometheus xz-utils zstd lzip ncompress maven default-jdk-headless docker.io iptables
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test race lint fmt generate check integration soak bench bench-queue bench-api bench-import clean
+.PHONY: help deps build man run test race lint fmt generate check integration soak bench bench-queue bench-api bench-import clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,13 @@ deps: ## install what the tests need beyond Go, git and make (Debian, root)
 
 build: ## build every program into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+man: build ## man pages of every program and completions of lorryctl, into bin/man/
+	@mkdir -p bin/man
+	@for p in lorry lorry-controller lorry-minion; do bin/$$p --manual >bin/man/$$p.1 || exit 1; done
+	@bin/lorryctl man bin/man >/dev/null
+	@for s in bash zsh fish; do bin/lorryctl completion $$s >bin/man/lorryctl.$$s || exit 1; done
+	@echo "written to bin/man/: try man -l bin/man/lorry-controller.1"
 
 run: build ## build, then start the embedded default in var/ (RUN="--mirror URL" for more)
 	exec bin/lorry-controller run --data $(DATA) $(RUN)

@@ -165,6 +165,32 @@ func (a *app) retryCommand() *cobra.Command {
 	return retry
 }
 
+// onGroup is hold or resume: of one Lorry, or of those that flags select.
+func (a *app) onGroup(verb, short string, reason *string) *cobra.Command {
+	var s selection
+	c := &cobra.Command{
+		Use: verb + " PATH | " + verb + " [--kind KIND] [--host HOST] [--text TEXT] [--older AGE]", Short: short, Args: cobra.MaximumNArgs(1),
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			form := s.values()
+			one := len(args) == 1 && len(form) == 0
+			group := len(args) == 0 && (form.Has("kind") || form.Has("text") || form.Has("older"))
+			if *reason != "" {
+				form.Set("reason", *reason)
+			}
+			switch {
+			case one:
+				form.Set("path", args[0])
+				return a.order(ctx, "/1.0/"+verb, form)
+			case group:
+				return a.groupOrder(ctx, "/1.0/"+verb, form)
+			}
+			return usagef("%s needs a PATH, or --kind, --text or --older to select a group; for a whole host there is \"lorryctl hosts %s HOST\"", verb, verb)
+		}),
+	}
+	s.flags(c)
+	return c
+}
+
 // groupOrder sends what is done to a group, and shows how many it were.
 func (a *app) groupOrder(ctx context.Context, path string, form url.Values) error {
 	raw, err := a.post(ctx, path, form)

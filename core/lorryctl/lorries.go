@@ -155,15 +155,11 @@ func (a *app) lorriesCommand() *cobra.Command {
 		}),
 	}
 	var reason string
-	hold := a.onPath("hold PATH", "Let no job of a Lorry begin until it is resumed", "/1.0/hold", func(form url.Values) {
-		if reason != "" {
-			form.Set("reason", reason)
-		}
-	})
+	hold := a.onGroup("hold", "Let no job of a Lorry, or of a group, begin until it is resumed", &reason)
 	hold.Flags().StringVar(&reason, "reason", "", "why, for other people")
 	g := group("lorries", "List, show and steer Lorries", list, show, hold,
-		a.onPath("run PATH", "Run a Lorry next: it moves to the top of the run queue", "/1.0/move-to-top", nil),
-		a.onPath("resume PATH", "Let jobs of a held Lorry begin again", "/1.0/resume", nil),
+		a.onPath("run PATH", "Run a Lorry next: it moves to the top of the run queue", "/1.0/move-to-top"),
+		a.onGroup("resume", "Let jobs of a held Lorry, or of a group, begin again", new(string)),
 		a.moveCommand(),
 	)
 	g.Aliases = []string{"lorry"}
@@ -183,15 +179,11 @@ func (a *app) moveCommand() *cobra.Command {
 }
 
 // onPath is a command that sends a Lorry's path to a route.
-func (a *app) onPath(use, short, route string, more func(url.Values)) *cobra.Command {
+func (a *app) onPath(use, short, route string) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Args: cobra.ExactArgs(1),
 		RunE: a.do(func(ctx context.Context, args []string) error {
-			form := url.Values{"path": {args[0]}}
-			if more != nil {
-				more(form)
-			}
-			return a.order(ctx, route, form)
+			return a.order(ctx, route, url.Values{"path": {args[0]}})
 		}),
 	}
 }

@@ -79,18 +79,6 @@ func New(o Options) *Minions {
 	}
 }
 
-// know records who asks, and says when it speaks another version.
-func (m *Minions) know(r *exchange.Request, ask protocol.GiveMeJob) {
-	who := minionOf(r.Request, ask, m.clock())
-	if hint := m.known.skewed(who); hint != "" {
-		m.log.Info("a minion speaks another version of the protocol", "minion", who.Name, "address", who.Address,
-			"protocol", who.Protocol, "build", who.Build, "controller", protocol.Version, "hint", hint)
-	}
-	if err := m.known.note(r.Context(), who); err != nil {
-		m.log.Warn("a minion was not recorded", "minion", ask.Host, "error", err)
-	}
-}
-
 // Drain ends every long poll with "nothing to do" and gives out no job any
 // more. Updates are still taken. It may be called more than once.
 func (m *Minions) Drain() { m.drainOnce.Do(func() { close(m.draining) }) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 )
 
 const (
@@ -117,4 +118,16 @@ func (g *registry) isNews(m queue.Minion) bool {
 	}
 	g.noted[m.Name] = m
 	return true
+}
+
+// know records who asks, and says when it speaks another version.
+func (m *Minions) know(r *exchange.Request, ask protocol.GiveMeJob) {
+	who := minionOf(r.Request, ask, m.clock())
+	if hint := m.known.skewed(who); hint != "" {
+		m.log.Info("a minion speaks another version of the protocol", "minion", who.Name, "address", who.Address,
+			"protocol", who.Protocol, "build", who.Build, "controller", protocol.Version, "hint", hint)
+	}
+	if err := m.known.note(r.Context(), who); err != nil {
+		m.log.Warn("a minion was not recorded", "minion", ask.Host, "error", err)
+	}
 }

@@ -1,12 +1,10 @@
 package importer
 
 import (
-	"bufio"
 	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,28 +51,7 @@ func serveHg(t *testing.T, w *world) string {
 	dir := filepath.Join(w.dir, "hg")
 	tool(t, "/", "hg", "init", dir)
 	tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "first", "--config", "ui.allowemptycommit=1")
-	serve := exec.Command("hg", "serve", "-R", dir, "-a", "127.0.0.1", "-p", "0", "--print-url")
-	serve.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "HGRCPATH=", "HGPLAIN=1", "PYTHONUNBUFFERED=1"}
-	stdout, err := serve.StdoutPipe()
-	if err == nil {
-		err = serve.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = serve.Process.Kill()
-		_ = serve.Wait()
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := url.Parse(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "127.0.0.1:" + u.Port()
+	return gittest.ServeHg(t, dir)
 }
 
 // serveSvnFacts answers what is asked first of a Subversion repository, and

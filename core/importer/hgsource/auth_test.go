@@ -1,18 +1,17 @@
 package hgsource
 
 import (
-	"bufio"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
 // TestPassword serves a repository by hg serve, behind a server that wants a
@@ -21,28 +20,7 @@ func TestPassword(t *testing.T) {
 	t.Parallel()
 	m := newMirror(t)
 	m.ordinary()
-	serve := exec.Command("hg", "serve", "-R", m.dir, "-a", "127.0.0.1", "-p", "0", "--print-url")
-	serve.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "HGRCPATH=", "HGPLAIN=1", "PYTHONUNBUFFERED=1"}
-	stdout, err := serve.StdoutPipe()
-	if err == nil {
-		err = serve.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = serve.Process.Kill()
-		_ = serve.Wait()
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	behind, err := url.Parse(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	behind.Host = "127.0.0.1:" + behind.Port()
+	behind := &url.URL{Scheme: "http", Host: gittest.ServeHg(t, m.dir)}
 	proxy := httputil.NewSingleHostReverseProxy(behind)
 	transport := &http.Transport{DisableKeepAlives: true}
 	proxy.Transport = transport

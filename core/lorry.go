@@ -126,6 +126,9 @@ type Job struct {
 	// Unchanged is set when the job found that nothing had to be done.
 	Unchanged bool
 	Refs      []RefResult
+	// Progress is what the minion told last of a running job; nil when it told
+	// nothing, and when the job has ended.
+	Progress *Progress
 }
 
 // Running reports whether the job has not ended.

@@ -99,6 +99,9 @@ type Update struct {
 	Digest    string           `json:"digest,omitempty"` // of the refs that were verified downstream
 	Head      string           `json:"head,omitempty"`   // upstream's default branch, a full ref
 	Refs      []core.RefResult `json:"refs,omitempty"`
+	// Progress is sent while the job runs, when it has changed; nil leaves what
+	// was told last.
+	Progress *core.Progress `json:"progress,omitempty"`
 }
 
 // UpdateAnswer tells the minion whether to go on.
@@ -119,6 +122,9 @@ type ImportRequest struct {
 	Push      *Access            `json:"push,omitempty"`
 	FileRoots []string           `json:"file_roots,omitempty"`
 	Approved  []Approval         `json:"approved,omitempty"`
+	// Progress asks for ProgressLines on the report descriptor, before the
+	// report. An older minion takes nothing but the report from there.
+	Progress bool `json:"progress,omitempty"`
 	// Proxy is how upstream is reached, as the minion's proxy-config says; nil:
 	// as the environment says. The Downstream Host is reached by it too, unless
 	// NoProxy names it.
@@ -148,23 +154,18 @@ type Approval struct {
 	New string `json:"new"`
 }
 
-// Progress says how far a job is. lorry --porcelain writes it as JSON lines
-// {"progress": …} between its reports.
-type Progress struct {
-	Path string `json:"path"`
-	// Phase is what is being done, in words, such as "Receiving objects".
-	Phase string `json:"phase"`
-	// Done and Total count objects or what the phase is about; Total 0 when it
-	// is not known.
-	Done  int64 `json:"done,omitempty"`
-	Total int64 `json:"total,omitempty"`
-	Bytes int64 `json:"bytes,omitempty"` // transferred so far
-	Rate  int64 `json:"rate,omitempty"`  // bytes a second
-	Refs  int   `json:"refs,omitempty"`  // that upstream has
+// Progress is core's.
+type Progress = core.Progress
+
+// ProgressLine is what lorry tells while it works, as lines of JSON between its
+// reports: on standard output with --porcelain, and on the report descriptor
+// when ImportRequest.Progress asks for it.
+type ProgressLine struct {
+	Progress *Progress `json:"progress"` // nil: the line is a report
 }
 
 // ImportReport is what the importer writes to its report descriptor as one
-// JSON line when it ends.
+// JSON line when it ends, the last one of a job.
 type ImportReport struct {
 	Path      string           `json:"path"`
 	Exit      int              `json:"exit"`

@@ -161,7 +161,7 @@ func (j *job) digest(l lsrefs.Listing) string {
 	return l.Digest(j.policy.Key() + " lfs " + string(j.Spec.LFS))
 }
 
-func (j *job) areaDir() string { return filepath.Join(j.WorkingArea, area.Escape(j.Spec.Name)) }
+func (j *job) areaDir() string { return area.Dir(j.WorkingArea, j.Spec.Name) }
 
 // head is the branch that the downstream HEAD should name.
 func (j *job) head(l lsrefs.Listing) string {

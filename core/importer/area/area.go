@@ -40,31 +40,36 @@ type Area struct {
 	now  core.Clock
 }
 
-// Escape is the directory's name for a Lorry: the original's, so that its
-// users find the repository where they expect it.
-func Escape(name string) string { return strings.ReplaceAll(name, "/", "_") }
-
-// Open takes the Lorry's directory below root for this process, creating it.
-// When another run has it, Open waits at most so long. Two names that come to
-// the same directory are refused.
+// Open takes the Lorry's directory below root, that of Dir, for this process,
+// creating it. When another run has it, Open waits at most so long.
 func Open(ctx context.Context, root, name string, wait time.Duration, now core.Clock) (*Area, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, gitfail.From(err, gitfail.Local)
 	}
-	a := &Area{Dir: filepath.Join(root, Escape(name)), Name: name, now: now}
-	if err := os.MkdirAll(a.Dir, 0o755); err != nil {
-		return nil, gitfail.New(core.FailDisk, gitfail.Local, "see to the space and the rights on the working area", "working area: %v", err)
-	}
-	if err := a.takeLock(ctx, wait); err != nil {
-		return nil, err
-	}
-	if err := a.checkName(); err != nil {
+	for attempt := 0; ; attempt++ {
+		a := &Area{Dir: Dir(root, name), Name: name, now: now}
+		if err := os.MkdirAll(a.Dir, 0o755); err != nil {
+			return nil, gitfail.New(core.FailDisk, gitfail.Local, "see to the space and the rights on the working area", "working area: %v", err)
+		}
+		if err := a.takeLock(ctx, wait); err != nil {
+			return nil, err
+		}
+		err := a.checkName()
+		if err == nil {
+			return a, nil
+		}
 		a.Close()
-		return nil, err
+		// Two Lorries may come to one directory at the same moment. By now it has
+		// an owner, and the other one finds its own.
+		if !errors.Is(err, errOwned) || attempt > 0 {
+			return nil, gitfail.From(err, gitfail.Local)
+		}
 	}
-	return a, nil
 }
+
+// errOwned says that the directory belongs to another Lorry.
+var errOwned = errors.New("the directory belongs to another Lorry")
 
 // takeLock locks the directory. The lock belongs to the open file, which every
 // child inherits: it ends when the last process that works here has ended.
@@ -101,19 +106,14 @@ func (a *Area) takeLock(ctx context.Context, wait time.Duration) error {
 }
 
 func (a *Area) checkName() error {
-	path := filepath.Join(a.Dir, nameName)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		err = write(path, a.Name+"\n", false)
+	owner := ownerOf(a.Dir)
+	switch owner {
+	case a.Name:
+		return nil
+	case "":
+		return write(a.Path(nameName), a.Name+"\n", false)
 	}
-	if err != nil {
-		return gitfail.From(err, gitfail.Local)
-	}
-	if owner := strings.TrimSuffix(string(text), "\n"); owner != "" && owner != a.Name {
-		return gitfail.New(core.FailSpec, gitfail.Local, "rename one of the two, or give them different working areas",
-			"working area: the directory %s belongs to the Lorry %q, and %q would share it", a.Dir, owner, a.Name)
-	}
-	return nil
+	return fmt.Errorf("working area: %w: %s is that of %q", errOwned, a.Dir, owner)
 }
 
 // Close gives the directory back.

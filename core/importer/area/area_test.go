@@ -45,17 +45,6 @@ func TestOneRunAtATime(t *testing.T) {
 	open(t, root, "x/y")
 }
 
-func TestNamesThatMeet(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	open(t, root, "a/b_c").Close()
-	_, err := Open(t.Context(), root, "a_b/c", time.Second, time.Now)
-	if gitfail.From(err, gitfail.Local).Kind != core.FailSpec {
-		t.Errorf("got %v", err)
-	}
-	open(t, root, "a/b_c")
-}
-
 func TestJournal(t *testing.T) {
 	t.Parallel()
 	a := open(t, t.TempDir(), "x")

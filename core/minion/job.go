@@ -44,8 +44,8 @@ func (w *worker) run(ctx context.Context, job protocol.Job) (unchanged bool) {
 		log.Warn("job came without its credentials", "why", job.Withheld)
 	}
 	done := make(chan result, 1)
-	go func() { done <- w.execute(running, job, out) }()
 	r := newReporter(w, job, out, log)
+	go func() { done <- w.execute(running, job, out, r.far) }()
 	ended := r.whileRunning(ctx, done, stop)
 	update := ended.update(job, time.Since(began))
 	if errors.Is(ended.stopped(), errStale) {
@@ -81,7 +81,7 @@ func (r result) stopped() error {
 }
 
 // execute runs the program for one job to its end.
-func (w *worker) execute(ctx context.Context, job protocol.Job, out io.Writer) result {
+func (w *worker) execute(ctx context.Context, job protocol.Job, out io.Writer, far *steps) result {
 	if report, same := w.look(ctx, job); same {
 		return result{report: &report}
 	}
@@ -100,12 +100,12 @@ func (w *worker) execute(ctx context.Context, job protocol.Job, out io.Writer) r
 		return result{err: childproc.Run(ctx, s)}
 	}
 	s.Args = []string{"--working-area", w.area.dir, "--access-fd", "3", "--report-fd", "4", spec}
-	return executeOurs(ctx, w.importRequest(job), s)
+	return executeOurs(ctx, w.importRequest(job), s, far.set)
 }
 
-// executeOurs runs our own lorry, with the access on descriptor 3 and the
-// report from descriptor 4.
-func executeOurs(ctx context.Context, what protocol.ImportRequest, s childproc.Spec) result {
+// executeOurs runs our own lorry, with the access on descriptor 3, and progress
+// and report from descriptor 4.
+func executeOurs(ctx context.Context, what protocol.ImportRequest, s childproc.Spec, tell func(core.Progress)) result {
 	request, err := json.Marshal(what)
 	if err != nil {
 		return result{err: fmt.Errorf("request for lorry can't be encoded: %w", err)}
@@ -120,17 +120,13 @@ func executeOurs(ctx context.Context, what protocol.ImportRequest, s childproc.S
 		return result{err: fmt.Errorf("no pipe for lorry: %w", err)}
 	}
 	s.ExtraFiles = []*os.File{accessRead, reportWrite}
-	wrote, read := make(chan struct{}), make(chan []byte, 1)
+	wrote, read := make(chan struct{}), make(chan *protocol.ImportReport, 1)
 	go func() {
 		defer close(wrote)
 		_, _ = accessWrite.Write(request) // a lorry that does not read it says so itself
 		_ = accessWrite.Close()
 	}()
-	go func() {
-		const most = 64 << 20
-		text, _ := io.ReadAll(io.LimitReader(reportRead, most)) // half a report is none
-		read <- text
-	}()
+	go func() { read <- readReport(reportRead, tell) }()
 	err = childproc.Run(ctx, s)
 	// Our own ends of its descriptors: closing them ends both goroutines, even
 	// if a descendant that left the group holds the others.
@@ -138,21 +134,16 @@ func executeOurs(ctx context.Context, what protocol.ImportRequest, s childproc.S
 	_ = reportWrite.Close()
 	_ = reportRead.SetReadDeadline(time.Now().Add(2 * time.Second))
 	<-wrote
-	text := <-read
+	report := <-read
 	_ = reportRead.Close()
-	r := result{err: err}
-	var report protocol.ImportReport
-	if json.Unmarshal(text, &report) == nil {
-		r.report = &report
-	}
-	return r
+	return result{err: err, report: report}
 }
 
 // importRequest is what our own lorry is told of a job beside its text.
 func (w *worker) importRequest(job protocol.Job) protocol.ImportRequest {
 	return protocol.ImportRequest{
 		Path: job.Path, Digest: job.Digest, Rewrites: job.Rewrites, Fetch: job.Fetch, Push: job.Push,
-		FileRoots: job.FileRoots, Approved: job.Approved, Proxy: w.LorryProxy,
+		FileRoots: job.FileRoots, Approved: job.Approved, Progress: true, Proxy: w.LorryProxy,
 		DenyPrivateAddresses: job.DenyPrivateAddresses, AllowAddresses: job.AllowAddresses,
 	}
 }

@@ -65,7 +65,8 @@ echo '{"path":"up/foo","exit":0,"digest":"d1","head":"refs/heads/main","disk_usa
 	}
 	wantRequest := protocol.ImportRequest{
 		Path: "up/foo", FileRoots: []string{"/srv"},
-		Push: &protocol.Access{URL: "https://git.example.com/up/foo", Username: "lorry", Secret: "s3cret"},
+		Push:     &protocol.Access{URL: "https://git.example.com/up/foo", Username: "lorry", Secret: "s3cret"},
+		Progress: true,
 	}
 	if diff := cmp.Diff(wantRequest, request); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)

@@ -25,6 +25,7 @@ type reporter struct {
 	worker    *worker
 	job       protocol.Job
 	out       *output
+	far       *steps
 	log       hclog.Logger
 	heartbeat time.Duration
 	pause     backoff
@@ -38,7 +39,7 @@ type reporter struct {
 
 func newReporter(w *worker, job protocol.Job, out *output, log hclog.Logger) *reporter {
 	r := &reporter{
-		worker: w, job: job, out: out, log: log, heartbeat: defaultHeartbeat,
+		worker: w, job: job, out: out, far: &steps{}, log: log, heartbeat: defaultHeartbeat,
 		pause: backoff{rand: w.Rand, most: maxPause}, last: time.Now(),
 	}
 	if job.Heartbeat > 0 {
@@ -60,10 +61,10 @@ func (r *reporter) whileRunning(ctx context.Context, done <-chan result, stop co
 			stop(errStopping)
 			return <-done
 		case now := <-tick.C:
-			if now.Before(r.next) || (!r.news() && now.Sub(r.last) < r.heartbeat) {
+			if now.Before(r.next) || (!r.news(now) && now.Sub(r.last) < r.heartbeat) {
 				continue
 			}
-			answer, err := r.send(ctx, protocol.Update{Exit: "no"})
+			answer, err := r.send(ctx, protocol.Update{Exit: "no", Progress: r.far.news()})
 			switch {
 			case err != nil:
 			case answer.Stale:
@@ -79,7 +80,10 @@ func (r *reporter) whileRunning(ctx context.Context, done <-chan result, stop co
 	}
 }
 
-func (r *reporter) news() bool { return r.pending != "" || !r.out.empty() }
+// news reports whether there is something to tell.
+func (r *reporter) news(now time.Time) bool {
+	return r.pending != "" || !r.out.empty() || now.Sub(r.last) >= min(progressEvery, r.heartbeat) && r.far.news() != nil
+}
 
 // send makes one report, with the next part of the output. What was not
 // accepted stays for the next report.
@@ -105,6 +109,7 @@ func (r *reporter) send(ctx context.Context, u protocol.Update) (protocol.Update
 	if r.away {
 		r.log.Info("reports are accepted again")
 	}
+	r.far.accepted(u.Progress)
 	r.sent += int64(len(r.pending))
 	r.away, r.pending, r.last = false, "", time.Now()
 	r.pause.reset()

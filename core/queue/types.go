@@ -33,6 +33,8 @@ type UpdateParams struct {
 	// this report, or 0 when it does not say. A report that came before keeps
 	// its output from being appended twice.
 	Sent int64
+	// Progress is how far the job is; nil leaves what was reported last.
+	Progress *core.Progress
 	// Done ends the job with the fields below.
 	Done      bool
 	Exit      string // decimal exit code, negative for a signal

@@ -115,6 +115,9 @@ func (u *updating) apply(p UpdateParams) UpdateResult {
 		u.end(r, p)
 		return UpdateResult{}
 	}
+	if p.Progress != nil {
+		j.Progress = cleanProgress(*p.Progress)
+	}
 	if r.live.KillReason == "" && r.overran(u.now) {
 		r.live.KillReason = core.FailTimeout
 	}
@@ -142,7 +145,7 @@ func (u *updating) end(r *running, p UpdateParams) {
 	exit, failure := verdict(r, p, u.now)
 	j.Ended, j.Exit, j.Failure = u.now, exit, failure
 	j.Unchanged = p.Unchanged && exit == exitOK
-	j.Refs = cleanRefs(p.Refs)
+	j.Refs, j.Progress = cleanRefs(p.Refs), nil
 	l.RunningJob, l.Position = 0, 0
 	l.Failures, l.Due = u.q.o.Backoff.After(schedule.Outcome{
 		End: u.now, Success: exit == exitOK, Returned: exit == exitReturned, Kind: failure.Kind,

@@ -22,6 +22,8 @@ const (
 	tailKept = 16 << 10
 	// factKept bounds the cause and the hint of a failure, in bytes.
 	factKept = 2000
+	// phaseKept bounds the phase of a progress, in bytes.
+	phaseKept = 100
 )
 
 // verdict is the exit of a job that ended, and why it failed. What stopped a job
@@ -122,4 +124,18 @@ func cleanRefs(refs []core.RefResult) []core.RefResult {
 		out = append(out, core.RefResult{Ref: clean(r.Ref), Old: clean(r.Old), New: clean(r.New), Status: clean(r.Status), Reason: clip(r.Reason)})
 	}
 	return out
+}
+
+// cleanProgress is what is kept of what a minion says of a job: no text of any
+// length, and no number below 0.
+func cleanProgress(p core.Progress) *core.Progress {
+	p.Path, p.Phase = "", clean(p.Phase)
+	if len(p.Phase) > phaseKept {
+		p.Phase = p.Phase[:runeStart(p.Phase, phaseKept)] + "…"
+	}
+	for _, n := range []*int64{&p.Done, &p.Total, &p.Bytes, &p.Rate} {
+		*n = max(*n, 0)
+	}
+	p.Refs, p.RefsDone = max(p.Refs, 0), max(p.RefsDone, 0)
+	return &p
 }

@@ -15,33 +15,46 @@ import (
 
 // The columns of a core.Job, in the order of jobRow.
 const jobCols = `j.id, j.path, j.fence, j.minion, j.pid, j.started, j.updated, j.ended, j.lease, j.kill_reason <> '', j.exit,
-	j.fail_kind, j.fail_cause, j.fail_hint, j.disk_usage, j.output_size, j.unchanged, j.refs`
+	j.fail_kind, j.fail_cause, j.fail_hint, j.disk_usage, j.output_size, j.unchanged, j.refs, j.progress`
 
 // jobRow takes those columns.
 type jobRow struct {
 	core.Job
 	started, updated, ended, lease int64
-	refs                           string
+	refs, progress                 string
 }
 
 func (r *jobRow) dest() []any {
 	j := &r.Job
 	return []any{
 		&j.ID, &j.Path, &j.Fence, &j.Minion, &j.PID, &r.started, &r.updated, &r.ended, &r.lease, &j.Kill, &j.Exit,
-		&j.Failure.Kind, &j.Failure.Cause, &j.Failure.Hint, &j.DiskUsage, &j.OutputSize, &j.Unchanged, &r.refs,
+		&j.Failure.Kind, &j.Failure.Cause, &j.Failure.Hint, &j.DiskUsage, &j.OutputSize, &j.Unchanged, &r.refs, &r.progress,
 	}
 }
 
 func (r *jobRow) value() (core.Job, error) {
 	j := r.Job
 	j.Started, j.Updated, j.Ended, j.Lease = fromMicros(r.started), fromMicros(r.updated), fromMicros(r.ended), fromMicros(r.lease)
-	if r.refs == "" {
-		return j, nil
+	var err error
+	if j.Progress, err = progressOf(j.ID, r.progress); err != nil || r.refs == "" {
+		return j, err
 	}
 	if err := json.Unmarshal([]byte(r.refs), &j.Refs); err != nil {
 		return j, fmt.Errorf("refs of job %d: %w", j.ID, err)
 	}
 	return j, nil
+}
+
+// progressOf reads the column progress.
+func progressOf(id core.JobID, text string) (*core.Progress, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var p core.Progress
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		return nil, fmt.Errorf("progress of job %d: %w", id, err)
+	}
+	return &p, nil
 }
 
 func scanJob(s scanner) (core.Job, error) {

@@ -25,24 +25,28 @@ func (t *txn) Live(ctx context.Context, ids []core.JobID) ([]queue.Live, error) 
 // The columns of a queue.Live: what a report needs and writes back, no more,
 // since each costs time. A job that runs has neither exit nor failure nor refs.
 const liveCols = `j.id, j.path, j.fence, j.minion, j.pid, j.started, j.updated, j.lease, j.kill_reason,
-	j.disk_usage, j.output_size, j.output_kept, j.received,
+	j.disk_usage, j.output_size, j.output_kept, j.received, j.progress,
 	l.upstream_host, l.interval_us, l.timeout_us, q.turn, q.due, q.removed, q.failures, q.last_run, q.last_success, q.last_equal, q.pushed,
 	q.last_exit, q.fail_kind, q.fail_cause, q.fail_hint, q.disk_usage, q.digest`
 
 func scanLive(s scanner) (queue.Live, error) {
 	var v queue.Live
 	var started, updated, lease int64
+	var progress string
 	var r lorryRow
 	j, l := &v.Job, &r.LorryState
 	err := s.Scan(
 		&j.ID, &j.Path, &j.Fence, &j.Minion, &j.PID, &started, &updated, &lease, &v.KillReason,
-		&j.DiskUsage, &j.OutputSize, &v.OutputKept, &v.Received,
+		&j.DiskUsage, &j.OutputSize, &v.OutputKept, &v.Received, &progress,
 		&l.UpstreamHost, &r.interval, &r.timeout, &r.turn, &r.due, &l.Removed, &l.Failures, &r.lastRun, &r.lastSuccess, &r.lastEqual, &r.pushed,
 		&l.LastExit, &l.LastFailure.Kind, &l.LastFailure.Cause, &l.LastFailure.Hint, &l.DiskUsage, &l.Digest,
 	)
 	j.Started, j.Updated, j.Lease, j.Kill = fromMicros(started), fromMicros(updated), fromMicros(lease), v.KillReason != ""
 	v.Lorry = r.value().LorryState
 	v.Lorry.Path, v.Lorry.RunningJob = j.Path, j.ID
+	if err == nil {
+		j.Progress, err = progressOf(j.ID, progress)
+	}
 	return v, err
 }
 
@@ -63,10 +67,11 @@ type reportRow struct {
 	Received   int64            `json:"received"`
 	Unchanged  bool             `json:"unchanged"`
 	Refs       string           `json:"refs"`
+	Progress   string           `json:"progress"`
 }
 
 const reportCols = "id bigint, updated bigint, ended bigint, lease bigint, kill_reason text, exit text, fail_kind text, " +
-	"fail_cause text, fail_hint text, disk_usage bigint, output_size bigint, output_kept bigint, received bigint, unchanged boolean, refs text"
+	"fail_cause text, fail_hint text, disk_usage bigint, output_size bigint, output_kept bigint, received bigint, unchanged boolean, refs text, progress text"
 
 // endRow is the new state of a Lorry whose job ended.
 type endRow struct {
@@ -102,17 +107,17 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 	var gone []string
 	for _, r := range reports {
 		j := r.Job
-		refs := ""
-		if len(j.Refs) > 0 {
-			b, err := json.Marshal(j.Refs)
-			if err != nil {
-				return err
-			}
-			refs = string(b)
+		refs, err := textOf(j.Refs, len(j.Refs) > 0)
+		if err != nil {
+			return err
+		}
+		progress, err := textOf(j.Progress, j.Progress != nil)
+		if err != nil {
+			return err
 		}
 		jobs = append(jobs, reportRow{
 			j.ID, micros(j.Updated), micros(j.Ended), micros(j.Lease), r.KillReason, j.Exit,
-			j.Failure.Kind, j.Failure.Cause, j.Failure.Hint, j.DiskUsage, j.OutputSize, r.OutputAt + int64(len(r.Output)), r.Received, j.Unchanged, refs,
+			j.Failure.Kind, j.Failure.Cause, j.Failure.Hint, j.DiskUsage, j.OutputSize, r.OutputAt + int64(len(r.Output)), r.Received, j.Unchanged, refs, progress,
 		})
 		if r.Output != "" {
 			outputs = append(outputs, outputRow{j.ID, r.OutputAt, r.Output})
@@ -135,10 +140,19 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 	return t.writeReports(ctx, jobs, ends, outputs, gone)
 }
 
+// textOf is a value as JSON, or "" when there is none.
+func textOf(v any, there bool) (string, error) {
+	if !there {
+		return "", nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
 func (t *txn) writeReports(ctx context.Context, jobs []reportRow, ends []endRow, outputs []outputRow, gone []string) error {
 	if err := perRow(ctx, t, "reporting on jobs", jobs, `UPDATE jobs SET updated = x.updated, ended = x.ended, lease = x.lease,
 		kill_reason = x.kill_reason, exit = x.exit, fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint,
-		disk_usage = x.disk_usage, output_size = x.output_size, output_kept = x.output_kept, received = x.received, unchanged = x.unchanged, refs = x.refs
+		disk_usage = x.disk_usage, output_size = x.output_size, output_kept = x.output_kept, received = x.received, unchanged = x.unchanged, refs = x.refs, progress = x.progress
 		FROM {rows} WHERE jobs.id = x.id`, reportCols); err != nil {
 		return err
 	}

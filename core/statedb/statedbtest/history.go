@@ -304,3 +304,31 @@ func oddText(w *World) {
 		w.Errorf("a cause of %d bytes was kept", len(j.Failure.Cause))
 	}
 }
+
+// keptProgress holds that of a running job the latest progress is kept, for
+// every core, and nothing once it has ended.
+func keptProgress(w *World) {
+	w.put("a")
+	c := w.claimOne("a")
+	report := func(p *core.Progress, output string) {
+		w.Helper()
+		same(w, "result", queue.UpdateResult{}, w.update(queue.UpdateParams{Job: c.Job.ID, Fence: c.Job.Fence, Progress: p, Output: output}))
+	}
+	var none *core.Progress
+	same(w, "at first", none, w.job(c.Job.ID).Progress)
+	report(&core.Progress{Path: "elsewhere", Phase: "Receiving objects", Done: 450, Total: 1000, Bytes: 1 << 20, Rate: 1 << 10, Refs: 7}, "")
+	want := &core.Progress{Phase: "Receiving objects", Done: 450, Total: 1000, Bytes: 1 << 20, Rate: 1 << 10, Refs: 7}
+	same(w, "told", want, w.job(c.Job.ID).Progress)
+	report(nil, "more output")
+	running, err := w.Queue.Jobs(w.Ctx, queue.JobFilter{Running: true})
+	w.ok(err)
+	same(w, "one job runs", 1, len(running))
+	same(w, "as told before", want, running[0].Progress)
+	report(&core.Progress{Phase: "x\x00\xff" + strings.Repeat("\u00fc", 100), Done: -1, Refs: -1, RefsDone: 3}, "")
+	got := w.job(c.Job.ID).Progress
+	if got == nil || len(got.Phase) > 110 || !strings.HasPrefix(got.Phase, "x\uFFFD\uFFFD\u00fc") || got.Done != 0 || got.Refs != 0 || got.RefsDone != 3 {
+		w.Errorf("odd progress was kept as %+v", got)
+	}
+	w.finish(c, "0")
+	same(w, "at the end", none, w.job(c.Job.ID).Progress)
+}

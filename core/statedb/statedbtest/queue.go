@@ -35,6 +35,7 @@ func queueTests() []test {
 		{"a host is left alone for as long as it asks to be, within a day", retryAfter},
 		{"held rewrites are rows that are approved or lapse", rewrites},
 		{"several reports on one job in one request follow each other", severalReports},
+		{"the latest progress of a running job is kept", keptProgress},
 		{"odd text from a minion is stored", oddText},
 	}
 }

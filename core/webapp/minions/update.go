@@ -142,7 +142,7 @@ func (m *Minions) update(ctx context.Context, updates []protocol.Update) ([]prot
 			JobID: updates[i].JobID, Kill: result.Kill || result.Stale, Stale: result.Stale,
 		})
 		if p := params[i]; !result.Stale && p.Done && !p.Returned && p.Exit == "0" && !p.Failure.Failed() {
-			m.pushed(ctx, updates[i], m.tellPushed)
+			m.ended(ctx, updates[i], p)
 		} else if !result.Stale && onlyDeletionsRefused(p, updates[i].Head) {
 			m.pushed(ctx, updates[i], m.moveHead)
 		}
@@ -161,6 +161,11 @@ func (m *Minions) params(ctx context.Context, u protocol.Update) (queue.UpdatePa
 			Ref: exchange.Text(ref.Ref), Old: exchange.Text(ref.Old), New: exchange.Text(ref.New),
 			Status: exchange.Text(ref.Status), Reason: exchange.Text(ref.Reason),
 		}
+	}
+	if u.Progress != nil {
+		progress := *u.Progress
+		progress.Phase = exchange.Text(progress.Phase)
+		p.Progress = &progress
 	}
 	switch exit := strings.TrimSpace(u.Exit); exit {
 	case "", "no":
@@ -259,6 +264,7 @@ func (m *Minions) pushed(ctx context.Context, u protocol.Update, tell func(conte
 		defer release()
 		began := time.Now()
 		path, err := tell(ctx, u)
+		m.owed.note(path, err)
 		if err == nil {
 			m.log.Debug("downstream host was told of a push", "path", path, "took", time.Since(began))
 			return

@@ -40,6 +40,7 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 	case spec.Hg:
 		return &hgsource.Source{Copy: place, Access: j.fetch, Bookmarks: j.Spec.Bookmarks}, nil
 	case spec.Tarball, spec.Zip, spec.Gzip:
+		place.Former = j.former(place, archive.Author)
 		return &archive.Source{
 			Copy: place, Kind: j.Spec.Type, Access: j.fetch, Path: LocalPath(j.fetch.URL), SHA256: j.Spec.SHA256, Env: j.Git.ToolEnv(),
 		}, nil
@@ -48,6 +49,7 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 	case spec.Cvs:
 		return &cvssource.Source{Copy: place, Access: j.fetch, Module: j.Spec.Module, Open: j.Spec.InsecureCredentials}, nil
 	case spec.RawFile:
+		place.Former = j.former(place, rawfile.Author)
 		return &rawfile.Source{Copy: place, Files: j.files}, nil
 	}
 	return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "type %q is not supported by this version", j.Spec.Type)

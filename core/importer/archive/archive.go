@@ -223,7 +223,10 @@ func when(newest int64, lastModified string) int64 {
 	return 0
 }
 
-const identity = "Lorry Tar Creator <lorry-tar-importer@lorry>"
+// Author is who every commit here is by; the original's were by the same name.
+const Author = "Lorry Tar Creator"
+
+const identity = Author + " <lorry-tar-importer@lorry>"
 
 func (s *Source) commit(w *fastimport.Stream, t *tree, seconds int64, parent string) error {
 	message := "Imported from " + s.base() + ".\n"
@@ -263,6 +266,16 @@ func (s *Source) named(ctx context.Context, before map[string]string, seconds in
 			return refs, nil
 		}
 	}
+	if master := before[master]; master != "" && before[tag] == "" {
+		// The version may have its commit, but no tag here.
+		same, err := s.same(ctx, tip, master)
+		if err != nil {
+			return nil, gitfail.From(err, gitfail.Local)
+		}
+		if same {
+			tip = master
+		}
+	}
 	call := s.Repo.Call("hash-object", "-t", "tag", "-w", "--stdin")
 	call.Stdin = strings.NewReader(fmt.Sprintf("object %s\ntype commit\ntag %s\ntagger %s %d +0000\n\nPackage %s\n", tip, s.tag(), identity, seconds, s.tag()))
 	object, err := s.Repo.Git.Output(ctx, call)
@@ -271,6 +284,16 @@ func (s *Source) named(ctx context.Context, before map[string]string, seconds in
 	}
 	refs[master], refs[tag] = tip, strings.TrimSpace(object)
 	return refs, nil
+}
+
+// same reports whether two commits are the import of one file.
+func (s *Source) same(ctx context.Context, one, other string) (bool, error) {
+	out, err := s.Repo.Git.Output(ctx, s.Repo.Call("rev-list", "--no-walk=unsorted", "--no-commit-header", "--format=%T %at %s", one, other))
+	if err != nil {
+		return false, err
+	}
+	first, second, _ := strings.Cut(strings.TrimSuffix(out, "\n"), "\n")
+	return first == second, nil
 }
 
 // record reads what was taken last; nil when it says nothing about the refs as

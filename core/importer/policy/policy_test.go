@@ -154,3 +154,21 @@ func FuzzGlob(f *testing.F) {
 		}
 	})
 }
+
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	p, err := New(spec.Spec{Refspecs: []string{"main:trunk", "refs/heads/*:refs/heads/up/*", "+refs/tags/v*", "^refs/tags/v0*"}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := map[string]string{
+		"refs/heads/trunk": "1", "refs/heads/up/a/b": "2", "refs/heads/local": "3", "refs/heads/up/main": "4",
+		"refs/tags/v1": "5", "refs/tags/v0.1": "6", "refs/tags/local": "7",
+	}
+	want := map[string]string{"refs/heads/main": "1", "refs/heads/a/b": "2", "refs/tags/v1": "5"}
+	for range 20 { // in whatever order the map comes
+		if diff := cmp.Diff(want, p.Origins(down)); diff != "" {
+			t.Fatal(diff)
+		}
+	}
+}

@@ -64,7 +64,7 @@ type Result struct {
 // Run makes downstream have the wanted refs. The error, a *gitfail.Error, says
 // that nothing is known about single refs; otherwise the Result does.
 func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) {
-	have, err := p.list(ctx)
+	have, err := p.List(ctx)
 	if err != nil {
 		return Result{}, err
 	}
@@ -88,7 +88,7 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 	if ctx.Err() != nil {
 		return Result{}, gitfail.From(context.Cause(ctx), gitfail.Downstream)
 	}
-	after, err := p.list(ctx)
+	after, err := p.List(ctx)
 	if err != nil {
 		if failed != nil {
 			err = failed
@@ -175,8 +175,8 @@ func parts(refs []policy.Wanted, have map[string]string) [][]policy.Wanted {
 	return append(all, refs[start:])
 }
 
-// list reads what downstream has.
-func (p *Push) list(ctx context.Context) (map[string]string, error) {
+// List reads what downstream has. The error is a *gitfail.Error.
+func (p *Push) List(ctx context.Context) (map[string]string, error) {
 	if p.Local != "" {
 		if _, err := os.Stat(filepath.Join(p.Local, "HEAD")); err == nil {
 			target := &repo.Repo{Dir: p.Local, Git: p.Repo.Git, Files: p.Repo.Files}

@@ -50,11 +50,14 @@ type File struct {
 // DefaultLimit is how long one file may be, in bytes.
 const DefaultLimit = 64 << 30
 
+// Author is who every commit here is by.
+const Author = "Lorry Raw File Importer"
+
 const (
 	master = "refs/heads/master"
 	// recordName is a file in the repository that says what was taken last.
 	recordName = "lorry-raw-files"
-	identity   = "Lorry Raw File Importer <lorry-raw-file-importer@lorry>"
+	identity   = Author + " <lorry-raw-file-importer@lorry>"
 	// attributes hand every file but this one over to git-lfs.
 	attributesName = ".gitattributes"
 	attributes     = "* filter=lfs diff=lfs merge=lfs -text\n/.gitattributes !filter !diff !merge !text\n"

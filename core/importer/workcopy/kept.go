@@ -74,3 +74,20 @@ func (c *Copy) Expire(ctx context.Context, age time.Duration) error {
 	}
 	return c.Repo.Apply(ctx, gone)
 }
+
+// resume makes a repository without any ref what the one before it was.
+func (c *Copy) resume(ctx context.Context) error {
+	if c.Former == nil {
+		return nil
+	}
+	now, err := c.Local(ctx)
+	if err != nil || len(now) > 0 {
+		return nil //nolint:nilerr // the update finds out what is wrong here, and makes a new one
+	}
+	refs, err := c.Former(ctx)
+	if err != nil || len(refs) == 0 {
+		return err
+	}
+	_, err = c.Put(ctx, refs, "")
+	return err
+}

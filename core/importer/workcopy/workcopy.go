@@ -41,6 +41,10 @@ type Copy struct {
 	Route route.Route
 	// KeepOld keeps every broken copy, not the last one alone.
 	KeepOld bool
+	// Former brings the objects of the refs that a lost working copy had into
+	// Repo and gives the refs; none when there is nothing to go on from. It is
+	// for sources that cannot make their history a second time; nil for others.
+	Former func(context.Context) (refs map[string]string, err error)
 }
 
 // Result is what the working area holds after an update.
@@ -112,6 +116,9 @@ func (c *Copy) Run(ctx context.Context, update func(context.Context) (Result, er
 	}
 	for attempt := 0; ; attempt++ {
 		if err := c.Ensure(ctx); err != nil {
+			return Result{}, err
+		}
+		if err := c.resume(ctx); err != nil {
 			return Result{}, err
 		}
 		res, err := update(ctx)

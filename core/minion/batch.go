@@ -9,53 +9,90 @@ import (
 
 const (
 	// mostAtOnce is how many jobs a slot takes in one request while it finds
-	// nothing new upstream, and tells the end of in one report.
-	mostAtOnce = 16
+	// nothing new upstream, and tells the end of in one report. It is the most
+	// that a controller gives.
+	mostAtOnce = 64
 	// lookTime bounds how long a slot looks at so many upstreams: what it has
-	// not looked at by then goes back.
+	// not looked at by then goes back. pace is what it aims at, since jobs that
+	// wait here are kept from others.
 	lookTime = 10 * time.Second
+	pace     = 2 * time.Second
 )
 
-// more is how many jobs to take next: twice as many while nothing is new, and
-// one once something was, since jobs that wait here are kept from others.
-func more(most int, unchanged bool) int {
-	if !unchanged {
-		return 1
-	}
-	return min(2*most, mostAtOnce)
+// seen says what a batch of jobs came to.
+type seen struct {
+	jobs, changed int
+	took          time.Duration // of the looks
 }
 
-// batch runs the jobs of one answer, one upstream after the other. The first
-// that is not as it was is run; those behind it go back to the controller. It
-// reports whether nothing was new.
-func (w *worker) batch(ctx context.Context, jobs []protocol.Job) (unchanged bool) {
-	if len(jobs) == 1 {
-		return w.run(ctx, jobs[0])
+// more is how many jobs to take after a batch of at most so many: twice as many
+// while nothing is new, fewer the more was, and no more than can be looked at
+// in the time that pace is.
+func (s seen) more(most int) int {
+	next := 2 * most
+	if s.changed > 0 {
+		next = most / (2 * s.changed)
 	}
-	until, cancel := context.WithTimeout(ctx, lookTime)
+	if s.jobs > 0 && s.took > 0 {
+		next = min(next, int(pace/(s.took/time.Duration(s.jobs)+1)))
+	}
+	return min(max(next, 1), mostAtOnce)
+}
+
+// batch looks at the upstreams of the jobs of one answer, one after the other.
+// Those that are as they were end together. Of the others the first is run;
+// the rest go back to the controller, since somebody else may be free.
+func (w *worker) batch(ctx context.Context, jobs []protocol.Job) seen {
+	began := time.Now()
+	if len(jobs) == 1 {
+		if w.run(ctx, jobs[0]) {
+			return seen{jobs: 1, took: time.Since(began)}
+		}
+		return seen{jobs: 1, changed: 1}
+	}
+	until, cancel := context.WithTimeout(ctx, lookTimeOf(jobs))
 	defer cancel()
-	var updates []protocol.Update
-	changed := -1
-	for i, job := range jobs {
-		if changed < 0 && job.Withheld == "" {
-			if report, same := w.look(until, job); same {
+	updates := make([]protocol.Update, 0, len(jobs))
+	var changed *protocol.Job
+	s := seen{jobs: len(jobs)}
+	for _, job := range jobs {
+		if until.Err() == nil {
+			if report, same := w.lookAtOne(until, job); same {
 				updates = append(updates, result{report: &report}.update(job, 0))
-				w.hold(job.Path)
+				continue
+			}
+			s.changed++
+			if changed == nil && ctx.Err() == nil {
+				changed = &job
 				continue
 			}
 		}
-		if changed < 0 && until.Err() == nil {
-			changed = i
-			continue
-		}
 		updates = append(updates, protocol.Update{JobID: *job.JobID, Fence: job.Fence, Exit: "returned"})
 	}
+	s.took = time.Since(began)
 	w.tell(ctx, jobs, updates)
-	if changed < 0 {
-		return until.Err() == nil
+	w.Log.Debug("looked at upstreams", "jobs", len(jobs), "changed", s.changed, "took", s.took)
+	if changed != nil {
+		w.run(ctx, *changed)
 	}
-	w.run(ctx, jobs[changed])
-	return false
+	return s
+}
+
+// lookTimeOf keeps well within the time after which silence means that a job is
+// lost.
+func lookTimeOf(jobs []protocol.Job) time.Duration {
+	if lease := time.Duration(jobs[0].Lease) * time.Second; lease > 0 {
+		return min(lookTime, lease/3)
+	}
+	return lookTime
+}
+
+// lookAtOne is look for a job that came whole.
+func (w *worker) lookAtOne(ctx context.Context, job protocol.Job) (protocol.ImportReport, bool) {
+	if job.Withheld != "" {
+		return protocol.ImportReport{}, false
+	}
+	return w.look(ctx, job)
 }
 
 // tell reports the ends of several jobs at once; when that is refused, of one

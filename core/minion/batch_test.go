@@ -21,10 +21,23 @@ func TestMoreJobsAtOnceWhileNothingIsNew(t *testing.T) {
 	t.Parallel()
 	most := 1
 	for range 10 {
-		most = more(most, true)
+		most = seen{jobs: most, took: time.Millisecond}.more(most)
 	}
-	if most != mostAtOnce || more(most, false) != 1 {
-		t.Errorf("got %d, then %d", most, more(most, false))
+	for _, test := range []struct {
+		name string
+		of   seen
+		want int
+	}{
+		{"nothing is new", seen{jobs: 64, took: time.Millisecond}, mostAtOnce},
+		{"one is new", seen{jobs: 64, changed: 1, took: time.Millisecond}, mostAtOnce / 2},
+		{"some are new", seen{jobs: 64, changed: 8, took: time.Millisecond}, mostAtOnce / 16},
+		{"all are new", seen{jobs: 64, changed: 64}, 1},
+		{"a slow upstream", seen{jobs: 10, took: 4 * time.Second}, 4},
+		{"a very slow upstream", seen{jobs: 1, took: time.Minute}, 1},
+	} {
+		if got := test.of.more(most); got != test.want {
+			t.Errorf("%s: want %d, got %d", test.name, test.want, got)
+		}
 	}
 }
 

@@ -230,7 +230,7 @@ func (w *worker) slot(ctx, running context.Context) {
 		jobs := answer.All()
 		switch {
 		case len(jobs) > 0:
-			most = more(most, w.batch(running, jobs))
+			most = w.batch(running, jobs).more(most)
 		case answer.Drain:
 			sleep(ctx, w.drainPause)
 		case answer.Version >= 2:

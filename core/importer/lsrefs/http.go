@@ -33,8 +33,19 @@ var errNotSmart = errors.New("the server does not speak smart HTTP")
 
 // overHTTP lists the refs with the given prefixes in process.
 func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listing, error) {
-	client := r.client(way{o.Route, a.SkipCertificates})
-	base := strings.TrimSuffix(a.URL, "/")
+	w := way{o.Route, a.SkipCertificates}
+	client, base := r.client(w), strings.TrimSuffix(a.URL, "/")
+	server := serverOf(w, base)
+	if r.asksAtOnce(server) {
+		l, err := lsRefs(ctx, client, a, base, "", o.Prefixes)
+		if err == nil {
+			return l, nil
+		}
+		r.learn(server, false) // so that no server that has changed is misread for long
+		if !worthAsking(err) {
+			return l, err
+		}
+	}
 	resp, err := do(ctx, client, a, http.MethodGet, base+"/info/refs?service=git-upload-pack", "")
 	if err != nil {
 		return Listing{}, err
@@ -55,6 +66,7 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 		return Listing{}, notGit(err)
 	}
 	if first != "version 2" {
+		r.learn(server, false)
 		return listV0(in, first)
 	}
 	caps := ""
@@ -67,7 +79,9 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 			caps = pkt("object-format=" + format)
 		}
 	}
-	return lsRefs(ctx, client, a, base, caps, o.Prefixes)
+	l, err := lsRefs(ctx, client, a, base, caps, o.Prefixes)
+	r.learn(server, err == nil && caps == "")
+	return l, err
 }
 
 // firstLine gives the first line behind the announcement of the service.

@@ -3,7 +3,8 @@
 // git ls-remote. A minion uses it to see that nothing has changed, the
 // importer before it fetches; both get the same digest.
 //
-// It must not keep anything between two listings but idle connections.
+// It must not keep anything between two listings but idle connections, and
+// which servers need not be asked first what they speak.
 package lsrefs
 
 import (

@@ -21,6 +21,7 @@ type Reader struct {
 
 	mu      sync.Mutex
 	clients map[way]*http.Client
+	modern  map[server]bool
 }
 
 // way is what connections can be shared for.
@@ -31,7 +32,7 @@ type way struct {
 
 // NewReader makes a Reader. git is used for everything but smart HTTP.
 func NewReader(git *childproc.Git) *Reader {
-	return &Reader{git: git, clients: make(map[way]*http.Client)}
+	return &Reader{git: git, clients: make(map[way]*http.Client), modern: make(map[server]bool)}
 }
 
 // client gives the client for a way.

@@ -58,6 +58,7 @@ type Minions struct {
 	log     hclog.Logger
 	timeout time.Duration
 	known   *registry
+	owed    owed
 
 	drainOnce, abortOnce sync.Once
 	draining             chan struct{} // closed: no job is given out any more

@@ -36,13 +36,14 @@ var importRules = []rule{
 	{"core/token", []string{"core"}, "what a token is, for those who store and who check it"},
 	{"core/audit", []string{"core"}, "what the audit is, for those who write, store and verify it"},
 	{"core/notify", []string{"core"}, "tells people; what it tells of is in its Store"},
+	{"core/retire", []string{"core", "core/audit"}, "archives what went away; what that is is in its Store"},
 	{"core/childproc", []string{"core"}, "runs programs for others, knows none of them"},
 	{"core/telemetry/...", []string{"core", "core/settings", "core/telemetry/..."}, "logging sits below everything that logs"},
 	{"core/settings", []string{"core"}, "settings are read before anything is built"},
 	{"core/spec", []string{"core"}, "shared by confgit and importer, so below both"},
 	{"core/schedule", []string{"core"}, "pure rules, no I/O"},
 	{"core/queue/...", []string{"core", "core/schedule", "core/statedb/...", "core/queue/..."}, "the only writer of job state; never on the network"},
-	{"core/statedb/...", []string{"core", "core/queue", "core/schedule", "core/reconcile", "core/token", "core/audit", "core/notify", "core/statedb/...", "integration/pgtest"}, "SQL lives here and serves the ports above it"},
+	{"core/statedb/...", []string{"core", "core/queue", "core/schedule", "core/reconcile", "core/token", "core/audit", "core/notify", "core/retire", "core/statedb/...", "integration/pgtest"}, "SQL lives here and serves the ports above it"},
 	{"core/confgit/...", []string{"core", "core/spec", "core/childproc", "core/confgit/..."}, "reads CONFGIT, decides nothing"},
 	{"core/reconcile/...", []string{"core", "core/spec", "core/confgit/...", "core/childproc", "core/reconcile/..."}, "wanted Lorries from CONFGIT and listings"},
 	{"core/adapter/...", []string{"core", "core/adapter/...", "sdk/...", "plugins/local"}, "the core's only way to the adapters"},
@@ -76,7 +77,7 @@ var onlyHere = []struct {
 	{"database/sql", []string{"core/statedb/...", "integration/pgtest"}, "SQL lives in one package"},
 	{"github.com/prometheus/...", []string{"core/telemetry/metrics"}, "figures are made in one place"},
 	{"github.com/julienschmidt/httprouter", []string{"core/webapp/..."}, "routes are the webapp's"},
-	{"testing", []string{"core/statedb/statedbtest", "core/webapp/webapptest", "sdk/sdktest", "sdk/forgetest", "integration/...", "core/adapter/adaptertest"}, "product code imports no test framework"},
+	{"testing", []string{"core/statedb/statedbtest", "core/webapp/webapptest", "sdk/sdktest", "sdk/forgetest", "sdk/forgetest/sshfake", "sdk/forgetest/tool", "plugins/internal/plugintest", "integration/...", "core/adapter/adaptertest"}, "product code imports no test framework"},
 }
 
 func matches(pattern, pkg string) bool {

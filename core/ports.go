@@ -79,7 +79,9 @@ type Want struct {
 	Visibility  string // "" leaves it to the adapter's settings
 	Head        string // default branch as a full ref, or ""
 	Description string
-	LFS         bool
+	LFS         bool // objects of git-lfs may be pushed; else pointers alone
+	// Revive makes a repository writable again that was retired earlier.
+	Revive bool
 }
 
 // Have is a repository that is ready to be pushed to.

@@ -65,8 +65,12 @@ type Want struct {
 	Head string
 	// Description "" leaves the old one alone.
 	Description string
-	// LFS says that LFS objects are going to be pushed.
+	// LFS says that LFS objects may be pushed. Without it there are pointers
+	// alone, whose objects the host must not ask for.
 	LFS bool
+	// Revive says that the core had the repository retired and needs it again:
+	// what Retire did is undone.
+	Revive bool
 }
 
 // Have is a repository that is ready to be pushed to.
@@ -131,7 +135,8 @@ type AfterPusher interface {
 }
 
 // Retirer is implemented by a Downstream that can archive a repository. It
-// never deletes history; a missing repository is success.
+// never deletes history; a missing repository is success. Ensure undoes it when
+// Want.Revive says so.
 type Retirer interface {
 	Retire(ctx context.Context, path string) error
 }

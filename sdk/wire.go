@@ -114,6 +114,7 @@ func wantFromProto(p *adapterv1.RepoWish) Want {
 		Head:        p.GetHead(),
 		Description: p.GetDescription(),
 		LFS:         p.GetLfs(),
+		Revive:      p.GetRevive(),
 	}
 }
 

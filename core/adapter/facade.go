@@ -211,5 +211,5 @@ func (d *downstream) RetireRepo(ctx context.Context, path string) error {
 }
 
 func wantOf(w core.Want) sdk.Want {
-	return sdk.Want{Path: w.Path, Visibility: sdk.Visibility(w.Visibility), Head: w.Head, Description: w.Description, LFS: w.LFS}
+	return sdk.Want{Path: w.Path, Visibility: sdk.Visibility(w.Visibility), Head: w.Head, Description: w.Description, LFS: w.LFS, Revive: w.Revive}
 }

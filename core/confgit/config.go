@@ -28,6 +28,9 @@ type Config struct {
 	// or whose certificates are not to be checked, by path.
 	Access map[string]core.Access
 	Proxy  Proxy
+	// Retire says, by section, what is done with downstream repositories whose
+	// Lorries go away. It has every section that could be read.
+	Retire map[string]core.RetirePolicy
 	// Kept names the sections that are broken in whole or in part: none of
 	// the Lorries that they gave before may be removed.
 	Kept []string

@@ -35,6 +35,7 @@ func (s *section) host(typ *value) {
 	h.Interval = s.interval("interval", core.DefaultInterval)
 	h.Timeout = s.timeout(core.DefaultTimeout)
 	h.Rewrites = s.rewrites()
+	retire := s.retire()
 	h.SkipCertificates = !s.yes("check-certificates", true) || s.p.rules.SkipCertificates
 	secrets := s.credentials()
 	h.Settings = s.settings(&secrets)
@@ -50,6 +51,7 @@ func (s *section) host(typ *value) {
 		c.Hosts = slices.Delete(c.Hosts, i, i+1)
 	}
 	c.Hosts = append(c.Hosts, h)
+	c.Retire[HostSection(h.Name)] = retire
 	c.Secrets[h.Name] = secrets
 }
 

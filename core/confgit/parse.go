@@ -42,7 +42,7 @@ func Parse(ctx context.Context, tree Tree, commit string, rules Rules) (*Config,
 	if rules.ProxyFile == "" {
 		rules.ProxyFile = "proxy.conf"
 	}
-	c := &Config{Commit: commit, Secrets: map[string]HostSecrets{}, Access: map[string]core.Access{}, Places: map[string]Place{}}
+	c := &Config{Commit: commit, Secrets: map[string]HostSecrets{}, Access: map[string]core.Access{}, Places: map[string]Place{}, Retire: map[string]core.RetirePolicy{}}
 	p := &parser{config: c, rules: rules, at: map[string]origin{}}
 	data, err := tree.Read(ctx, []string{ConfFile, rules.ProxyFile})
 	if err != nil {

@@ -155,6 +155,20 @@ func (s *section) rewrites() core.RewritePolicy {
 	return policy
 }
 
+// retire reads what is done with downstream repositories whose Lorries go away.
+func (s *section) retire() core.RetirePolicy {
+	v := s.get("retire")
+	if v == nil {
+		return core.RetireByDefault
+	}
+	policy := core.RetirePolicy(v.text)
+	if v.kind != textValue || policy != core.RetireLeave && policy != core.RetireArchive {
+		s.fail(v.line, "retire", "must be leave or archive, not %s", v)
+		return core.RetireByDefault
+	}
+	return policy
+}
+
 // isComment reports whether a key is the writer's own: JSON has no comments.
 func isComment(key string) bool {
 	return key == "" || strings.HasPrefix(key, "comment") || strings.HasPrefix(key, "x-") || key[0] == '_' || key[0] == '#' || key[0] == '/'
@@ -177,12 +191,17 @@ func (s *section) lorries() {
 		Timeout:  s.timeout(core.DefaultTimeout),
 		Rewrites: s.rewrites(),
 	}
+	retire := s.retire()
 	for _, key := range slices.Sorted(maps.Keys(s.values)) {
 		if !s.read[key] && !isComment(key) {
 			s.notice(s.lines[key], key, "is not known here and is ignored")
 		}
 	}
 	if !s.broken {
+		if old, known := s.p.config.Retire[l.Section]; known && old != retire {
+			s.warn(s.line, "retire", "another section with the prefix %q says something else; this one counts for both", prefix)
+		}
+		s.p.config.Retire[l.Section] = retire
 		s.p.lorries = append(s.p.lorries, lorriesSection{prefix: prefix, globs: globs, line: s.line, lorry: l})
 	}
 }

@@ -39,6 +39,8 @@ type preparer struct {
 	taken  func(path string) string
 	clock  core.Clock
 	holder hostHolder // nil: none
+	// retired knows the repositories that may be archived; nil: none is.
+	retired retirements
 	// confirm has an Upstream Host listed soon; nil: never.
 	confirm func(ctx context.Context, host string) error
 
@@ -66,11 +68,16 @@ func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		return minions.Prepared{}, err
 	}
 	known := p.recall(l)
+	back, revive, err := p.revived(ctx, l.Path, &known)
+	if err != nil {
+		return minions.Prepared{}, err
+	}
 	fetch, err := p.fetchAccess(ctx, l, &known)
 	if err != nil {
 		return minions.Prepared{}, p.react(ctx, upstreamOf(l), err)
 	}
-	wish := core.Want{Path: l.Path, Head: l.ListedHead, Description: description(l)}
+	wish := core.Want{Path: l.Path, Head: l.ListedHead}
+	wish.Description, wish.LFS = wishes(l)
 	if known.repo.Head != "" {
 		wish.Head = known.repo.Head
 	}
@@ -79,7 +86,9 @@ func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		if err != nil {
 			return minions.Prepared{}, fmt.Errorf("downstream host: %w", err)
 		}
-		have, err := down.EnsureRepo(ctx, wish)
+		asked := wish
+		asked.Revive = revive
+		have, err := down.EnsureRepo(ctx, asked)
 		if err != nil {
 			return minions.Prepared{}, p.react(ctx, theDownstream(), fmt.Errorf("preparing %q on the downstream host: %w", l.Path, err))
 		}
@@ -91,6 +100,11 @@ func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prep
 			Kind: core.KindReadOnly,
 			Fact: fmt.Sprintf("%q can't be pushed to on the downstream host: %s", l.Path, why),
 			Hint: "make the repository writable there, or remove the Lorry from CONFGIT",
+		}
+	}
+	if back {
+		if err := p.retired.ForgetRetirement(ctx, l.Path); err != nil {
+			return minions.Prepared{}, err
 		}
 	}
 	p.remember(l.Path, known)
@@ -162,7 +176,8 @@ func (p *preparer) checkReach(l core.LorryState, url string) error {
 
 // Pushed implements minions.Preparer.
 func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) error {
-	want := core.Want{Path: l.Path, Head: head, Description: description(l)}
+	want := core.Want{Path: l.Path, Head: head}
+	want.Description, want.LFS = wishes(l)
 	if want.Head == "" {
 		want.Head = l.ListedHead
 	}
@@ -185,17 +200,17 @@ func (p *preparer) Pushed(ctx context.Context, l core.LorryState, head string) e
 	return nil
 }
 
-// description is what the Downstream Host is to say of a Lorry: the words of its
-// Upstream Host or of its .lorry file.
-func description(l core.LorryState) string {
-	if l.Host != "" {
-		return l.ListedDescription
-	}
+// wishes are what the Downstream Host is to say of a Lorry, in the words of its
+// Upstream Host or of its .lorry file, and whether objects of git-lfs may come.
+func wishes(l core.LorryState) (description string, lfs bool) {
 	specs, _ := spec.Parse("", []byte(l.Text)) // it was checked when CONFGIT was read
-	if len(specs) != 1 {
-		return ""
+	if len(specs) == 1 {
+		description, lfs = specs[0].Description, specs[0].LFS != spec.LFSNo
 	}
-	return specs[0].Description
+	if l.Host != "" {
+		description = l.ListedDescription
+	}
+	return description, lfs
 }
 
 // recall gives what is known of a Lorry, or nothing when that is too old, when

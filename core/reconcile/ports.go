@@ -27,7 +27,12 @@ type Store interface {
 	// PutLorriesDue does the same with the first due time of each, should it be
 	// new, in the same order.
 	PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []time.Time) error
-	// RemoveLorries removes Lorries; one whose job runs goes when it ends.
+	// SetRetire records what is done with the downstream repositories of each
+	// section's Lorries when they go away. Sections that are not named keep
+	// what they have: a section that goes away takes its Lorries with it.
+	SetRetire(ctx context.Context, policies map[string]core.RetirePolicy) error
+	// RemoveLorries removes Lorries; one whose job runs goes when it ends. In
+	// the same transaction it notes what is to be archived downstream.
 	RemoveLorries(ctx context.Context, paths []string) error
 
 	// PutHosts makes the given hosts the known ones. New ones are due for

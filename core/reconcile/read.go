@@ -191,6 +191,9 @@ func (r *Reconciler) apply(ctx context.Context, c *confgit.Config) ([]core.Probl
 	if err := r.opts.Store.PutHosts(ctx, hosts); err != nil {
 		return nil, err
 	}
+	if err := r.opts.Store.SetRetire(ctx, c.Retire); err != nil {
+		return nil, err
+	}
 	touched, err := r.putSections(ctx, c)
 	if err != nil {
 		return nil, err

@@ -76,12 +76,14 @@ type memoryStore struct {
 	hosts    map[string]core.HostState
 	due      map[string]time.Time // first due times
 	held     map[string]reconcile.HeldPurge
+	policies map[string]core.RetirePolicy
+	retired  []string
 	largest  int // Lorries in one call
 	calls    map[string]int
 }
 
 func newMemory(clock core.Clock) *memoryStore {
-	return &memoryStore{clock: clock, lorries: map[string]core.Lorry{}, hosts: map[string]core.HostState{}, due: map[string]time.Time{}, held: map[string]reconcile.HeldPurge{}, calls: map[string]int{}}
+	return &memoryStore{clock: clock, lorries: map[string]core.Lorry{}, hosts: map[string]core.HostState{}, due: map[string]time.Time{}, held: map[string]reconcile.HeldPurge{}, policies: map[string]core.RetirePolicy{}, calls: map[string]int{}}
 }
 
 func (s *memoryStore) call(name string) func() {
@@ -158,8 +160,19 @@ func (s *memoryStore) SetHeldPurge(_ context.Context, host string, p reconcile.H
 	return nil
 }
 
+func (s *memoryStore) SetRetire(_ context.Context, policies map[string]core.RetirePolicy) error {
+	defer s.call("SetRetire")()
+	maps.Copy(s.policies, policies)
+	return nil
+}
+
 func (s *memoryStore) RemoveLorries(_ context.Context, paths []string) error {
 	defer s.call("RemoveLorries")()
+	for _, path := range paths {
+		if s.policies[s.lorries[path].Section] == core.RetireArchive {
+			s.retired = append(s.retired, path)
+		}
+	}
 	s.largest = max(s.largest, len(paths))
 	for _, path := range paths {
 		delete(s.lorries, path)

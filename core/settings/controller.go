@@ -103,7 +103,8 @@ type Downstream struct {
 	// as files. They are read again whenever the adapter starts.
 	SecretFiles   map[string]string
 	GiteaToken    core.Secret
-	BaseDirectory string // of a local one
+	Retire        core.RetirePolicy // for sections that say nothing
+	BaseDirectory string            // of a local one
 }
 
 // Adapters says which adapters may run, and how. The maps are by type of host.
@@ -299,7 +300,7 @@ func downstream(v *Values, data string, embedded bool) (Downstream, error) {
 		Type: v.String("downstream-host-type"), SSHURL: v.String("downstream-ssh-url"), HTTPURL: v.String("downstream-http-url"),
 		Visibility: v.String("downstream-visibility"), GerritParent: v.String("gerrit-parent-project"),
 		GitLabToken: v.Secret("gitlab-private-token"), GiteaToken: v.Secret("gitea-access-token"),
-		BaseDirectory: v.String("local-base-directory"),
+		BaseDirectory: v.String("local-base-directory"), Retire: core.RetirePolicy(v.String("downstream-retire")),
 	}
 	if embedded && !v.IsSet("downstream-host-type") {
 		d.Type = "local"

@@ -67,6 +67,7 @@ func downstreamOptions() []Option {
 		{Name: "downstream-ssh-url", Default: "ssh://git@localhost", Metavar: "URL", Doc: "Where the Downstream Host takes ssh."},
 		{Name: "downstream-http-url", Default: "http://localhost/", Metavar: "URL", Doc: "Where the Downstream Host takes HTTP."},
 		{Name: "downstream-visibility", Default: "private", Metavar: "WHO", Choices: []string{"private", "internal", "public"}, Doc: "Who may see new repositories."},
+		{Name: "downstream-retire", Default: "leave", Metavar: "WHAT", Choices: []string{"leave", "archive"}, Doc: "What becomes of a repository whose Lorry goes away: it is left alone, or archived until the Lorry is back. A section of CONFGIT may say otherwise."},
 		{Name: "gerrit-parent-project", Metavar: "PROJECT", Doc: "The parent of new projects on Gerrit."},
 		{Name: "gitlab-private-token", Secret: true, Metavar: "TOKEN", Doc: "The token for the API of GitLab."},
 		{Name: "gitea-access-token", Secret: true, Metavar: "TOKEN", Doc: "The token for the API of Gitea."},

@@ -237,6 +237,12 @@ func (a *Adapter) lostRace(ctx context.Context, want sdk.Want, cause error) (sdk
 
 // update brings a repository in line, as far as anything can be changed.
 func (a *Adapter) update(ctx context.Context, r *repository, want sdk.Want) (sdk.Have, error) {
+	if want.Revive && r.Archived {
+		if err := a.change(ctx, r.FullName, map[string]any{"archived": false}); err != nil {
+			return sdk.Have{}, err
+		}
+		r.Archived = false
+	}
 	have, err := a.have(r)
 	if err != nil || have.ReadOnlyReason != "" {
 		return have, err

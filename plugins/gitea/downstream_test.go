@@ -226,6 +226,16 @@ func TestRetire(t *testing.T) {
 		t.Error("a repository with another path is archived")
 	}
 	wantError(t, c.Retire(t.Context(), "mirrors/pull"), sdk.ReadOnly, "mirror")
+
+	if have := ensure(t, c, sdk.Want{Path: "mirrors/p"}); !strings.Contains(have.ReadOnlyReason, "archived") {
+		t.Errorf("unasked, it is told as %q", have.ReadOnlyReason)
+	}
+	if have := ensure(t, c, sdk.Want{Path: "mirrors/p", Revive: true}); have.ReadOnlyReason != "" {
+		t.Errorf("revived, it is told as %q", have.ReadOnlyReason)
+	}
+	if r, _ := fake.Repo("mirrors/p"); r.Archived {
+		t.Error("it is still archived")
+	}
 }
 
 func TestOwnAccountAndOtherUsers(t *testing.T) {

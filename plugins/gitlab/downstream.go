@@ -78,10 +78,26 @@ func (a *Adapter) Retire(ctx context.Context, path string) error {
 	case p.Archived || p.deleted() != "":
 		return nil
 	}
-	_, err = a.api.Do(ctx, httpforge.Request{
-		Method: http.MethodPost, Path: []string{"projects", number(p.ID), "archive"}, What: "archiving project " + strconv.Quote(path),
+	return a.archive(ctx, p, true)
+}
+
+// archive makes a project read-only, or undoes that.
+func (a *Adapter) archive(ctx context.Context, p *project, yes bool) error {
+	do, what := "archive", "archiving project "
+	if !yes {
+		do, what = "unarchive", "unarchiving project "
+	}
+	_, err := a.api.Do(ctx, httpforge.Request{
+		Method: http.MethodPost, Path: []string{"projects", number(p.ID), do}, What: what + strconv.Quote(p.Path),
 	}, nil)
-	return about(err, path)
+	switch {
+	case err == nil:
+		p.Archived = yes
+		return nil
+	case sdk.KindOf(err) == sdk.Denied:
+		err = sdk.WithHint(err, "GitLab lets only a project's owners and admins archive and unarchive it: give the token's account the role Owner, or do it by hand")
+	}
+	return about(err, p.Path)
 }
 
 // check refuses what can never work.
@@ -177,14 +193,19 @@ func (a *Adapter) lostRace(ctx context.Context, want sdk.Want, cause error) (sdk
 
 // update brings a project in line, as far as anything can be changed.
 func (a *Adapter) update(ctx context.Context, p *project, want sdk.Want) (sdk.Have, error) {
+	if want.Revive && p.Archived && p.deleted() == "" {
+		if err := a.archive(ctx, p, false); err != nil {
+			return sdk.Have{}, err
+		}
+	}
 	have, err := a.have(p)
 	if err != nil || have.ReadOnlyReason != "" {
 		return have, err
 	}
 	changes := map[string]any{}
 	a.describe(changes, p, want)
-	if want.LFS && !p.LFS {
-		changes["lfs_enabled"] = true
+	if want.LFS != p.LFS {
+		changes["lfs_enabled"] = want.LFS
 	}
 	if v := want.Visibility; v != sdk.VisibilityUnknown && v != p.visibility() {
 		if httpforge.Rank(v) > httpforge.Rank(p.visibility()) && p.Namespace.Kind != "user" {

@@ -329,6 +329,40 @@ func TestRetireArchives(t *testing.T) {
 	}
 }
 
+func TestArchivedProjectsAreRevivedOnlyWhenAskedFor(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, gitlabfake.Options{})
+	ensure(t, downstream(t, address, nil), sdk.Want{Path: "mirrors/p", LFS: true})
+	c := downstream(t, address, nil)
+	if err := c.Retire(t.Context(), "mirrors/p"); err != nil {
+		t.Fatal(err)
+	}
+	if have := ensure(t, c, sdk.Want{Path: "mirrors/p", LFS: true}); !strings.Contains(have.ReadOnlyReason, "archived") {
+		t.Errorf("an archived project is told as %q", have.ReadOnlyReason)
+	}
+	if p, _ := fake.Project("mirrors/p"); !p.Archived {
+		t.Fatal("it was revived unasked")
+	}
+	if have := ensure(t, c, sdk.Want{Path: "mirrors/p", LFS: true, Revive: true}); have.ReadOnlyReason != "" {
+		t.Errorf("a revived project is told as %q", have.ReadOnlyReason)
+	}
+	if p, _ := fake.Project("mirrors/p"); p.Archived {
+		t.Error("the project is still archived")
+	}
+}
+
+func TestLFSFollowsTheWish(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, gitlabfake.Options{})
+	c := downstream(t, address, nil)
+	for _, lfs := range []bool{true, false, true} {
+		ensure(t, c, sdk.Want{Path: "mirrors/p", LFS: lfs})
+		if p, _ := fake.Project("mirrors/p"); p.LFS != lfs {
+			t.Errorf("wished %v, got %v", lfs, p.LFS)
+		}
+	}
+}
+
 func TestNamesThatNeedAnotherTitle(t *testing.T) {
 	t.Parallel()
 	fake, address := serve(t, gitlabfake.Options{})

@@ -204,7 +204,7 @@ func (c *Client) access(p *adapterv1.GitAccess) (sdk.Access, error) {
 }
 
 func wantToProto(w sdk.Want) *adapterv1.RepoWish {
-	p := &adapterv1.RepoWish{Path: w.Path, Visibility: visibilityToProto(w.Visibility), Lfs: w.LFS}
+	p := &adapterv1.RepoWish{Path: w.Path, Visibility: visibilityToProto(w.Visibility), Lfs: w.LFS, Revive: w.Revive}
 	if w.Head != "" {
 		p.Head = &w.Head
 	}

@@ -88,8 +88,9 @@ func (c *call) project() {
 		p.DeletionOn = time.Now().AddDate(0, 0, 7).Format(time.DateOnly)
 		c.rename(p.Path, fmt.Sprintf("%s-deletion_scheduled-%d", p.Path, p.ID))
 		answer(c.w, http.StatusAccepted, map[string]any{"message": "202 Accepted"})
-	case what == "POST archive":
-		p.Archived = true
+	case what == "POST archive" || what == "POST unarchive":
+		// from: gitlabhq doc/api/projects.md, "Archive a project", "Unarchive a project"
+		p.Archived = what == "POST archive"
 		answer(c.w, http.StatusCreated, c.show(p))
 	case what == "POST repository/commits":
 		// The way to branches without git.

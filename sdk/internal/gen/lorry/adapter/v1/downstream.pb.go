@@ -32,8 +32,12 @@ type RepoWish struct {
 	Head *string `protobuf:"bytes,3,opt,name=head,proto3,oneof" json:"head,omitempty"`
 	// Optional. Absent leaves it alone.
 	Description *string `protobuf:"bytes,4,opt,name=description,proto3,oneof" json:"description,omitempty"`
-	// Optional. LFS objects are going to be pushed.
-	Lfs           bool `protobuf:"varint,5,opt,name=lfs,proto3" json:"lfs,omitempty"`
+	// Optional. LFS objects may be pushed; absent: pointers alone, whose objects
+	// the host must not ask for.
+	Lfs bool `protobuf:"varint,5,opt,name=lfs,proto3" json:"lfs,omitempty"`
+	// Optional. The core had the repository retired earlier and now needs it
+	// again: what RetireRepo did is undone. Absent leaves it as it is.
+	Revive        bool `protobuf:"varint,6,opt,name=revive,proto3" json:"revive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -99,6 +103,13 @@ func (x *RepoWish) GetDescription() string {
 func (x *RepoWish) GetLfs() bool {
 	if x != nil {
 		return x.Lfs
+	}
+	return false
+}
+
+func (x *RepoWish) GetRevive() bool {
+	if x != nil {
+		return x.Revive
 	}
 	return false
 }
@@ -570,7 +581,7 @@ var File_lorry_adapter_v1_downstream_proto protoreflect.FileDescriptor
 
 const file_lorry_adapter_v1_downstream_proto_rawDesc = "" +
 	"\n" +
-	"!lorry/adapter/v1/downstream.proto\x12\x10lorry.adapter.v1\x1a\x1alorry/adapter/v1/git.proto\"\xc7\x01\n" +
+	"!lorry/adapter/v1/downstream.proto\x12\x10lorry.adapter.v1\x1a\x1alorry/adapter/v1/git.proto\"\xdf\x01\n" +
 	"\bRepoWish\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12<\n" +
 	"\n" +
@@ -578,7 +589,8 @@ const file_lorry_adapter_v1_downstream_proto_rawDesc = "" +
 	"visibility\x12\x17\n" +
 	"\x04head\x18\x03 \x01(\tH\x00R\x04head\x88\x01\x01\x12%\n" +
 	"\vdescription\x18\x04 \x01(\tH\x01R\vdescription\x88\x01\x01\x12\x10\n" +
-	"\x03lfs\x18\x05 \x01(\bR\x03lfsB\a\n" +
+	"\x03lfs\x18\x05 \x01(\bR\x03lfs\x12\x16\n" +
+	"\x06revive\x18\x06 \x01(\bR\x06reviveB\a\n" +
 	"\x05_headB\x0e\n" +
 	"\f_description\"C\n" +
 	"\x11EnsureRepoRequest\x12.\n" +

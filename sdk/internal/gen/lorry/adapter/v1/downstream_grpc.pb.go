@@ -42,7 +42,8 @@ type DownstreamServiceClient interface {
 	// Deadline: 60 s. Kinds: all.
 	AfterPush(ctx context.Context, in *AfterPushRequest, opts ...grpc.CallOption) (*AfterPushResponse, error)
 	// RetireRepo archives a repository, or does what the settings say instead;
-	// it never deletes history. A missing repository is success.
+	// it never deletes history. A missing repository is success. RepoWish.revive
+	// undoes it.
 	// Capability RETIRE.
 	// Deadline: 60 s. Kinds: all.
 	RetireRepo(ctx context.Context, in *RetireRepoRequest, opts ...grpc.CallOption) (*RetireRepoResponse, error)
@@ -120,7 +121,8 @@ type DownstreamServiceServer interface {
 	// Deadline: 60 s. Kinds: all.
 	AfterPush(context.Context, *AfterPushRequest) (*AfterPushResponse, error)
 	// RetireRepo archives a repository, or does what the settings say instead;
-	// it never deletes history. A missing repository is success.
+	// it never deletes history. A missing repository is success. RepoWish.revive
+	// undoes it.
 	// Capability RETIRE.
 	// Deadline: 60 s. Kinds: all.
 	RetireRepo(context.Context, *RetireRepoRequest) (*RetireRepoResponse, error)

@@ -6,13 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // binDir is where TestMain built every program.
@@ -189,14 +190,13 @@ func condition(name string) (bool, error) {
 	if name == "namespaces" {
 		return exec.Command("unshare", "--pid", "--fork", "--mount-proc", "true").Run() == nil, nil
 	}
-	tool, ok := strings.CutPrefix(name, "tool:")
+	program, ok := strings.CutPrefix(name, "tool:")
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", name)
 	}
-	_, err := exec.LookPath(tool)
-	required := os.Getenv("LORRY_TEST_REQUIRE")
-	if names := strings.Split(required, ","); err != nil && (slices.Contains(names, "all") || slices.Contains(names, tool)) {
-		return false, fmt.Errorf("%s is required but not installed", tool)
+	_, err := exec.LookPath(program)
+	if err != nil && tool.Required("all", program) {
+		return false, fmt.Errorf("%s is required but not installed", program)
 	}
 	return err == nil, nil
 }

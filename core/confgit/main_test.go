@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,10 +43,7 @@ func needGit(t *testing.T) *childproc.Git {
 	if err == nil {
 		return git
 	}
-	if required := os.Getenv("LORRY_TEST_REQUIRE"); strings.Contains(","+required+",", ",all,") || strings.Contains(","+required+",", ",git,") {
-		t.Fatal(err)
-	}
-	t.Skip(err)
+	tool.Missing(t, err.Error(), "all", "git")
 	return nil
 }
 

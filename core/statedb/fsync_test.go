@@ -13,6 +13,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // tracer finds strace, or skips the test, or fails it when it is required.
@@ -23,11 +24,7 @@ func tracer(t *testing.T) string {
 		err = exec.CommandContext(t.Context(), path, "-o", os.DevNull, "true").Run()
 	}
 	if err != nil {
-		names := strings.Split(os.Getenv("LORRY_TEST_REQUIRE"), ",")
-		if slices.Contains(names, "strace") || slices.Contains(names, "all") {
-			t.Fatalf("strace is required: %v", err)
-		}
-		t.Skipf("no strace: %v", err)
+		tool.Missing(t, "strace can't be used: "+err.Error(), "all", "strace")
 	}
 	return path
 }

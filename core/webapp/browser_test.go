@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core/webapp"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // browser starts a browser without a window; it ends with the test.
@@ -24,10 +25,7 @@ func browser(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		if need := "," + os.Getenv("LORRY_TEST_REQUIRE") + ","; strings.Contains(need, ",all,") || strings.Contains(need, ",chromium,") {
-			t.Fatal(err)
-		}
-		t.Skip("chromium is not installed")
+		tool.Missing(t, "chromium is not installed", "all", "chromium")
 	}
 	options := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,

@@ -20,6 +20,8 @@ import (
 
 	"github.com/ory/dockertest/v3"
 	"github.com/ory/dockertest/v3/docker"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 const startTimeout = time.Minute
@@ -32,11 +34,11 @@ func Start(t *testing.T) string {
 	t.Helper()
 	for _, program := range []string{"dockerd", "iptables"} {
 		if _, err := exec.LookPath(program); err != nil {
-			skip(t, program+" is not installed", "all", "docker")
+			tool.Missing(t, program+" is not installed", "all", "docker")
 		}
 	}
 	if os.Geteuid() != 0 {
-		skip(t, "only root can run a container engine", "docker")
+		tool.Missing(t, "only root can run a container engine", "docker")
 	}
 	dir, err := os.MkdirTemp("", "lorry-engine") //nolint:usetesting // the path of a socket is short
 	if err != nil {
@@ -49,7 +51,7 @@ func Start(t *testing.T) string {
 	daemon := exec.Command("dockerd", "-H", address, "--data-root", in("root"), "--exec-root", in("exec"), "--pidfile", in("pid"))
 	daemon.Stdout, daemon.Stderr = log, log
 	if err := daemon.Start(); err != nil {
-		skip(t, fmt.Sprintf("dockerd can't be started: %v", err), "docker")
+		tool.Missing(t, fmt.Sprintf("dockerd can't be started: %v", err), "docker")
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -82,25 +84,13 @@ func await(t *testing.T, address string, ended chan struct{}, log fmt.Stringer) 
 		select {
 		case <-ended:
 			lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-			skip(t, "dockerd does not run here: "+lines[len(lines)-1], "docker")
+			tool.Missing(t, "dockerd does not run here: "+lines[len(lines)-1], "docker")
 		case <-tick.C:
 			if time.Now().After(deadline) {
-				skip(t, "dockerd does not answer", "docker")
+				tool.Missing(t, "dockerd does not answer", "docker")
 			}
 		}
 	}
-}
-
-func skip(t *testing.T, why string, unless ...string) {
-	t.Helper()
-	for name := range strings.SplitSeq(os.Getenv("LORRY_TEST_REQUIRE"), ",") {
-		for _, u := range unless {
-			if name == u {
-				t.Fatal(why)
-			}
-		}
-	}
-	t.Skip(why)
 }
 
 // Build makes an image of files of this machine, by their paths in the image.

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // Version is the version of Gerrit that is started.
@@ -82,12 +84,7 @@ func Start(t *testing.T) *Server {
 		}
 	}
 	if err != nil {
-		for name := range strings.SplitSeq(os.Getenv("LORRY_TEST_REQUIRE"), ",") {
-			if name == "gerrit" {
-				t.Fatalf("gerrit is required: %v", err)
-			}
-		}
-		t.Skipf("there is no Gerrit to start: %v", err)
+		tool.Missing(t, "there is no Gerrit to start: "+err.Error(), "gerrit")
 	}
 	s := &Server{dir: t.TempDir(), client: &http.Client{Transport: &http.Transport{}}}
 	launch, err := filepath.Abs("testdata/Launch.java")

@@ -19,6 +19,8 @@ import (
 
 	"github.com/ory/dockertest/v3"
 	"github.com/ory/dockertest/v3/docker"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 const (
@@ -120,7 +122,8 @@ func createAdmin() []string {
 
 // StartImage starts a server from an image, in the engine at an address ("" is
 // the machine's own); it ends with the test. Without an engine, or where the
-// image can't be pulled, the test is skipped.
+// image can't be pulled, the test is skipped, unless LORRY_TEST_REQUIRE names
+// gitea: "all" are the tools that packages bring, and no package brings a Gitea.
 func StartImage(t *testing.T, engine, image string) Server {
 	t.Helper()
 	pool, err := dockertest.NewPool(engine)
@@ -128,7 +131,7 @@ func StartImage(t *testing.T, engine, image string) Server {
 		err = pool.Client.Ping() // a pool is made without an engine too
 	}
 	if err != nil {
-		skip(t, fmt.Sprintf("there is no container engine: %v", err))
+		tool.Missing(t, fmt.Sprintf("there is no container engine: %v", err), "gitea")
 	}
 	repository, tag := docker.ParseRepositoryTag(image)
 	settings := []string{"security__INSTALL_LOCK=true", "server__ROOT_URL=http://wrong.invalid:9/", "database__DB_TYPE=sqlite3"}
@@ -141,7 +144,7 @@ func StartImage(t *testing.T, engine, image string) Server {
 	container, err := pool.RunWithOptions(&dockertest.RunOptions{Repository: repository, Tag: tag, Env: env, ExposedPorts: []string{"3000/tcp"}},
 		func(c *docker.HostConfig) { c.AutoRemove = true })
 	if err != nil {
-		skip(t, fmt.Sprintf("the image %s can't be run: %v", image, err))
+		tool.Missing(t, fmt.Sprintf("the image %s can't be run: %v", image, err), "gitea")
 	}
 	t.Cleanup(func() {
 		if err := pool.Purge(container); err != nil {
@@ -165,18 +168,6 @@ func StartImage(t *testing.T, engine, image string) Server {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// skip skips a test, unless LORRY_TEST_REQUIRE names gitea: "all" are the tools
-// that packages bring, and no package brings a Gitea.
-func skip(t *testing.T, why string) {
-	t.Helper()
-	for name := range strings.SplitSeq(os.Getenv("LORRY_TEST_REQUIRE"), ",") {
-		if name == "gitea" {
-			t.Fatal(why)
-		}
-	}
-	t.Skip(why)
 }
 
 // wait waits until the server answers.

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 	"github.com/lorry-controller/lorry-controller/sdk/sdktest"
 	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
@@ -89,11 +89,7 @@ func (a adapter) session(t *testing.T, role sdk.Role, s Server, settings map[str
 func TestServers(t *testing.T) {
 	given, ok := Given()
 	if !ok && len(Images()) == 0 {
-		const why = "neither LORRY_TEST_GITLAB_URL nor LORRY_TEST_GITLAB_IMAGES names a server"
-		if slices.Contains(strings.Split(os.Getenv("LORRY_TEST_REQUIRE"), ","), "gitlab") {
-			t.Fatal(why)
-		}
-		t.Skip(why)
+		tool.Missing(t, "neither LORRY_TEST_GITLAB_URL nor LORRY_TEST_GITLAB_IMAGES names a server", "gitlab")
 	}
 	a := build(t)
 	if ok {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // Repo is a bare repository.
@@ -176,14 +178,7 @@ func (r *Repo) Fsck() {
 // LORRY_TEST_REQUIRE names the program or is "all".
 func Require(t testing.TB, program string) {
 	t.Helper()
-	_, err := exec.LookPath(program)
-	if err == nil {
-		return
+	if _, err := exec.LookPath(program); err != nil {
+		tool.Missing(t, program+" is not installed", "all", program)
 	}
-	for name := range strings.SplitSeq(os.Getenv("LORRY_TEST_REQUIRE"), ",") {
-		if name == "all" || name == program {
-			t.Fatalf("%s is required and missing", program)
-		}
-	}
-	t.Skipf("%s is not installed", program)
 }

@@ -14,13 +14,13 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // Servers is the PostgreSQL of one test binary. The zero value is ready; Stop
@@ -85,10 +85,7 @@ func (s *Servers) need(t testing.TB) *server {
 	t.Helper()
 	srv, err := s.get()
 	if err != nil {
-		if required() {
-			t.Fatalf("PostgreSQL is required and not there: %v", err)
-		}
-		t.Skipf("no PostgreSQL: %v", err)
+		tool.Missing(t, "there is no PostgreSQL: "+err.Error(), "all", "postgres")
 	}
 	return srv
 }
@@ -166,11 +163,6 @@ func start(durable bool) (*server, error) {
 		return srv, nil
 	}
 	return nil, errors.Join(err, dockerErr)
-}
-
-func required() bool {
-	names := strings.Split(os.Getenv("LORRY_TEST_REQUIRE"), ",")
-	return slices.Contains(names, "postgres") || slices.Contains(names, "all")
 }
 
 // exec runs one statement on a connection of its own.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/giteafake"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 )
 
@@ -35,7 +35,7 @@ func forges(t *testing.T) []forge {
 	list := []forge{{t, "fake", address, canary}}
 	if url := os.Getenv("LORRY_TEST_GITEA_URL"); url != "" {
 		list = append(list, forge{t, "real", strings.TrimRight(url, "/"), os.Getenv("LORRY_TEST_GITEA_TOKEN")})
-	} else if required := strings.Split(os.Getenv("LORRY_TEST_REQUIRE"), ","); slices.Contains(required, "gitea") {
+	} else if tool.Required("gitea") {
 		t.Fatal("LORRY_TEST_GITEA_URL is not set, but LORRY_TEST_REQUIRE wants a real Gitea")
 	}
 	return list

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitlabfake"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 )
 
@@ -43,7 +44,7 @@ func forges(t *testing.T) []forge {
 			real.parent = group + "/"
 		}
 		list = append(list, real)
-	} else if required := strings.Split(os.Getenv("LORRY_TEST_REQUIRE"), ","); slices.Contains(required, "gitlab") {
+	} else if tool.Required("gitlab") {
 		t.Fatal("LORRY_TEST_GITLAB_URL is not set, but LORRY_TEST_REQUIRE wants a real GitLab")
 	}
 	return list

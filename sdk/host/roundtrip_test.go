@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"net"
 	"reflect"
 	"strconv"
 	"strings"
@@ -13,12 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/session"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 )
 
@@ -74,34 +70,20 @@ func (e *echo) CheckPath(path string) (string, error) {
 
 type noSettings struct{}
 
-// serve serves an adapter over a connection in memory and configures it.
+// serve serves an adapter in this process and configures it.
 func serve(t testing.TB, e *echo) *host.Client {
 	t.Helper()
 	p := sdk.Define("echo", func(context.Context, sdk.Env, noSettings) (*echo, error) { return e, nil }, sdk.WithVersion("1"))
-	log := hclog.NewNullLogger()
-	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer(sdk.ServerOptions(log)...)
-	sdk.Serve(p, server, log)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(listener)
-	}()
-	conn, err := grpc.NewClient("passthrough:echo", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	s, err := session.Open(t.Context(), p, host.Settings{Instance: "echo"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = conn.Close()
-		server.Stop()
-		<-done
+		if err := s.End(); err != nil {
+			t.Error(err)
+		}
 	})
-	c := host.NewClient(conn, host.Deadlines{})
-	if diags, err := c.Configure(context.Background(), host.Settings{Instance: "echo"}); err != nil || len(diags) > 0 {
-		t.Fatal(err, diags)
-	}
-	return c
+	return s.Client
 }
 
 // fill sets every field of a struct to something that is not its zero value.

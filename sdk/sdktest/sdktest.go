@@ -3,23 +3,19 @@
 //
 //	func TestConformance(t *testing.T) { sdktest.Conform(t, example.Plugin(), fixture(t)) }
 //
-// It is for tests alone and must not be imported by a program; package suite
-// has the cases without the testing package.
+// Beside the suite, an author's own tests speak to an adapter with Open and
+// build its program with Build. It is for tests alone and must not be imported
+// by a program; package suite has the cases without the testing package.
 package sdktest
 
 import (
 	"context"
-	"net"
-	"sync"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/lorry-controller/lorry-controller/sdk"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/session"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
@@ -103,28 +99,9 @@ func conform(t *testing.T, open suite.Open, fx Fixture) {
 
 // inProcess serves one session over a connection in memory.
 func inProcess(p *sdk.Plugin) (*suite.Conn, error) {
-	logs := &suite.Log{}
-	log := hclog.New(&hclog.LoggerOptions{Output: logs, Level: hclog.Trace, JSONFormat: true})
-	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer(sdk.ServerOptions(log)...)
-	sdk.Serve(p, server, log)
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
-	conn, err := grpc.NewClient("passthrough:adapter",
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	s, err := session.Serve(p, host.NewRawClient)
 	if err != nil {
-		server.Stop()
 		return nil, err
 	}
-	return &suite.Conn{
-		Client: host.NewRawClient(conn, host.Deadlines{}),
-		Logs:   logs.String,
-		Stop: func() error {
-			err := conn.Close()
-			server.Stop()
-			serving.Wait()
-			return err
-		},
-	}, nil
+	return &suite.Conn{Client: s.Client, Logs: s.Logs, Stop: s.End}, nil
 }

@@ -3,24 +3,20 @@
 package python_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 	"github.com/lorry-controller/lorry-controller/sdk/sdktest"
 )
 
 func TestConformance(t *testing.T) {
 	if out, err := exec.Command("/usr/bin/python3", "-c", "import grpc, google.protobuf").CombinedOutput(); err != nil {
-		required := strings.Split(os.Getenv("LORRY_TEST_REQUIRE"), ",")
-		if slices.Contains(required, "all") || slices.Contains(required, "python3-grpcio") {
-			t.Fatalf("python3 with grpcio is required: %v: %s", err, out)
-		}
-		t.Skip("there is no /usr/bin/python3 with grpcio")
+		tool.Missing(t, fmt.Sprintf("there is no /usr/bin/python3 with grpcio: %v: %s", err, out), "all", "python3-grpcio")
 	}
 	seed := func(n int) (sdktest.Host, error) {
 		dir := filepath.Join(t.TempDir(), "forge")

@@ -21,11 +21,13 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
 
-// Session is a configured adapter.
+// Session is an adapter that is served.
 type Session struct {
 	*host.Client
+	logs    suite.Log
 	conn    *grpc.ClientConn
 	server  *grpc.Server
 	serving sync.WaitGroup
@@ -33,7 +35,7 @@ type Session struct {
 
 // Describe asks an adapter what it is.
 func Describe(ctx context.Context, p *sdk.Plugin) (host.Description, error) {
-	s, err := serve(p)
+	s, err := Serve(p, host.NewClient)
 	if err != nil {
 		return host.Description{}, err
 	}
@@ -44,7 +46,7 @@ func Describe(ctx context.Context, p *sdk.Plugin) (host.Description, error) {
 // Open serves an adapter and configures it. Settings that can't be used are an
 // error of kind sdk.Invalid that has all of their faults.
 func Open(ctx context.Context, p *sdk.Plugin, settings host.Settings) (*Session, error) {
-	s, err := serve(p)
+	s, err := Serve(p, host.NewClient)
 	if err != nil {
 		return nil, err
 	}
@@ -54,10 +56,13 @@ func Open(ctx context.Context, p *sdk.Plugin, settings host.Settings) (*Session,
 	return s, nil
 }
 
-func serve(p *sdk.Plugin) (*Session, error) {
-	log := hclog.NewNullLogger()
+// Serve serves an adapter that is not configured, behind host.NewClient or
+// host.NewRawClient.
+func Serve(p *sdk.Plugin, client func(grpc.ClientConnInterface, host.Deadlines) *host.Client) (*Session, error) {
+	s := &Session{}
+	log := hclog.New(&hclog.LoggerOptions{Output: &s.logs, Level: hclog.Trace, JSONFormat: true})
 	listener := bufconn.Listen(1 << 20)
-	s := &Session{server: grpc.NewServer(sdk.ServerOptions(log)...)}
+	s.server = grpc.NewServer(sdk.ServerOptions(log)...)
 	sdk.Serve(p, s.server, log)
 	s.serving.Go(func() { _ = s.server.Serve(listener) })
 	var err error
@@ -68,9 +73,12 @@ func serve(p *sdk.Plugin) (*Session, error) {
 		s.serving.Wait()
 		return nil, err
 	}
-	s.Client = host.NewClient(s.conn, host.Deadlines{})
+	s.Client = client(s.conn, host.Deadlines{})
 	return s, nil
 }
+
+// Logs gives what the adapter has logged so far, at every level, as JSON.
+func (s *Session) Logs() string { return s.logs.String() }
 
 func (s *Session) configure(ctx context.Context, settings host.Settings) error {
 	diags, err := s.Configure(ctx, settings)

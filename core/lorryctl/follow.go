@@ -129,6 +129,9 @@ func (a *app) copyParts(body io.Reader, offset *int64, p *progress) (*protocol.O
 }
 
 func (a *app) printPart(part protocol.OutputPart, line string, p *progress) error {
+	if part.Progress != nil {
+		p.far(part.Progress.Text)
+	}
 	text := part.Text
 	switch {
 	case a.format != "table":
@@ -159,6 +162,7 @@ type progress struct {
 
 	mu    sync.Mutex
 	size  int64
+	text  string // how far the job is
 	shown bool
 }
 
@@ -179,11 +183,28 @@ func (p *progress) draw() {
 			return
 		case <-tick.C:
 			p.mu.Lock()
-			fmt.Fprintf(p.a.stderr, "\r\x1b[K… running, followed for %s, %s", protocol.NiceSpan(p.a.clock().Sub(p.began)), protocol.NiceSize(p.size))
+			fmt.Fprintf(p.a.stderr, "\r\x1b[K%s", p.line())
 			p.shown = true
 			p.mu.Unlock()
 		}
 	}
+}
+
+// line is what stands below the output: how far the job is, or, when its
+// minion does not tell, how much there was.
+func (p *progress) line() string {
+	text := p.text
+	if text == "" {
+		text = "running, " + protocol.NiceSize(p.size) + " of output"
+	}
+	return "… " + text + ", followed for " + protocol.NiceSpan(p.a.clock().Sub(p.began))
+}
+
+// far takes how far the job is.
+func (p *progress) far(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = cell(text)
 }
 
 // print takes the line away and prints; the next tick draws it again.

@@ -89,3 +89,26 @@ func TestFilesOfADirectoryAreSentAsTheyAre(t *testing.T) {
 		t.Error("a directory that is not there was read")
 	}
 }
+
+// TestTheLineBelowTheOutputSaysHowFarTheJobIs holds also that nothing a minion
+// says can act on the terminal.
+func TestTheLineBelowTheOutputSaysHowFarTheJobIs(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(100, 0)
+	var out bytes.Buffer
+	a := &app{stdout: &out, clock: func() time.Time { return now }, format: "table"}
+	p := a.newProgress()
+	now = now.Add(65 * time.Second)
+	if diff := cmp.Diff("… running, 0 B of output, followed for 1 min 5 s", p.line()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	var offset int64
+	const parts = `{"offset":0,"text":"one\n"}` + "\n" + `{"offset":4,"text":"","progress":{"text":"fetching \u001b[2J, 3 refs"}}` + "\n"
+	if _, err := a.copyParts(strings.NewReader(parts), &offset, p); err != nil {
+		t.Fatal(err)
+	}
+	want := []any{"… fetching ?[2J, 3 refs, followed for 1 min 5 s", "one\n", int64(4)}
+	if diff := cmp.Diff(want, []any{p.line(), out.String(), offset}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

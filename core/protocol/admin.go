@@ -82,6 +82,7 @@ type JobInfo struct {
 	Unchanged     bool             `json:"unchanged"`
 	Refs          []core.RefResult `json:"refs"`
 	OutputSize    int64            `json:"output_size"` // bytes written, kept or not
+	Progress      *ProgressInfo    `json:"progress"`    // what the minion told last; null when it told nothing, and at the end
 	Output        string           `json:"output"`
 	Timestamp     string           `json:"timestamp"` // of this answer
 }

@@ -5,17 +5,20 @@ import "github.com/lorry-controller/lorry-controller/core"
 // The types of the events of GET /1.0/events. Their data is one of the objects
 // below.
 const (
-	EventReset   = "reset" // EventStart: what came before is not known, read everything again
-	EventHello   = "hello" // EventStart: the stream begins
-	EventQueue   = "queue"
-	EventJob     = "job"
-	EventLorry   = "lorry"
-	EventHost    = "host"
-	EventHold    = "hold"
-	EventRewrite = "rewrite"
-	EventAdapter = "adapter"
-	EventMinion  = "minion"
-	EventConfig  = "config"
+	EventReset = "reset" // EventStart: what came before is not known, read everything again
+	EventHello = "hello" // EventStart: the stream begins
+	EventQueue = "queue"
+	EventJob   = "job"
+	EventLorry = "lorry"
+	// EventProgress has no id and is not kept: one that was missed is not told
+	// again.
+	EventProgress = "progress"
+	EventHost     = "host"
+	EventHold     = "hold"
+	EventRewrite  = "rewrite"
+	EventAdapter  = "adapter"
+	EventMinion   = "minion"
+	EventConfig   = "config"
 )
 
 // EventStart is the first event of a stream.
@@ -42,6 +45,14 @@ type JobEvent struct {
 	Ended     int64       `json:"ended"`
 	Unchanged bool        `json:"unchanged"`
 	Failure   FailureInfo `json:"failure"`
+}
+
+// ProgressEvent says how far a running job is.
+type ProgressEvent struct {
+	JobID    core.JobID   `json:"job_id"`
+	Path     string       `json:"path"`
+	Minion   string       `json:"minion"`
+	Progress ProgressInfo `json:"progress"`
 }
 
 // LorryEvent says what has become of a Lorry.
@@ -106,12 +117,13 @@ type ConfigEvent struct {
 	Problems int    `json:"problems"`
 }
 
-// OutputPart is a piece of a job's output. State is set in the last one, when
-// the job has ended.
+// OutputPart is a piece of a job's output, or, with Progress, how far the job
+// is. State is set in the last one, when the job has ended.
 type OutputPart struct {
-	Offset  int64        `json:"offset"` // in bytes, of the text's beginning
-	Text    string       `json:"text"`
-	State   string       `json:"state,omitempty"`
-	Exit    string       `json:"exit,omitempty"`
-	Failure *FailureInfo `json:"failure,omitempty"`
+	Offset   int64         `json:"offset"` // in bytes, of the text's beginning
+	Text     string        `json:"text"`
+	Progress *ProgressInfo `json:"progress,omitempty"`
+	State    string        `json:"state,omitempty"`
+	Exit     string        `json:"exit,omitempty"`
+	Failure  *FailureInfo  `json:"failure,omitempty"`
 }

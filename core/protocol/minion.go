@@ -33,6 +33,9 @@ type Access struct {
 	Secret           string `json:"secret,omitempty"`
 	KnownHosts       string `json:"known_hosts,omitempty"`
 	SkipCertificates bool   `json:"skip_certificates,omitempty"`
+	// Authorities are certificates, in PEM, of authorities that are trusted for
+	// this URL's host beside those that the minion's machine knows.
+	Authorities string `json:"authorities,omitempty"`
 	// PushOptions are given to git as push options, in order (--push-option).
 	PushOptions []string `json:"push_options,omitempty"`
 }

@@ -113,3 +113,25 @@ func TestAnEmptyJobIsNullAlone(t *testing.T) {
 		t.Errorf("want none, got %v", jobs)
 	}
 }
+
+func TestProgressInWords(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[string]core.Progress{
+		"working":                          {},
+		"fetching":                         {Phase: "fetching"},
+		"fetching, 1 ref":                  {Phase: "fetching", Refs: 1},
+		"Counting objects: 17, 3 refs":     {Phase: "Counting objects", Done: 17, Refs: 3},
+		"Resolving deltas: 100% (5 of 4)":  {Phase: "Resolving deltas", Done: 5, Total: 4},
+		"x: 0% (0 of 9223372036854775807)": {Phase: "x", Total: 1<<63 - 1},
+		"Receiving objects: 50% (1 of 2), 1.0 KiB, 2.0 KiB/s, 3 of 4 refs": {
+			Phase: "Receiving objects", Done: 1, Total: 2, Bytes: 1024, Rate: 2048, Refs: 4, RefsDone: 3,
+		},
+	} {
+		if diff := cmp.Diff(want, NiceProgress(p)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	if got := ProgressOf(nil); got != nil {
+		t.Errorf("no progress is shown as %+v", got)
+	}
+}

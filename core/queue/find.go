@@ -98,6 +98,9 @@ type Tail struct {
 	ID    core.JobID
 	Kept  int64 // bytes of output in the STATEDB
 	Ended bool
+	// Progress is what the minion told last; nil when it told nothing, and when
+	// the job has ended.
+	Progress *core.Progress
 }
 
 // FailureGroup counts the Lorries that fail in the same way on the same host.

@@ -283,11 +283,11 @@ func groups(w *World) {
 func tails(w *World) {
 	w.put("a", "b")
 	c := w.claim(2)
-	w.update(queue.UpdateParams{Job: c[0].Job.ID, Fence: c[0].Job.Fence, Output: "12345"})
+	w.update(queue.UpdateParams{Job: c[0].Job.ID, Fence: c[0].Job.Fence, Output: "12345", Progress: &core.Progress{Phase: "pushing"}})
 	w.update(queue.UpdateParams{Job: c[1].Job.ID, Fence: c[1].Job.Fence, Output: "xyz", Done: true, Exit: "0"})
 	got, err := w.Queue.Tails(w.Ctx, []core.JobID{c[1].Job.ID, c[0].Job.ID, 99})
 	w.ok(err)
-	same(w, "tails", []queue.Tail{{ID: 1, Kept: 5}, {ID: 2, Kept: 3, Ended: true}}, got)
+	same(w, "tails", []queue.Tail{{ID: 1, Kept: 5, Progress: &core.Progress{Phase: "pushing"}}, {ID: 2, Kept: 3, Ended: true}}, got)
 }
 
 func minions(w *World) {

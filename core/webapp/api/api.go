@@ -243,7 +243,7 @@ func JobInfo(j core.Job, now time.Time) protocol.JobInfo {
 		JobStarted: protocol.NiceTime(j.Started), JobEnded: protocol.NiceTime(j.Ended),
 		DiskUsage: j.DiskUsage, DiskUsageNice: protocol.NiceSize(j.DiskUsage),
 		Failure: protocol.FailureInfo(j.Failure), Unchanged: j.Unchanged,
-		Refs: append([]core.RefResult{}, j.Refs...), OutputSize: j.OutputSize,
+		Refs: append([]core.RefResult{}, j.Refs...), OutputSize: j.OutputSize, Progress: protocol.ProgressOf(j.Progress),
 		Timestamp: protocol.NiceTime(now),
 	}
 	if j.Kill {

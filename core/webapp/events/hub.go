@@ -283,6 +283,10 @@ func (h *Hub) publish(changes []change) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range changes {
+		if c.kind == protocol.EventProgress {
+			h.mention(encode("", c.kind, c.data))
+			continue
+		}
 		h.last++
 		e := event{h.last, encode(h.id(h.last), c.kind, c.data)}
 		h.kept = append(h.kept, e)
@@ -297,6 +301,20 @@ func (h *Hub) publish(changes []change) {
 	}
 	if extra := len(h.kept) - window; extra > 0 {
 		h.kept = append(h.kept[:0], h.kept[extra:]...)
+	}
+}
+
+// mention sends what nobody has to know: it is not kept, and a listener that
+// is far behind does without. The caller holds the lock.
+func (h *Hub) mention(text []byte) {
+	for l := range h.listeners {
+		if len(l.events) > backlog/2 {
+			continue
+		}
+		select {
+		case l.events <- text:
+		default:
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
+	"github.com/lorry-controller/lorry-controller/core/queue"
 	"github.com/lorry-controller/lorry-controller/core/webapp/api"
 	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 )
@@ -93,7 +94,8 @@ type outputStream struct {
 	id     core.JobID
 	format string
 	follow bool
-	offset int64 // of what was not sent yet
+	offset int64          // of what was not sent yet
+	far    *core.Progress // that was sent
 	stream *stream
 }
 
@@ -126,27 +128,35 @@ func (s *outputStream) serve(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
-		ended = tail
+		if ended = tail.Ended; ended || !further(s.far, tail.Progress) {
+			continue
+		}
+		s.far = tail.Progress
+		if s.format != asText {
+			if err := s.send(protocol.OutputPart{Offset: s.offset, Progress: protocol.ProgressOf(s.far)}); err != nil {
+				return
+			}
+		}
 	}
 	s.sendEnd(ctx)
 }
 
-// wait waits for more and says whether the job has ended; meanwhile the client
-// is sent something now and then, so that one which is gone is noticed.
-func (s *outputStream) wait(ctx context.Context) (ended bool, err error) {
+// wait waits for more; meanwhile the client is sent something now and then, so
+// that one which is gone is noticed.
+func (s *outputStream) wait(ctx context.Context) (queue.Tail, error) {
 	for {
 		bounded, cancel := context.WithTimeout(ctx, s.hub.o.Heartbeat)
-		tail, err := s.hub.tails.wait(bounded, s.id, s.offset)
+		tail, err := s.hub.tails.wait(bounded, &waiter{id: s.id, kept: s.offset, far: s.far, cares: s.format != asText})
 		cancel()
 		if err == nil {
-			return tail.Ended, nil
+			return tail, nil
 		}
 		if ctx.Err() != nil || bounded.Err() == nil {
-			return false, err
+			return tail, err
 		}
 		beat := map[string]string{asSSE: ": still running\n\n", asLines: "\n"}[s.format]
 		if err := s.stream.send([]byte(beat)); err != nil {
-			return false, err
+			return tail, err
 		}
 	}
 }
@@ -203,8 +213,11 @@ func (s *outputStream) send(part protocol.OutputPart) error {
 		return s.stream.send(append(data, '\n'))
 	}
 	kind := "output"
-	if part.State != "" {
+	switch {
+	case part.State != "":
 		kind = "end"
+	case part.Progress != nil:
+		kind = "progress"
 	}
 	next := part.Offset + int64(len(part.Text))
 	return s.stream.send(fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", next, kind, data))

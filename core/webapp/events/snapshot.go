@@ -130,6 +130,11 @@ func (s *snapshot) tellJobs(ctx context.Context, o Options, before *snapshot, en
 		if !known || old.Kill != j.Kill {
 			*changes = append(*changes, jobChange(j))
 		}
+		if further(old.Progress, j.Progress) {
+			*changes = append(*changes, change{protocol.EventProgress, protocol.ProgressEvent{
+				JobID: j.ID, Path: j.Path, Minion: j.Minion, Progress: *protocol.ProgressOf(j.Progress),
+			}})
+		}
 	}
 	var paths []string
 	for _, id := range slices.Sorted(maps.Keys(ended)) {

@@ -26,16 +26,20 @@ type tails struct {
 	polls   sync.WaitGroup
 }
 
-// waiter waits until a job has more output than it knows, or has ended.
+// waiter waits until a job has more output than it knows, is further, or has
+// ended.
 type waiter struct {
 	id   core.JobID
 	kept int64
+	// far is the progress that it knows, if it cares.
+	far   *core.Progress
+	cares bool
 	news chan queue.Tail // has room for one; closed without one when the job is gone
 }
 
-// wait returns when a job has more than kept bytes of output, or has ended.
-func (t *tails) wait(ctx context.Context, id core.JobID, kept int64) (queue.Tail, error) {
-	w := &waiter{id: id, kept: kept, news: make(chan queue.Tail, 1)}
+// wait returns when there is news for w.
+func (t *tails) wait(ctx context.Context, w *waiter) (queue.Tail, error) {
+	w.news = make(chan queue.Tail, 1)
 	t.mu.Lock()
 	t.waiting[w] = true
 	if !t.polling {
@@ -51,7 +55,7 @@ func (t *tails) wait(ctx context.Context, id core.JobID, kept int64) (queue.Tail
 	select {
 	case tail, there := <-w.news:
 		if !there {
-			return tail, core.Errorf(core.KindNotFound, "there is no job %d any more", id)
+			return tail, core.Errorf(core.KindNotFound, "there is no job %d any more", w.id)
 		}
 		return tail, nil
 	case <-ctx.Done():
@@ -117,11 +121,16 @@ func (t *tails) tell(ids []core.JobID, found []queue.Tail) {
 			continue // it came meanwhile
 		case !there:
 			close(w.news)
-		case tail.Kept > w.kept || tail.Ended:
+		case tail.Kept > w.kept || tail.Ended || w.cares && further(w.far, tail.Progress):
 			w.news <- tail
 		default:
 			continue
 		}
 		delete(t.waiting, w)
 	}
+}
+
+// further reports whether progress is other than what is known; none is no news.
+func further(known, now *core.Progress) bool {
+	return now != nil && (known == nil || *known != *now)
 }

@@ -16,10 +16,14 @@ type change struct {
 	data any
 }
 
+// encode makes an event; one without an id leaves a client where it was.
 func encode(id, kind string, data any) []byte {
 	text, err := json.Marshal(data)
 	if err != nil {
 		text = []byte("{}") // the protocol's objects can always be encoded
+	}
+	if id == "" {
+		return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", kind, text)
 	}
 	return fmt.Appendf(nil, "id: %s\nevent: %s\ndata: %s\n\n", id, kind, text)
 }

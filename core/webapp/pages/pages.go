@@ -73,6 +73,7 @@ type frame struct {
 	Clock   time.Time
 	Mood    string // colour of the head: good, warn, bad, info or ""
 	Self    string // the page's own path, for buttons to come back to
+	Live    int64  // the running job that the page is about; 0: none
 }
 
 func (p *Pages) frame(title, here string) frame {
@@ -179,7 +180,7 @@ func (p *Pages) Job(r *exchange.Request) (exchange.Answer, error) {
 	data.Self = fmt.Sprintf("/1.0/job-html/%d", job.JobID)
 	data.Mood = jobState(job).Class
 	if job.Exit == "" {
-		data.Refresh = refreshOf(r)
+		data.Refresh, data.Live = refreshOf(r), int64(job.JobID)
 	}
 	return p.answer("job.html", data)
 }

@@ -44,6 +44,7 @@ type runningJob struct {
 	Path, Minion   string
 	Since, Started string
 	LastLine       string
+	Progress       string // how far it is, or ""
 	Stopping       bool
 }
 
@@ -69,7 +70,8 @@ func (p *Pages) status(ctx context.Context, after string) (statusData, error) {
 	return data, nil
 }
 
-// running lists the jobs that run, each with the last line of its output.
+// running lists the jobs that run, each with how far it is, or with the last
+// line of its output when its minion does not tell.
 func (p *Pages) running(ctx context.Context) ([]runningJob, error) {
 	jobs, err := p.o.Queue.Jobs(ctx, queue.JobFilter{Running: true})
 	if err != nil {
@@ -78,15 +80,21 @@ func (p *Pages) running(ctx context.Context) ([]runningJob, error) {
 	now := p.o.Clock()
 	list := make([]runningJob, 0, len(jobs))
 	for _, job := range jobs {
+		one := runningJob{
+			ID: job.ID, Path: job.Path, Minion: job.Minion, Stopping: job.Kill,
+			Since: protocol.NiceSpan(now.Sub(job.Started)), Started: protocol.NiceTime(job.Started),
+		}
+		if job.Progress != nil {
+			one.Progress = protocol.NiceProgress(*job.Progress)
+			list = append(list, one)
+			continue
+		}
 		tail, err := p.o.Queue.Output(ctx, job.ID, max(job.OutputSize-tailSize, 0), tailSize)
 		if err != nil && core.KindOf(err) != core.KindNotFound {
 			return nil, err
 		}
-		list = append(list, runningJob{
-			ID: job.ID, Path: job.Path, Minion: job.Minion, Stopping: job.Kill,
-			Since: protocol.NiceSpan(now.Sub(job.Started)), Started: protocol.NiceTime(job.Started),
-			LastLine: lastLine(tail),
-		})
+		one.LastLine = lastLine(tail)
+		list = append(list, one)
 	}
 	return list, nil
 }

@@ -179,7 +179,7 @@ func (q *Queue) Tails(_ context.Context, ids []core.JobID) ([]queue.Tail, error)
 	var tails []queue.Tail
 	for _, id := range ids {
 		if j, ok := q.jobs[id]; ok {
-			tails = append(tails, queue.Tail{ID: id, Kept: int64(len(q.output[id])), Ended: !j.Running()})
+			tails = append(tails, queue.Tail{ID: id, Kept: int64(len(q.output[id])), Ended: !j.Running(), Progress: j.Progress})
 		}
 	}
 	return tails, nil

@@ -92,12 +92,15 @@ func (q *Queue) update(u queue.UpdateParams) queue.UpdateResult {
 	q.output[job.ID] += u.Output
 	job.OutputSize += int64(len(u.Output))
 	l := q.lorries[job.Path]
+	if u.Progress != nil {
+		job.Progress = u.Progress
+	}
 	if !u.Done {
 		job.Kill = job.Kill || (l.Timeout > 0 && now.Sub(job.Started) >= l.Timeout)
 		return queue.UpdateResult{Kill: job.Kill}
 	}
 	job.Exit, job.Ended, job.Failure, job.Unchanged, job.Refs = u.Exit, now, u.Failure, u.Unchanged, u.Refs
-	job.DiskUsage = u.DiskUsage
+	job.DiskUsage, job.Progress = u.DiskUsage, nil
 	l.RunningJob = 0
 	if u.Returned {
 		return queue.UpdateResult{}

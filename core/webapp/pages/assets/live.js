@@ -1,8 +1,9 @@
-// Shows the page anew when something has changed. Without this file, or without
-// scripts, the page is the same and stands still.
+// Shows the page anew when something has changed, and how far running jobs are.
+// Without this file, or without scripts, the page is the same and stands still.
 (() => {
   "use strict";
   if (!window.EventSource || !window.fetch) return;
+  const only = document.body.dataset.job; // on the page of a job: what concerns it alone
   const pause = 3000; // milliseconds between two loads, however much changes
   let events = null, timer = null, stale = false;
 
@@ -23,12 +24,28 @@
 
   const changed = () => { timer ??= setTimeout(load, pause); };
 
+  // What an event is about; an event that can't be read is about nothing.
+  const about = (event) => { try { return JSON.parse(event.data); } catch { return {}; } };
+
+  const progress = (event) => {
+    const what = about(event);
+    if (!what.progress || only && String(what.job_id) !== only) return;
+    const place = document.querySelector(`[data-progress="${Number(what.job_id)}"]`);
+    if (place) place.textContent = what.progress.text; else changed(); // the first of its job
+  };
+
   // A browser has few connections: a page that nobody sees must not hold one.
   const watch = () => {
     if (document.hidden) { if (events) events.close(); events = null; return; }
     if (events) return;
     if (stale) changed();
     events = new EventSource("/1.0/events");
+    events.addEventListener("progress", progress);
+    if (only) {
+      events.addEventListener("reset", changed);
+      events.addEventListener("job", (event) => { if (String(about(event).job_id) === only) changed(); });
+      return;
+    }
     for (const kind of ["reset", "queue", "job", "lorry", "host", "hold", "rewrite", "adapter", "minion", "config"]) {
       events.addEventListener(kind, changed);
     }

@@ -23,14 +23,24 @@ func (l *lines) write(v any) error {
 	return json.NewEncoder(l.to).Encode(v)
 }
 
-// progress is what is told how far an import is, or nil.
+// progress is what is told how far an import is, or nil: whoever reads standard
+// output, and the minion if it asked for it.
 func (r *run) progress() func(protocol.Progress) {
-	if r.machine == nil {
+	var readers []*lines
+	if r.machine != nil {
+		readers = append(readers, r.machine)
+	}
+	if r.report != nil && r.request != nil && r.request.Progress {
+		readers = append(readers, &lines{to: r.report})
+	}
+	if len(readers) == 0 {
 		return nil
 	}
 	return func(p protocol.Progress) {
-		// Whoever has stopped reading gets the report's error.
-		_ = r.machine.write(map[string]protocol.Progress{"progress": p})
+		for _, reader := range readers {
+			// Whoever has stopped reading gets the report's error.
+			_ = reader.write(protocol.ProgressLine{Progress: &p})
+		}
 	}
 }
 

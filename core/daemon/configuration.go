@@ -144,7 +144,7 @@ func (d *Daemon) logAdapters(err error) {
 // upkeep lists what the leading core does again and again.
 func (d *Daemon) upkeep() *upkeep {
 	const statusEvery = 30 * time.Second // MON/STATIC: at least once a minute
-	leading := d.leadership(fmt.Sprintf("%s:%d:%d", hostName(), os.Getpid(), time.Now().UnixNano()))
+	leading := d.leadership(fmt.Sprintf("%s%s:%d:%d", d.leaderPrefix(), hostName(), os.Getpid(), time.Now().UnixNano()))
 	u := &upkeep{log: d.log.Named("upkeep"), lead: leading.run, leads: leading.leads}
 	u.chores = []chore{
 		{name: "bury ghosts", first: d.config.GhostTimeout / 4, every: max(d.config.GhostTimeout/4, time.Second), do: func(ctx context.Context) error {

@@ -79,6 +79,7 @@ type Daemon struct {
 
 	reloading reloading
 
+	placeName  string // of the locked data directory, or ""
 	leaderName string // of this core, for the upkeep
 
 	closers []func() // in the order of opening
@@ -121,7 +122,7 @@ func (d *Daemon) openPlace(context.Context) error {
 		return err
 	}
 	d.onClose(p.close)
-	d.config.Data = p.dir
+	d.config.Data, d.placeName = p.dir, p.name()
 	return nil
 }
 
@@ -178,6 +179,11 @@ func (d *Daemon) openListener(ctx context.Context) error {
 
 func (d *Daemon) openQueue(ctx context.Context) error {
 	if url := d.config.StateDB.Reveal(); !statedb.IsPostgres(url) {
+		release, err := lockStateDB(url)
+		if err != nil {
+			return err
+		}
+		d.onClose(release)
 		if err := takeOver(ctx, url, d.log); err != nil {
 			return err
 		}
@@ -203,6 +209,9 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 		AffinityGrace: d.config.AffinityGrace, OutputCap: d.config.MaxJobOutput,
 		Backoff: schedule.Rules{NoBackoff: d.config.RetryBackoff == 0, Cap: d.config.RetryBackoff},
 	})
+	if err := d.takeUpkeepOver(ctx); err != nil {
+		return err
+	}
 	return d.adoptJobs(ctx)
 }
 

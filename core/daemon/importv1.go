@@ -90,6 +90,13 @@ func importCommand(ctx context.Context, args []string, version string, stdout io
 		return err
 	}
 	defer p.close()
+	if url := config.StateDB.Reveal(); !statedb.IsPostgres(url) {
+		release, err := lockStateDB(url)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	report, err := importInto(ctx, rest[0], config.StateDB.Reveal())
 	if err != nil {
 		return err

@@ -186,3 +186,13 @@ func (db *DB) Resign(ctx context.Context, holder string) error {
 		return err
 	})
 }
+
+// EndLease gives the upkeep lease up for a holder whose name begins with prefix
+// ("": for any). The caller must know that no such holder runs any more.
+func (db *DB) EndLease(ctx context.Context, prefix string) error {
+	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		_, err := tx.change(ctx, "ending the lease of a holder that is gone", `UPDATE leases SET until = 0
+			WHERE name = 'upkeep' AND substr(holder, 1, length(CAST($1 AS TEXT))) = CAST($1 AS TEXT)`, prefix)
+		return err
+	})
+}

@@ -235,6 +235,13 @@ func leading(w *World) {
 	expect("a resigned lease is free", "one", 3, true)
 	w.Clock.Advance(time.Minute)
 	expect("its own lapsed lease is a new term", "one", 4, true)
+	w.ok(w.DB.EndLease(w.Ctx, "on%"))
+	w.ok(w.DB.EndLease(w.Ctx, "ne"))
+	expect("the lease of others stays", "two", 0, false)
+	w.ok(w.DB.EndLease(w.Ctx, "on"))
+	expect("that of a dead holder ends", "two", 5, true)
+	w.ok(w.DB.EndLease(w.Ctx, ""))
+	expect("or that of any", "one", 6, true)
 }
 
 func settings(w *World) {

@@ -60,15 +60,7 @@ func fakeAccount(t *testing.T, g *gerritfake.Gerrit) Account {
 	if sshfake.Program() == "" {
 		return a
 	}
-	ssh, err := sshfake.Start(g.Handle)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := ssh.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	ssh := sshfake.Serve(t, g.Handle)
 	a.Settings["ssh-url"], a.Settings["ssh-known-hosts"], a.Settings["ssh-identity-file"] = ssh.URL(), ssh.KnownHosts(), ssh.IdentityFile()
 	return a
 }

@@ -6,8 +6,8 @@ import (
 
 	plugin "github.com/lorry-controller/lorry-controller/plugins/gerrit"
 	"github.com/lorry-controller/lorry-controller/sdk"
-	"github.com/lorry-controller/lorry-controller/sdk/forgetest/session"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest"
 )
 
 // Session configures the adapter over the real protocol, in this process. more
@@ -27,10 +27,5 @@ func Session(t testing.TB, role sdk.Role, account Account, more map[string]any) 
 	if account.Password != "" {
 		s.Secrets["password"] = sdk.NewSecret(account.Password)
 	}
-	c, err := session.Open(t.Context(), plugin.Plugin(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.End() })
-	return c.Client
+	return sdktest.Open(t, plugin.Plugin(), s)
 }

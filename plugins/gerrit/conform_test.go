@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -72,23 +69,13 @@ func verify(g *gerritfake.Gerrit) func(sdk.Want, sdk.Have) error {
 func TestConformance(t *testing.T) { sdktest.Conform(t, gerrit.Plugin(), fixture(t)) }
 
 func TestConformanceBySSH(t *testing.T) {
-	if sshfake.Program() == "" {
-		if required := "," + os.Getenv("LORRY_TEST_REQUIRE") + ","; strings.Contains(required, ",all,") || strings.Contains(required, ",sshd,") {
-			t.Fatal("sshd is required and missing")
-		}
-		t.Skip("sshd is not installed")
-	}
 	fx := fixture(t)
 	up, down := gerritfake.New(), gerritfake.New()
 	for _, name := range fx.Repos {
 		up.Put(name, gerritfake.Project{})
 	}
 	reach := func(g *gerritfake.Gerrit) sdktest.Host {
-		s, err := sshfake.Start(g.Handle)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = s.Close() })
+		s := sshfake.Serve(t, g.Handle)
 		return sdktest.Host{Settings: map[string]any{"ssh-url": s.URL(), "ssh-known-hosts": s.KnownHosts(), "ssh-identity-file": s.IdentityFile()}}
 	}
 	fx.Upstream, fx.Downstream, fx.Seed, fx.Verify = reach(up), reach(down), nil, verify(down)
@@ -97,11 +84,7 @@ func TestConformanceBySSH(t *testing.T) {
 }
 
 func TestConformanceOfTheProgram(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lorry-adapter-gerrit")
-	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/lorry-adapter-gerrit").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v: %s", err, out)
-	}
 	fx := fixture(t)
 	fx.Seed = nil // the same code listed them in process
-	sdktest.ConformBinary(t, path, fx)
+	sdktest.ConformBinary(t, sdktest.Build(t, "../../cmd/lorry-adapter-gerrit"), fx)
 }

@@ -13,13 +13,14 @@ import (
 	"go.uber.org/goleak"
 
 	integration "github.com/lorry-controller/lorry-controller/integration/gerrit"
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gerritfake"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/sshfake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 )
 
-const canary = "c4n4ry-t0k3n"
+const canary = "CANARY-t0k3n"
 
 func TestMain(m *testing.M) {
 	sshfake.Relay()
@@ -56,19 +57,6 @@ func listing(t *testing.T, c *host.Client) ([]string, error) {
 		names = append(names, repo.Path)
 	}
 	return names, nil
-}
-
-func wantError(t *testing.T, err error, kind sdk.Kind, words string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, want %s", kind)
-	}
-	if got := sdk.KindOf(err); got != kind || !strings.Contains(err.Error(), words) {
-		t.Errorf("error is %s: %v, want %s with %q", got, err, kind, words)
-	}
-	if strings.Contains(err.Error(), canary) {
-		t.Errorf("the password is in %q", err)
-	}
 }
 
 // Gerrit counts before it leaves projects out by type, so that a page may be
@@ -114,7 +102,7 @@ func TestListingThatShiftsIsNotComplete(t *testing.T) {
 		g.ServeHTTP(w, r)
 	}))
 	_, err := listing(t, integration.Session(t, sdk.RoleUpstream, account, nil))
-	wantError(t, err, sdk.Unavailable, "came or went")
+	plugintest.WantFact(t, err, sdk.Unavailable, "came or went")
 }
 
 func TestUsersAskBelowSlashA(t *testing.T) {
@@ -132,7 +120,7 @@ func TestUsersAskBelowSlashA(t *testing.T) {
 	}
 	account.Password = "wrong"
 	_, err = listing(t, integration.Session(t, sdk.RoleUpstream, account, nil))
-	wantError(t, err, sdk.Unauthenticated, "401")
+	plugintest.WantFact(t, err, sdk.Unauthenticated, "401")
 	nobody := integration.Account{Settings: map[string]any{"http-url": account.Settings["http-url"]}}
 	got, err = listing(t, integration.Session(t, sdk.RoleUpstream, nobody, nil))
 	if err != nil || len(got) != 4 {
@@ -244,7 +232,7 @@ func TestServersThatAreNotGerrit(t *testing.T) {
 			t.Parallel()
 			account := serve(t, tc.handler)
 			_, err := listing(t, integration.Session(t, sdk.RoleUpstream, account, nil))
-			wantError(t, err, tc.kind, tc.words)
+			plugintest.WantFact(t, err, tc.kind, tc.words)
 			if strings.Contains(err.Error(), "secret page") {
 				t.Errorf("a page is in %q", err)
 			}
@@ -265,5 +253,5 @@ func TestPasswordStaysOffPlainHTTP(t *testing.T) {
 	t.Parallel()
 	account := integration.Account{Password: canary, Settings: map[string]any{"http-url": "http://gerrit.example.invalid/", "username": "lorry"}}
 	_, err := listing(t, integration.Session(t, sdk.RoleUpstream, account, nil))
-	wantError(t, err, sdk.Denied, "no password is sent to gerrit.example.invalid over plain http")
+	plugintest.WantFact(t, err, sdk.Denied, "no password is sent to gerrit.example.invalid over plain http")
 }

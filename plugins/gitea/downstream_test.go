@@ -1,14 +1,13 @@
 package gitea
 
 import (
-	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/giteafake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
@@ -21,18 +20,6 @@ func ensure(t *testing.T, c *host.Client, want sdk.Want) sdk.Have {
 		t.Fatalf("ensuring %q: %v", want.Path, err)
 	}
 	return have
-}
-
-// wantError looks at an error's kind and at what it tells a person.
-func wantError(t *testing.T, err error, kind sdk.Kind, says string) {
-	t.Helper()
-	var e *sdk.Error
-	if !errors.As(err, &e) {
-		t.Fatalf("want an error of kind %s, got %v", kind, err)
-	}
-	if text := e.Fact + " " + e.Hint; e.Kind != kind || !strings.Contains(text, says) || strings.Contains(text, "CANARY") {
-		t.Errorf("want kind %s and %q, got kind %s: %s", kind, says, e.Kind, text)
-	}
 }
 
 func TestEnsureOfAnUnchangedRepositoryIsOneRequest(t *testing.T) {
@@ -119,26 +106,7 @@ func TestEightAtOnceMakeOneRepository(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, giteafake.Options{})
 	c := downstream(t, address, nil)
-	var mu sync.Mutex
-	var wait sync.WaitGroup
-	created := 0
-	for range 8 {
-		wait.Go(func() {
-			have, err := c.Ensure(t.Context(), sdk.Want{Path: "mirrors/p"})
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				t.Error(err)
-			}
-			if have.Created {
-				created++
-			}
-		})
-	}
-	wait.Wait()
-	if created != 1 {
-		t.Errorf("want one creation, got %d", created)
-	}
+	plugintest.MakesOne(t, c, "mirrors/p")
 }
 
 func TestRefusalsOfEnsure(t *testing.T) {
@@ -176,7 +144,7 @@ func TestRefusalsOfEnsure(t *testing.T) {
 				tc.prepare(fake)
 			}
 			_, err := downstream(t, address, nil).Ensure(t.Context(), sdk.Want{Path: tc.path})
-			wantError(t, err, tc.kind, tc.says)
+			plugintest.WantTold(t, err, tc.kind, tc.says)
 			if tc.kind == sdk.Invalid && len(fake.Requests()) > 0 {
 				t.Errorf("a name that can't be is asked for: %q", fake.Requests())
 			}
@@ -225,7 +193,7 @@ func TestRetire(t *testing.T) {
 	if r, _ := fake.Repo("mirrors/other"); r.Archived {
 		t.Error("a repository with another path is archived")
 	}
-	wantError(t, c.Retire(t.Context(), "mirrors/pull"), sdk.ReadOnly, "mirror")
+	plugintest.WantTold(t, c.Retire(t.Context(), "mirrors/pull"), sdk.ReadOnly, "mirror")
 
 	if have := ensure(t, c, sdk.Want{Path: "mirrors/p"}); !strings.Contains(have.ReadOnlyReason, "archived") {
 		t.Errorf("unasked, it is told as %q", have.ReadOnlyReason)
@@ -272,7 +240,7 @@ func TestCheckWithAWrongToken(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, giteafake.Options{})
 	_, err := downstream(t, address, map[string]any{"access-token": "another-CANARY"}).Check(t.Context())
-	wantError(t, err, sdk.Unauthenticated, "has it not expired")
+	plugintest.WantTold(t, err, sdk.Unauthenticated, "has it not expired")
 }
 
 func FuzzCheckName(f *testing.F) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/giteafake"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
@@ -123,7 +124,7 @@ func (f forge) lists() {
 	f.must(http.StatusOK, "PATCH", "/repos/"+org+"/r007", map[string]any{"archived": true})
 	for _, settings := range []map[string]any{{"organization": org}, nil} {
 		var got []string
-		for _, p := range list(f.t, f.session(sdk.RoleUpstream, settings)) {
+		for _, p := range plugintest.Paths(f.t, f.session(sdk.RoleUpstream, settings)) {
 			if strings.HasPrefix(p, org+"/") {
 				got = append(got, p)
 			}
@@ -132,7 +133,7 @@ func (f forge) lists() {
 			f.t.Errorf("%v (-want +got):\n%s", settings, diff)
 		}
 	}
-	got := list(f.t, f.session(sdk.RoleUpstream, map[string]any{"organization": org, "archived": "only", "empty": "include"}))
+	got := plugintest.Paths(f.t, f.session(sdk.RoleUpstream, map[string]any{"organization": org, "archived": "only", "empty": "include"}))
 	if diff := cmp.Diff([]string{org + "/r007"}, got); diff != "" {
 		f.t.Errorf("archived alone (-want +got):\n%s", diff)
 	}
@@ -170,7 +171,7 @@ func (f forge) makes() {
 		f.t.Errorf("changed (-want +got):\n%s", diff)
 	}
 	want.Head = "refs/heads/missing"
-	wantError(f.t, c.AfterPush(f.t.Context(), want), sdk.NotFound, `keeps the default branch "devel" and does not take "missing"`)
+	plugintest.WantTold(f.t, c.AfterPush(f.t.Context(), want), sdk.NotFound, `keeps the default branch "devel" and does not take "missing"`)
 	for range 2 {
 		if err := c.Retire(f.t.Context(), path); err != nil {
 			f.t.Error(err)
@@ -191,9 +192,9 @@ func (f forge) renames() {
 	f.must(http.StatusOK, "PATCH", "/repos/"+org+"/old", map[string]any{"name": "new"})
 	f.must(http.StatusMovedPermanently, "PATCH", "/repos/"+org+"/old", map[string]any{"description": "x"})
 	_, _, err := f.session(sdk.RoleUpstream, nil).Repo(f.t.Context(), org+"/old")
-	wantError(f.t, err, sdk.NotFound, org+`/new" now`)
+	plugintest.WantTold(f.t, err, sdk.NotFound, org+`/new" now`)
 	_, err = f.session(sdk.RoleDownstream, nil).Ensure(f.t.Context(), sdk.Want{Path: org + "/old"})
-	wantError(f.t, err, sdk.Conflict, org+`/new" now`)
+	plugintest.WantTold(f.t, err, sdk.Conflict, org+`/new" now`)
 	repo, _, err := f.session(sdk.RoleUpstream, nil).Repo(f.t.Context(), strings.ToUpper(org)+"/NEW")
 	if err != nil || repo.Path != org+"/new" {
 		f.t.Errorf("in upper case: %+v, %v", repo, err)
@@ -224,5 +225,5 @@ func (f forge) checks() {
 	f.t.Logf("%s is %s", f.name, report.ServerVersion)
 	f.token = "0000000000000000000000000000000000000000"
 	_, err = f.session(sdk.RoleDownstream, nil).Check(f.t.Context())
-	wantError(f.t, err, sdk.Unauthenticated, "token")
+	plugintest.WantTold(f.t, err, sdk.Unauthenticated, "token")
 }

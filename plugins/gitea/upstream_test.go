@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/giteafake"
 )
@@ -32,7 +33,7 @@ func TestListingsOfEverySizeAreWhole(t *testing.T) {
 			want := many(fake, "acme", n)
 			fake.AddOrg("acme", "public")
 			for _, settings := range []map[string]any{nil, {"organization": "acme"}, {"group": []any{"acme"}}} {
-				if diff := cmp.Diff(want, list(t, upstream(t, address, settings))); diff != "" {
+				if diff := cmp.Diff(want, plugintest.Paths(t, upstream(t, address, settings))); diff != "" {
 					t.Errorf("%+v, %d repositories, %v (-want +got):\n%s", opts, n, settings, diff)
 				}
 			}
@@ -46,7 +47,7 @@ func TestUserIsListed(t *testing.T) {
 	fake.AddUser("jo")
 	want := many(fake, "jo", 60)
 	many(fake, "acme", 3)
-	if diff := cmp.Diff(want, list(t, upstream(t, address, map[string]any{"user": "jo"}))); diff != "" {
+	if diff := cmp.Diff(want, plugintest.Paths(t, upstream(t, address, map[string]any{"user": "jo"}))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -54,7 +55,7 @@ func TestUserIsListed(t *testing.T) {
 func TestMissingOrganisationIsToldNotEmpty(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, giteafake.Options{})
-	wantError(t, listError(t, upstream(t, address, map[string]any{"organization": "none"})), sdk.Denied, `"none"`)
+	plugintest.WantTold(t, plugintest.ListError(t, upstream(t, address, map[string]any{"organization": "none"})), sdk.Denied, `"none"`)
 }
 
 func TestRowsThatComeTwiceAreListedOnce(t *testing.T) {
@@ -70,7 +71,7 @@ func TestRowsThatComeTwiceAreListedOnce(t *testing.T) {
 		return false
 	})
 	seen := map[string]bool{}
-	for _, p := range list(t, upstream(t, address, nil)) {
+	for _, p := range plugintest.Paths(t, upstream(t, address, nil)) {
 		if seen[p] {
 			t.Errorf("%q is listed twice", p)
 		}
@@ -113,7 +114,7 @@ func TestFilters(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tc.want, list(t, upstream(t, address, tc.settings))); diff != "" {
+			if diff := cmp.Diff(tc.want, plugintest.Paths(t, upstream(t, address, tc.settings))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -180,7 +181,7 @@ func TestListingDuringWhichRowsGoIsNotComplete(t *testing.T) {
 		}
 		return false
 	})
-	err := listError(t, upstream(t, address, nil))
+	err := plugintest.ListError(t, upstream(t, address, nil))
 	if sdk.KindOf(err) != sdk.Unavailable || !strings.Contains(err.Error(), "not complete") || pages != 2 {
 		t.Errorf("want a listing that is not complete, got %v after %d pages", err, pages)
 	}

@@ -1,7 +1,6 @@
 package gitlab
 
 import (
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,11 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitlabfake"
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
-
-func asError(err error, e **sdk.Error) bool { return errors.As(err, e) }
 
 func TestCheckTellsOfTheToken(t *testing.T) {
 	t.Parallel()
@@ -60,7 +59,7 @@ func TestCheckWithAWrongToken(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, gitlabfake.Options{})
 	_, err := downstream(t, address, map[string]any{"private-token": "glpat-another-CANARY"}).Check(t.Context())
-	wantError(t, err, sdk.Unauthenticated, "has it not expired")
+	plugintest.WantTold(t, err, sdk.Unauthenticated, "has it not expired")
 }
 
 // A settings error is found by what is wrong, before anything is asked.
@@ -101,7 +100,7 @@ func TestTokenIsInNoError(t *testing.T) {
 		_, _ = w.Write([]byte(`{"message":"bad header ` + r.Header.Get("Authorization") + ` at https://oauth2:` + canary + `@` + r.Host + `/"}`))
 	}))
 	t.Cleanup(echo.Close)
-	log := hclog.New(&hclog.LoggerOptions{Output: &logBuffer{}})
+	log := hclog.New(&hclog.LoggerOptions{Output: &suite.Log{}})
 	s := Settings{HTTPURL: site(t, echo.URL), Token: sdk.NewSecret(canary), Visibility: "private", CheckCertificates: true}
 	a, err := open(t.Context(), sdk.Env{HTTP: &http.Client{}, Log: log, Role: sdk.RoleDownstream}, s)
 	if err != nil {
@@ -109,7 +108,7 @@ func TestTokenIsInNoError(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = a.Close() })
 	_, err = a.Ensure(t.Context(), sdk.Want{Path: "mirrors/p"})
-	wantError(t, err, sdk.Invalid, "[secret]")
+	plugintest.WantTold(t, err, sdk.Invalid, "[secret]")
 	if strings.Contains(err.Error(), "oauth2") {
 		t.Errorf("a URL keeps its user: %v", err)
 	}

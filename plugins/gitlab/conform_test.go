@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -17,13 +15,9 @@ import (
 func TestConformance(t *testing.T) { sdktest.Conform(t, Plugin(), fixture(t)) }
 
 func TestConformanceOfTheProgram(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "lorry-adapter-gitlab")
-	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/lorry-adapter-gitlab").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v: %s", err, out)
-	}
 	fx := fixture(t)
 	fx.Seed = nil // the same code listed them in process
-	sdktest.ConformBinary(t, program, fx)
+	sdktest.ConformBinary(t, sdktest.Build(t, "../../cmd/lorry-adapter-gitlab"), fx)
 }
 
 func fixture(t *testing.T) sdktest.Fixture {

@@ -3,12 +3,12 @@ package gitlab
 import (
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitlabfake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
@@ -142,26 +142,7 @@ func TestEightAtOnceMakeOneProject(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, gitlabfake.Options{})
 	c := downstream(t, address, nil)
-	var mu sync.Mutex
-	var wait sync.WaitGroup
-	created := 0
-	for range 8 {
-		wait.Go(func() {
-			have, err := c.Ensure(t.Context(), sdk.Want{Path: "mirrors/sub/p"})
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				t.Error(err)
-			}
-			if have.Created {
-				created++
-			}
-		})
-	}
-	wait.Wait()
-	if created != 1 {
-		t.Errorf("want one creation, got %d", created)
-	}
+	plugintest.MakesOne(t, c, "mirrors/sub/p")
 }
 
 func TestRefusalsOfEnsure(t *testing.T) {
@@ -197,30 +178,11 @@ func TestRefusalsOfEnsure(t *testing.T) {
 				tc.prepare(fake)
 			}
 			_, err := downstream(t, address, nil).Ensure(t.Context(), sdk.Want{Path: tc.path})
-			wantError(t, err, tc.kind, tc.says)
+			plugintest.WantTold(t, err, tc.kind, tc.says)
 			if tc.kind == sdk.Invalid && len(fake.Requests()) > 0 {
 				t.Errorf("a name that can't be is asked for: %q", fake.Requests())
 			}
 		})
-	}
-}
-
-// wantError looks at an error's kind and at what it tells a person.
-func wantError(t *testing.T, err error, kind sdk.Kind, says string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("want an error of kind %s, got none", kind)
-	}
-	var e *sdk.Error
-	hint := ""
-	if ok := asError(err, &e); ok {
-		hint = e.Hint
-	}
-	if sdk.KindOf(err) != kind || !strings.Contains(err.Error()+" "+hint, says) {
-		t.Errorf("want kind %s and %q, got kind %s: %v (%s)", kind, says, sdk.KindOf(err), err, hint)
-	}
-	if strings.Contains(err.Error()+hint, "CANARY") {
-		t.Errorf("the token is in the error: %v", err)
 	}
 }
 
@@ -265,7 +227,7 @@ func TestDefaultBranchFollowsThePush(t *testing.T) {
 	}
 	push(t, fake, gitlabfake.Push{Delete: []string{"devel"}})
 	want.Head = "refs/heads/missing"
-	wantError(t, c.AfterPush(t.Context(), want), sdk.NotFound, `does not take "missing"`)
+	plugintest.WantTold(t, c.AfterPush(t.Context(), want), sdk.NotFound, `does not take "missing"`)
 }
 
 func push(t *testing.T, fake *gitlabfake.Server, p gitlabfake.Push) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitlabfake"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
@@ -140,13 +141,13 @@ func (f forge) lists() {
 		want = append(want, path)
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, list(f.t, f.session(sdk.RoleUpstream, map[string]any{"group": group}))); diff != "" {
+	if diff := cmp.Diff(want, plugintest.Paths(f.t, f.session(sdk.RoleUpstream, map[string]any{"group": group}))); diff != "" {
 		f.t.Errorf("(-want +got):\n%s", diff)
 	}
 	if err := down.Retire(f.t.Context(), want[7]); err != nil {
 		f.t.Fatal(err)
 	}
-	if diff := cmp.Diff(want[7:8], list(f.t, f.session(sdk.RoleUpstream, map[string]any{"group": group, "archived": "only"}))); diff != "" {
+	if diff := cmp.Diff(want[7:8], plugintest.Paths(f.t, f.session(sdk.RoleUpstream, map[string]any{"group": group, "archived": "only"}))); diff != "" {
 		f.t.Errorf("archived alone (-want +got):\n%s", diff)
 	}
 }
@@ -171,7 +172,7 @@ func (f forge) makes() {
 		f.t.Errorf("(-want +got):\n%s", diff)
 	}
 	want.Head = "refs/heads/missing"
-	wantError(f.t, c.AfterPush(f.t.Context(), want), sdk.NotFound, `does not take "missing"`)
+	plugintest.WantTold(f.t, c.AfterPush(f.t.Context(), want), sdk.NotFound, `does not take "missing"`)
 	for range 2 {
 		if err := c.Retire(f.t.Context(), path); err != nil {
 			f.t.Error(err)
@@ -199,5 +200,5 @@ func (f forge) checks() {
 	f.t.Logf("%s is %s: %v", f.name, report.ServerVersion, report.Diagnostics)
 	f.token = "glpat-00000000000000000000"
 	_, err = f.session(sdk.RoleDownstream, nil).Check(f.t.Context())
-	wantError(f.t, err, sdk.Unauthenticated, "token")
+	plugintest.WantTold(f.t, err, sdk.Unauthenticated, "token")
 }

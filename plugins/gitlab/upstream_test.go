@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitlabfake"
 )
@@ -30,7 +31,7 @@ func TestInstanceIsListedByKeysetThoughTheLinksNameAnotherHost(t *testing.T) {
 	for _, n := range []int{0, 1, 99, 100, 101, 350} {
 		fake, address := serve(t, gitlabfake.Options{})
 		want := many(fake, "acme/sub", n)
-		got := list(t, upstream(t, address, nil))
+		got := plugintest.Paths(t, upstream(t, address, nil))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%d projects (-want +got):\n%s", n, diff)
 		}
@@ -49,7 +50,7 @@ func TestInstanceOfAnOldGitLabIsListedByOffset(t *testing.T) {
 	t.Parallel()
 	fake, address := serve(t, gitlabfake.Options{NoKeyset: true})
 	want := many(fake, "acme", 230)
-	if diff := cmp.Diff(want, list(t, upstream(t, address, nil))); diff != "" {
+	if diff := cmp.Diff(want, plugintest.Paths(t, upstream(t, address, nil))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -67,7 +68,7 @@ func TestPagesAreFoundWithoutTheLinkHeader(t *testing.T) {
 		inner.ServeHTTP(&linkless{w}, r)
 		return true
 	})
-	if diff := cmp.Diff(want, list(t, upstream(t, address, nil))); diff != "" {
+	if diff := cmp.Diff(want, plugintest.Paths(t, upstream(t, address, nil))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -86,10 +87,10 @@ func TestGroupIsListedWithSubgroupsAndWithoutSharedProjects(t *testing.T) {
 	want := append(many(fake, "acme", 3), many(fake, "acme/sub/deep", 120)...)
 	many(fake, "other", 2)
 	fake.AddProject(gitlabfake.Project{Path: "other/shared", SharedWith: []string{"acme"}})
-	if diff := cmp.Diff(want, list(t, upstream(t, address, map[string]any{"group": "acme"}))); diff != "" {
+	if diff := cmp.Diff(want, plugintest.Paths(t, upstream(t, address, map[string]any{"group": "acme"}))); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(append(want, "other/shared"), list(t, upstream(t, address, map[string]any{"group": "acme", "with-shared": true}))); diff != "" {
+	if diff := cmp.Diff(append(want, "other/shared"), plugintest.Paths(t, upstream(t, address, map[string]any{"group": "acme", "with-shared": true}))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -103,7 +104,7 @@ func TestGroupBeyondTheOffsetLimitIsListedBySubgroup(t *testing.T) {
 	}
 	want = append(want, many(fake, "acme/z", 120)...)
 	slices.Sort(want)
-	if diff := cmp.Diff(want, list(t, upstream(t, address, map[string]any{"group": []any{"acme"}}))); diff != "" {
+	if diff := cmp.Diff(want, plugintest.Paths(t, upstream(t, address, map[string]any{"group": []any{"acme"}}))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -112,7 +113,7 @@ func TestGroupThatCannotBePagedIsNotComplete(t *testing.T) {
 	t.Parallel()
 	fake, address := serve(t, gitlabfake.Options{MaxOffset: 200})
 	many(fake, "acme", 350)
-	err := listError(t, upstream(t, address, map[string]any{"group": "acme"}))
+	err := plugintest.ListError(t, upstream(t, address, map[string]any{"group": "acme"}))
 	if sdk.KindOf(err) != sdk.Unavailable || !strings.Contains(err.Error(), "not complete") {
 		t.Errorf("want a listing that is not complete, got %v", err)
 	}
@@ -124,7 +125,7 @@ func TestUserIsListed(t *testing.T) {
 	fake.AddUser("jo")
 	want := many(fake, "jo", 101)
 	many(fake, "acme", 2)
-	if diff := cmp.Diff(want, list(t, upstream(t, address, map[string]any{"user": "jo"}))); diff != "" {
+	if diff := cmp.Diff(want, plugintest.Paths(t, upstream(t, address, map[string]any{"user": "jo"}))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -141,7 +142,7 @@ func TestListingDuringWhichRowsGoIsNotComplete(t *testing.T) {
 		}
 		return false
 	})
-	err := listError(t, upstream(t, address, map[string]any{"group": "acme"}))
+	err := plugintest.ListError(t, upstream(t, address, map[string]any{"group": "acme"}))
 	if sdk.KindOf(err) != sdk.Unavailable || !strings.Contains(err.Error(), "not complete") || pages != 2 {
 		t.Errorf("want a listing that is not complete, got %v after %d pages", err, pages)
 	}
@@ -181,7 +182,7 @@ func TestFilters(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tc.want, list(t, upstream(t, address, tc.settings))); diff != "" {
+			if diff := cmp.Diff(tc.want, plugintest.Paths(t, upstream(t, address, tc.settings))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -260,7 +261,7 @@ func TestPublicProjectsAreSeenWithoutAToken(t *testing.T) {
 	fake.AddProject(gitlabfake.Project{Path: "acme/open"})
 	fake.AddProject(gitlabfake.Project{Path: "acme/closed", Visibility: "private"})
 	c := upstream(t, address, map[string]any{"host": "gitlab.example.com", "private-token": ""})
-	if diff := cmp.Diff([]string{"acme/open"}, list(t, c)); diff != "" {
+	if diff := cmp.Diff([]string{"acme/open"}, plugintest.Paths(t, c)); diff != "" {
 		t.Error(diff)
 	}
 	_, access, err := c.Repo(t.Context(), "acme/open")
@@ -272,7 +273,7 @@ func TestPublicProjectsAreSeenWithoutAToken(t *testing.T) {
 func TestMissingGroupIsToldNotEmpty(t *testing.T) {
 	t.Parallel()
 	_, address := serve(t, gitlabfake.Options{})
-	wantError(t, listError(t, upstream(t, address, map[string]any{"group": "none"})), sdk.Denied, `"none"`)
+	plugintest.WantTold(t, plugintest.ListError(t, upstream(t, address, map[string]any{"group": "none"})), sdk.Denied, `"none"`)
 }
 
 // A host that wants to be left alone is asked once, and its pause is told.
@@ -301,8 +302,8 @@ func TestRateLimitsReachTheCore(t *testing.T) {
 				w.WriteHeader(http.StatusTooManyRequests)
 				return true
 			})
-			err := listError(t, upstream(t, address, nil))
-			wantError(t, err, sdk.RateLimited, "")
+			err := plugintest.ListError(t, upstream(t, address, nil))
+			plugintest.WantTold(t, err, sdk.RateLimited, "")
 			var e *sdk.Error
 			if !errors.As(err, &e) || e.RetryAfter != tc.wait || asked != 2 {
 				t.Errorf("want a pause of %v after 2 requests, got %v after %d", tc.wait, e.RetryAfter, asked)

@@ -112,11 +112,7 @@ func fixture(t *testing.T) sdktest.Fixture {
 func TestConformance(t *testing.T) { sdktest.Conform(t, local.Plugin(), fixture(t)) }
 
 func TestConformanceOfTheProgram(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lorry-adapter-local")
-	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/lorry-adapter-local").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v: %s", err, out)
-	}
 	fx := fixture(t)
 	fx.Seed = nil // the same code listed them in process
-	sdktest.ConformBinary(t, path, fx)
+	sdktest.ConformBinary(t, sdktest.Build(t, "../../cmd/lorry-adapter-local"), fx)
 }

@@ -9,12 +9,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/sshfake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
 )
 
-const canary = "c4n4ry-p4ssw0rd"
+const canary = "CANARY-p4ssw0rd"
 
 // overWeb configures the adapter for a host that is asked by its CGI.
 func overWeb(t *testing.T, srv *httptest.Server, password string) *host.Client {
@@ -56,7 +57,7 @@ func TestCGIOverHTTPSWithBasicAuth(t *testing.T) {
 		t.Errorf("access is %+v", access)
 	}
 	_, _, err = c.Repo(t.Context(), "delta/none")
-	wantError(t, err, sdk.NotFound, "does not exist")
+	plugintest.WantFact(t, err, sdk.NotFound, "does not exist")
 	if _, _, err = c.Repo(t.Context(), "delta/writeonly"); err != nil {
 		t.Errorf("a configuration that is not shown: %v", err)
 	}
@@ -64,7 +65,7 @@ func TestCGIOverHTTPSWithBasicAuth(t *testing.T) {
 		t.Error(err)
 	}
 	_, err = listing(t, overWeb(t, srv, "wrong"))
-	wantError(t, err, sdk.Unauthenticated, "401")
+	plugintest.WantFact(t, err, sdk.Unauthenticated, "401")
 }
 
 func TestCGIThatIsNoCGI(t *testing.T) {
@@ -106,7 +107,7 @@ func TestCGIThatIsNoCGI(t *testing.T) {
 			srv := httptest.NewServer(tc.handler)
 			t.Cleanup(srv.Close)
 			got, err := listing(t, overWeb(t, srv, canary))
-			wantError(t, err, tc.kind, tc.words)
+			plugintest.WantFact(t, err, tc.kind, tc.words)
 			if strings.Contains(err.Error(), canary) {
 				t.Errorf("the password is in %q", err)
 			}
@@ -129,5 +130,5 @@ func TestPasswordStaysOffPlainHTTP(t *testing.T) {
 		Secrets: map[string]sdk.Secret{"password": sdk.NewSecret(canary)},
 	})
 	_, err := listing(t, c)
-	wantError(t, err, sdk.Denied, "no password is sent to git.example.invalid over plain http")
+	plugintest.WantFact(t, err, sdk.Denied, "no password is sent to git.example.invalid over plain http")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/sshfake"
 )
@@ -17,7 +18,7 @@ import (
 func TestEnsureCreatesWithHeadAndDescription(t *testing.T) {
 	t.Parallel()
 	g := &sshfake.Gitano{User: "lorry"}
-	s := server(t, g)
+	s := sshfake.Serve(t, g.Handle)
 	c := downstream(t, s)
 	want := sdk.Want{Path: "delta/foo", Head: "refs/heads/main", Description: "It's \"foo\"; $(rm -rf ~)\nand `more` \\ of it"}
 	have, err := c.Ensure(t.Context(), want)
@@ -49,7 +50,7 @@ func TestHeadOfAnOldRepositoryFollowsThePush(t *testing.T) {
 	t.Parallel()
 	g := &sshfake.Gitano{}
 	g.Add("delta/foo", "RW", "refs/heads/master", "same")
-	s := server(t, g)
+	s := sshfake.Serve(t, g.Handle)
 	c := downstream(t, s)
 	want := sdk.Want{Path: "delta/foo", Head: "refs/heads/trunk", Description: "same"}
 	if _, err := c.Ensure(t.Context(), want); err != nil {
@@ -86,7 +87,7 @@ func TestRefusalsByRulesAreToldAndNotFatal(t *testing.T) {
 	}
 	g.Add("site/there", "RW", "refs/heads/master", "theirs")
 	g.Add("site/hidden", "", "refs/heads/master", "theirs")
-	s := server(t, g)
+	s := sshfake.Serve(t, g.Handle)
 	c := downstream(t, s)
 
 	have, err := c.Ensure(t.Context(), sdk.Want{Path: "site/there", Description: "ours", Visibility: sdk.VisibilityPublic, LFS: true})
@@ -97,7 +98,7 @@ func TestRefusalsByRulesAreToldAndNotFatal(t *testing.T) {
 		t.Errorf("unsupported (-want +got):\n%s", diff)
 	}
 	err = c.AfterPush(t.Context(), sdk.Want{Path: "site/there", Head: "refs/heads/x"})
-	wantError(t, err, sdk.Denied, "does not let us set the head")
+	plugintest.WantFact(t, err, sdk.Denied, "does not let us set the head")
 
 	// It is there, but not shown, and may not be created: only a push can tell.
 	if have, err = c.Ensure(t.Context(), sdk.Want{Path: "site/hidden"}); err != nil || have.Created || have.URL == "" {
@@ -105,9 +106,9 @@ func TestRefusalsByRulesAreToldAndNotFatal(t *testing.T) {
 	}
 
 	_, err = c.Ensure(t.Context(), sdk.Want{Path: "site/missing"})
-	wantError(t, err, sdk.Denied, "127.0.0.1 can't create the repository: CRIT: Repository creation is not permitted.")
+	plugintest.WantFact(t, err, sdk.Denied, "127.0.0.1 can't create the repository: CRIT: Repository creation is not permitted.")
 	err = c.AfterPush(t.Context(), sdk.Want{Path: "site/missing", Head: "refs/heads/x"})
-	wantError(t, err, sdk.NotFound, "no such repository")
+	plugintest.WantFact(t, err, sdk.NotFound, "no such repository")
 }
 
 func TestLostRaceOfCreationIsSuccess(t *testing.T) {
@@ -116,11 +117,7 @@ func TestLostRaceOfCreationIsSuccess(t *testing.T) {
 	// Between the look and the creation somebody else makes it.
 	g.MayCreate = func(path string) bool { return true }
 	raced := &racing{Gitano: g}
-	s, err := sshfake.Start(raced.Handle)
-	if err != nil {
-		t.Skip(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := sshfake.Serve(t, raced.Handle)
 	have, err := downstream(t, s).Ensure(t.Context(), sdk.Want{Path: "a/b", Description: "x"})
 	if err != nil || have.Created {
 		t.Errorf("%+v, %v", have, err)
@@ -140,14 +137,14 @@ func (r *racing) Handle(req sshfake.Request) sshfake.Answer {
 func TestPathsThatGitanoWouldMisread(t *testing.T) {
 	t.Parallel()
 	g := &sshfake.Gitano{}
-	s := server(t, g)
+	s := sshfake.Serve(t, g.Handle)
 	c := downstream(t, s)
 	for _, path := range []string{"", "-x", "a/-x", "--help", "a b", "a;b", "$(x)", "a/../b", "a//b", "/a", "a/", "a.git", "a\nb", "gitano-admin", ".a", strings.Repeat("a/", 2000) + "a"} {
 		_, err := c.Ensure(t.Context(), sdk.Want{Path: path})
-		wantError(t, err, sdk.Invalid, "")
+		plugintest.WantFact(t, err, sdk.Invalid, "")
 	}
 	_, err := c.Ensure(t.Context(), sdk.Want{Path: "a", Head: "main"})
-	wantError(t, err, sdk.Invalid, "default branch")
+	plugintest.WantFact(t, err, sdk.Invalid, "default branch")
 	if got := s.Commands(); len(got) != 0 {
 		t.Errorf("commands were sent: %q", got)
 	}
@@ -160,7 +157,7 @@ func TestGitPushesToWhatWasEnsured(t *testing.T) {
 	}
 	dir := t.TempDir()
 	g := &sshfake.Gitano{Dir: filepath.Join(dir, "served")}
-	s := server(t, g)
+	s := sshfake.Serve(t, g.Handle)
 	have, err := downstream(t, s).Ensure(t.Context(), sdk.Want{Path: "a/b"})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/sshfake"
 	"github.com/lorry-controller/lorry-controller/sdk/host"
@@ -20,7 +21,7 @@ func TestListingHasWhatMayBeRead(t *testing.T) {
 	} {
 		g.Add(path, access, "refs/heads/master", "")
 	}
-	s := server(t, g)
+	s := sshfake.Serve(t, g.Handle)
 	got, err := listing(t, upstream(t, s))
 	if err != nil {
 		t.Fatal(err)
@@ -37,9 +38,9 @@ func TestListingHasWhatMayBeRead(t *testing.T) {
 
 func TestListingWithoutOneGoodLineIsNoEmptyHost(t *testing.T) {
 	t.Parallel()
-	s := server(t, &sshfake.Gitano{Noise: "Welcome to the maintenance page\n"})
+	s := sshfake.Serve(t, (&sshfake.Gitano{Noise: "Welcome to the maintenance page\n"}).Handle)
 	_, err := listing(t, upstream(t, s))
-	wantError(t, err, sdk.Internal, "none of them is that of a repository")
+	plugintest.WantFact(t, err, sdk.Internal, "none of them is that of a repository")
 }
 
 func TestRepoTellsHeadAndDescription(t *testing.T) {
@@ -47,7 +48,7 @@ func TestRepoTellsHeadAndDescription(t *testing.T) {
 	g := &sshfake.Gitano{}
 	g.Add("delta/foo", "R", "refs/heads/trunk", "Foo: the library")
 	g.Add("delta/secret", "W", "refs/heads/trunk", "not shown")
-	s := server(t, g)
+	s := sshfake.Serve(t, g.Handle)
 	c := upstream(t, s)
 
 	repo, access, err := c.Repo(t.Context(), "delta/foo")
@@ -66,12 +67,12 @@ func TestRepoTellsHeadAndDescription(t *testing.T) {
 		t.Errorf("a configuration that is not shown: %+v, %v", repo, err)
 	}
 	_, _, err = c.Repo(t.Context(), "delta/none")
-	wantError(t, err, sdk.NotFound, "does not exist")
+	plugintest.WantFact(t, err, sdk.NotFound, "does not exist")
 	_, _, err = c.Repo(t.Context(), "gitano-admin")
-	wantError(t, err, sdk.NotFound, "server's own")
+	plugintest.WantFact(t, err, sdk.NotFound, "server's own")
 	for _, path := range []string{"a;b", "a b", "-x", "$(x)", "a/../b"} {
 		_, _, err = c.Repo(t.Context(), path)
-		wantError(t, err, sdk.Invalid, "the path")
+		plugintest.WantFact(t, err, sdk.Invalid, "the path")
 	}
 }
 
@@ -122,17 +123,17 @@ func TestCloneURLFollowsTheProtocol(t *testing.T) {
 
 func TestUnreachableHostIsUnavailable(t *testing.T) {
 	t.Parallel()
-	s := server(t, &sshfake.Gitano{})
+	s := sshfake.Serve(t, (&sshfake.Gitano{}).Handle)
 	c := configured(t, host.Settings{Role: sdk.RoleUpstream, Values: map[string]any{
 		"host": "127.0.0.1", "ssh-port": float64(s.Port()), "ssh-user": s.User(), "ssh-known-hosts": "/dev/null", "ssh-identity-file": s.IdentityFile(),
 	}})
 	_, err := listing(t, c)
-	wantError(t, err, sdk.Unavailable, "its ssh host key is not known")
+	plugintest.WantFact(t, err, sdk.Unavailable, "its ssh host key is not known")
 }
 
 func TestCheckAsksWhoWeAre(t *testing.T) {
 	t.Parallel()
-	s := server(t, &sshfake.Gitano{User: "lorry"})
+	s := sshfake.Serve(t, (&sshfake.Gitano{User: "lorry"}).Handle)
 	report, err := upstream(t, s).Check(t.Context())
 	if diff := cmp.Diff(sdk.Report{ServerVersion: "Gitano"}, report); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

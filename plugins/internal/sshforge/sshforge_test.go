@@ -21,34 +21,6 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// server starts a real sshd whose commands are answered by handler.
-func server(t *testing.T, handler sshfake.Handler) *sshfake.Server {
-	t.Helper()
-	if sshfake.Program() == "" {
-		missing(t, "sshd")
-	}
-	s, err := sshfake.Start(handler)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-func missing(t *testing.T, program string) {
-	t.Helper()
-	for name := range strings.SplitSeq(os.Getenv("LORRY_TEST_REQUIRE"), ",") {
-		if name == "all" || name == program {
-			t.Fatalf("%s is required and missing", program)
-		}
-	}
-	t.Skipf("%s is not installed", program)
-}
-
 func client(t *testing.T, s *sshfake.Server, change func(*Options)) *Client {
 	t.Helper()
 	target, err := ParseURL(s.URL())
@@ -68,7 +40,7 @@ func client(t *testing.T, s *sshfake.Server, change func(*Options)) *Client {
 
 func TestRunGivesWhatTheFarSideSays(t *testing.T) {
 	t.Parallel()
-	s := server(t, func(req sshfake.Request) sshfake.Answer {
+	s := sshfake.Serve(t, func(req sshfake.Request) sshfake.Answer {
 		words, err := sshfake.Split(req.Command)
 		if err != nil {
 			return sshfake.Answer{Stderr: err.Error(), Exit: 3}
@@ -87,7 +59,7 @@ func TestRunGivesWhatTheFarSideSays(t *testing.T) {
 
 func TestExitCodeAndWordsReachTheCaller(t *testing.T) {
 	t.Parallel()
-	s := server(t, func(sshfake.Request) sshfake.Answer {
+	s := sshfake.Serve(t, func(sshfake.Request) sshfake.Answer {
 		return sshfake.Answer{Stdout: "half\n", Stderr: "CRIT: no\n", Exit: 7}
 	})
 	out, err := client(t, s, nil).Run(t.Context(), "x")
@@ -135,7 +107,7 @@ func TestTroubleOnTheWayHasItsKind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := server(t, ok)
+			s := sshfake.Serve(t, ok)
 			c := client(t, s, func(o *Options) {
 				if tc.change != nil {
 					tc.change(s, o)
@@ -161,7 +133,7 @@ func TestTroubleOnTheWayHasItsKind(t *testing.T) {
 func TestHangingCommandEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{})
-	s := server(t, func(sshfake.Request) sshfake.Answer {
+	s := sshfake.Serve(t, func(sshfake.Request) sshfake.Answer {
 		close(arrived)
 		return sshfake.Answer{Hang: true}
 	})
@@ -203,7 +175,7 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 
 func TestLeavingTheLoopEndsTheCommand(t *testing.T) {
 	t.Parallel()
-	s := server(t, func(sshfake.Request) sshfake.Answer {
+	s := sshfake.Serve(t, func(sshfake.Request) sshfake.Answer {
 		return sshfake.Answer{Stdout: strings.Repeat("line\n", 100_000)}
 	})
 	seen := 0
@@ -222,7 +194,7 @@ func TestLeavingTheLoopEndsTheCommand(t *testing.T) {
 
 func TestTooMuchOutputIsAnError(t *testing.T) {
 	t.Parallel()
-	s := server(t, func(sshfake.Request) sshfake.Answer { return sshfake.Answer{Stdout: strings.Repeat("line\n", 1000)} })
+	s := sshfake.Serve(t, func(sshfake.Request) sshfake.Answer { return sshfake.Answer{Stdout: strings.Repeat("line\n", 1000)} })
 	_, err := client(t, s, func(o *Options) { o.MaxOutput = 100 }).Run(t.Context(), "x")
 	if err == nil || sdk.KindOf(err) != sdk.Internal {
 		t.Errorf("error is %v, want internal", err)

@@ -146,7 +146,11 @@ func TestLostWorkingCopyOfRawFiles(t *testing.T) {
 	w, s := newWorld(t), newShelf(t)
 	s.put("/a.bin", "one")
 	w.opts.Spec = spec.Spec{Name: "group/thing", Type: spec.RawFile, Files: []spec.File{file("x", s.URL+"/a.bin")}}
+	told := w.watch()
 	w.mustRun()
+	if !told("Downloading") || !told("Copying files") {
+		t.Errorf("how far it was is not told:\n%s", w.out)
+	}
 	s.put("/a.bin", "two")
 	w.mustRun()
 	before := w.down.Mirrored()

@@ -3,12 +3,15 @@ package importer
 import (
 	"os/exec"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
@@ -61,7 +64,11 @@ func TestLostWorkingCopyOfConverters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, more := start(t)
+			told := w.watch()
 			w.mustRun()
+			if !told("Converting revisions") && !told("Converting changesets") {
+				t.Errorf("how far it was is not told:\n%s", w.out)
+			}
 			more("second")
 			w.mustRun()
 			before := w.down.Mirrored()
@@ -80,5 +87,26 @@ func TestLostWorkingCopyOfConverters(t *testing.T) {
 			}
 			w.down.Fsck()
 		})
+	}
+}
+
+// watch collects structured progress. It gives what reports whether a step of
+// that name was told, with how much there is to do.
+func (w *world) watch() (told func(phase string) bool) {
+	var mutex sync.Mutex
+	done := make(map[string]bool)
+	w.opts.Progress = func(p protocol.Progress) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		done[p.Phase] = done[p.Phase] || p.Done > 0 && p.Total >= p.Done
+	}
+	var now atomic.Int64
+	now.Store(time.Now().Unix())
+	// Whoever asks for the time finds that long enough has passed.
+	w.opts.Clock = func() time.Time { return time.Unix(now.Add(1), 0) }
+	return func(phase string) bool {
+		mutex.Lock()
+		defer mutex.Unlock()
+		return done[phase]
 	}
 }

@@ -57,8 +57,11 @@ func span(r core.RefResult) string {
 // progressInterval is the least time between two lines of one transfer.
 const progressInterval = 5 * time.Second
 
-// liveInterval is the same on a terminal, and for structured progress.
+// liveInterval is the same on a terminal.
 const liveInterval = 200 * time.Millisecond
+
+// tellInterval is the same for structured progress.
+const tellInterval = time.Second
 
 // progress passes git's messages on. Of the lines that overwrite each other on
 // a terminal it shows one now and then, and the last; on a terminal they
@@ -126,7 +129,7 @@ func (p *progress) report(text string, transient bool) {
 	}
 	step, ok := parseProgress(text)
 	now := p.clock()
-	if !ok || transient && now.Sub(p.told) < liveInterval {
+	if !ok || transient && now.Sub(p.told) < tellInterval {
 		return
 	}
 	p.told = now

@@ -173,6 +173,7 @@ func (s *Source) fetch(ctx context.Context, path string) (*os.File, download.Fac
 		got, err = download.CopyLocal(w, s.Access.URL, s.Path, s.Limits.Download)
 	} else {
 		c := download.New(s.Access, s.Route)
+		c.Progress = s.Progress
 		defer c.Close()
 		got, err = c.Get(ctx, w, s.Limits.Download)
 	}

@@ -4,6 +4,8 @@
 
 import json
 import os
+import sys
+import time
 from urllib.parse import urlsplit
 
 import breezy.branch
@@ -52,6 +54,29 @@ def check(transport):
 
 
 breezy.controldir.ControlDir.hooks.install_named_hook('pre_open', check, 'lorry')
+
+
+def tell_progress():
+    """Progress is told as git tells it, a few times a second."""
+    from breezy.plugins.fastimport.exporter import BzrFastExporter
+    last = [0.0]
+
+    def report(self, done, details=''):
+        now, total = time.monotonic(), getattr(self, '_commit_total', None)
+        if done and now - last[0] >= 0.2:
+            last[0] = now
+            share = '%3d%% (%d/%d)' % (100 * min(done, total) // total, done, total) if total else str(done)
+            sys.stderr.write('Converting revisions: %s\r' % share)
+            sys.stderr.flush()
+
+    BzrFastExporter.report_progress = report
+
+
+if 'fast-export' in sys.argv[1:2]:
+    try:
+        tell_progress()
+    except ImportError:  # an older one, which is named otherwise
+        pass
 
 
 def guard_redirects():

@@ -130,7 +130,7 @@ func (s *Source) bring(ctx context.Context, now facts) error {
 			if err := os.Remove(filepath.Join(state, recordName)); err != nil {
 				return gitfail.From(err, gitfail.Local)
 			}
-			err := s.run(ctx, state, now)
+			err := s.run(ctx, state, now, later)
 			if err == nil || ctx.Err() != nil {
 				return err
 			}
@@ -143,7 +143,7 @@ func (s *Source) bring(ctx context.Context, now facts) error {
 		return gitfail.From(err, gitfail.Local)
 	}
 	defer func() { _ = repo.Remove(dir) }()
-	if err := s.run(ctx, dir, now); err != nil {
+	if err := s.run(ctx, dir, now, now.total); err != nil {
 		return err
 	}
 	err = os.RemoveAll(state)
@@ -156,10 +156,10 @@ func (s *Source) bring(ctx context.Context, now facts) error {
 	return nil
 }
 
-// run runs git cvsimport in a state, new or old, and writes down what it is
-// then.
-func (s *Source) run(ctx context.Context, state string, now facts) error {
-	if err := s.cvsimport(ctx, state); err != nil {
+// run runs git cvsimport in a state, new or old, for so many revisions, and
+// writes down what it is then.
+func (s *Source) run(ctx context.Context, state string, now facts, revisions int) error {
+	if err := s.cvsimport(ctx, state, revisions); err != nil {
 		return err
 	}
 	tree := s.tree(state)

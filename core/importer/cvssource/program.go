@@ -1,7 +1,6 @@
 package cvssource
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/meter"
 	"github.com/lorry-controller/lorry-controller/core/importer/sshscript"
 )
 
@@ -107,7 +107,7 @@ func (s *Source) cvs(ctx context.Context, out io.Writer, args ...string) error {
 
 // cvsimport runs git cvsimport in a state. The home of a state keeps what cvsps
 // knows already.
-func (s *Source) cvsimport(ctx context.Context, state string) error {
+func (s *Source) cvsimport(ctx context.Context, state string, revisions int) error {
 	a, err := s.around(filepath.Join(state, "home"))
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
@@ -123,15 +123,21 @@ func (s *Source) cvsimport(ctx context.Context, state string) error {
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
-	problems := &lineWriter{each: func(line string) {
+	problems := meter.Lines(func(line string) {
 		for _, p := range []string{"UNKNOWN LINE", "Ignoring path", "does not exist!", "already exists!", "erroneously stems"} {
 			if strings.Contains(line, p) {
 				fmt.Fprintf(s.Out, ".. warning: %s\n", line)
 			}
 		}
-	}}
+	})
+	done := meter.Count(s.Progress, s.Clock, "Converting revisions", int64(revisions))
 	call := childproc.GitCall{
-		Args: []string{"cvsimport", "-a", "-i", "-r", "cvs", "-o", trunk, "-d", s.Access.URL, "-C", filepath.Join(state, "tree"), s.Module},
+		Stdout: meter.Lines(func(line string) {
+			if strings.HasPrefix(line, "Fetching ") {
+				done.Add(1)
+			}
+		}),
+		Args: []string{"cvsimport", "-v", "-p", "-q", "-a", "-i", "-r", "cvs", "-o", trunk, "-d", s.Access.URL, "-C", filepath.Join(state, "tree"), s.Module},
 		Env:  append(a.env, "TMPDIR="+temp), ExtraFiles: a.files, Secrets: a.secrets, Stderr: io.MultiWriter(s.progress(), problems),
 		// The objects are synced when they are taken over; an import that is cut
 		// short is made anew.
@@ -184,26 +190,4 @@ func failure(err error) *gitfail.Error {
 		}
 	}
 	return gitfail.From(err, gitfail.Upstream)
-}
-
-// lineWriter gives whole lines to a function.
-type lineWriter struct {
-	rest []byte
-	each func(string)
-}
-
-// Write implements io.Writer.
-func (w *lineWriter) Write(p []byte) (int, error) {
-	n := len(p)
-	for {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			if len(w.rest) < childproc.MaxLine {
-				w.rest = append(w.rest, p...)
-			}
-			return n, nil
-		}
-		w.each(string(append(w.rest, p[:i]...)))
-		w.rest, p = w.rest[:0], p[i+1:]
-	}
 }

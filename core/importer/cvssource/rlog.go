@@ -14,6 +14,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/meter"
 )
 
 // facts are what a repository says of a module without its contents: every
@@ -120,13 +121,13 @@ func (s *Source) look(ctx context.Context) (facts, error) {
 // later counts the revisions that are later than a moment.
 func (s *Source) later(ctx context.Context, than time.Time) (int, error) {
 	count := 0
-	lines := &lineWriter{each: func(line string) {
+	lines := meter.Lines(func(line string) {
 		if _, text, ok := strings.Cut(line, ";\tselected revisions: "); ok && strings.HasPrefix(line, "total revisions: ") {
 			if n, err := strconv.Atoi(text); err == nil {
 				count += n
 			}
 		}
-	}}
+	})
 	err := s.cvs(ctx, lines, "rlog", "-N", "-S", "-d", ">"+than.UTC().Format("2006-01-02 15:04:05 UTC"), "--", s.Module)
 	if err != nil {
 		return 0, failure(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/meter"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
@@ -53,7 +54,9 @@ func (f Facts) Mark() string {
 type Client struct {
 	access core.Access
 	Transports
-	stall time.Duration
+	// Progress gets how far Get is; nil: nobody does.
+	Progress io.Writer
+	stall    time.Duration
 }
 
 // New makes the client for one file, which goes by the given route.
@@ -149,7 +152,7 @@ func (c *Client) Get(ctx context.Context, w io.Writer, limit int64) (Facts, erro
 	watch := time.AfterFunc(c.stall, func() { cancel(errStalled) })
 	defer watch.Stop()
 	in := &watched{resp.Body, watch, c.stall}
-	n, err := io.Copy(w, io.LimitReader(in, limit+1))
+	n, err := io.Copy(io.MultiWriter(w, meter.Bytes(c.Progress, nil, "Downloading", f.Size)), io.LimitReader(in, limit+1))
 	switch {
 	case n > limit:
 		return f, TooLarge("it is longer than %d bytes", limit)

@@ -3,9 +3,10 @@
 # private configuration and never installed.
 
 import re
+import time
 from urllib.request import HTTPRedirectHandler
 
-from mercurial import hg, registrar, templatefilters
+from mercurial import hg, registrar, scmutil, templatefilters
 
 cmdtable = {}
 command = registrar.command(cmdtable)
@@ -14,6 +15,28 @@ command = registrar.command(cmdtable)
 HTTPRedirectHandler.redirect_request = lambda *args: None
 
 SCRATCH = b'refs/lorry/import'
+
+
+def uisetup(ui):
+    """Progress is told as git tells it, a few times a second."""
+    last = [0.0]
+
+    def bar(topic, pos, item, unit, total):
+        now = time.monotonic()
+        if pos is None or now - last[0] < 0.2:
+            return
+        last[0] = now
+        words = b' '.join(re.sub(b'[^a-z ]', b'', topic.lower()).split()[:2])
+        if not words.startswith(b'converting'):
+            words = b'pulling ' + words
+        if total:
+            text = b'%s: %3d%% (%d/%d)' % (words.capitalize(), 100 * min(pos, total) // total, pos, total)
+        else:
+            text = b'%s: %d' % (words.capitalize(), pos)
+        ui.write_err(text + b'\r')
+        ui.ferr.flush()
+
+    ui.__class__.makeprogress = lambda self, topic, unit=b'', total=None: scmutil.progress(self, bar, topic, unit, total)
 
 
 def utf8(text):
@@ -126,11 +149,13 @@ def export(ui, repo, known, result):
             have[node] = sha
     out, made = ui.fout, []
     repo = repo.filtered(b'visible')
-    for rev in repo:
-        ctx = repo[rev]
-        if ctx.hex() not in have:
+    new = [rev for rev in repo if repo[rev].hex() not in have]
+    with ui.makeprogress(b'converting changesets', total=len(new)) as progress:
+        for rev in new:
+            ctx = repo[rev]
             commit(ui, out, repo, ctx, have)
             made.append((rev + 1, ctx.hex()))
+            progress.increment()
     out.flush()
     with open(result, 'wb') as f:
         for mark, node in made:

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lorry-controller/lorry-controller/core/importer/meter"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 )
 
@@ -24,11 +25,11 @@ type scanner struct {
 // to git-lfs.
 func (s *scanner) uses(ctx context.Context) (bool, error) {
 	var found bytes.Buffer
-	lines := &lineWriter{each: func(line string) {
+	lines := meter.Lines(func(line string) {
 		if object, path, ok := strings.Cut(line, " "); ok && (path == ".gitattributes" || strings.HasSuffix(path, "/.gitattributes")) {
 			found.WriteString(object + "\n")
 		}
-	}}
+	})
 	if err := s.list(ctx, lines); err != nil || found.Len() == 0 {
 		return false, err
 	}
@@ -160,25 +161,5 @@ func readObjects(r *bufio.Reader, each func(header, io.Reader) error) error {
 		if _, err := r.Discard(1); err != nil {
 			return err
 		}
-	}
-}
-
-// lineWriter gives whole lines to a function.
-type lineWriter struct {
-	rest []byte
-	each func(string)
-}
-
-// Write implements io.Writer.
-func (w *lineWriter) Write(p []byte) (int, error) {
-	n := len(p)
-	for {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			w.rest = append(w.rest, p...)
-			return n, nil
-		}
-		w.each(string(append(w.rest, p[:i]...)))
-		w.rest, p = w.rest[:0], p[i+1:]
 	}
 }

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/meter"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 )
 
@@ -38,7 +40,9 @@ type Sync struct {
 	// Retry is the time before a second try; 0 means none.
 	Retry time.Duration
 	Out   io.Writer
-	Log   hclog.Logger
+	// Progress gets how far transfers are; nil: nobody does.
+	Progress io.Writer
+	Log      hclog.Logger
 }
 
 // record says what one target has.
@@ -143,25 +147,25 @@ func (s *Sync) copyTo(ctx context.Context, store Store, pointers []Pointer) erro
 	if err := s.fetch(ctx, store, lacking); err != nil {
 		return err
 	}
-	s.tell("copying", lacking)
+	m := s.tell("copying", lacking)
 	for _, p := range lacking {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := copyObject(target, store, p); err != nil {
+		if err := copyObject(target, store, p, m); err != nil {
 			return gitfail.From(err, gitfail.Downstream)
 		}
 	}
 	return nil
 }
 
-func copyObject(to, from Store, p Pointer) error {
+func copyObject(to, from Store, p Pointer, progress io.Writer) error {
 	f, err := from.Open(p)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	return to.Put(p, f)
+	return to.Put(p, io.TeeReader(f, progress))
 }
 
 // fetch brings objects from upstream into the working area.
@@ -180,13 +184,12 @@ func (s *Sync) fetch(ctx context.Context, store Store, pointers []Pointer) error
 	case s.Upstream.Access.URL == "":
 		return fault(gitfail.Local, core.FailLFS, hintLost, "the object of git-lfs for %s is not here any more", lacking[0].name())
 	}
-	s.tell("fetching", lacking)
-	return s.download(ctx, store, lacking)
+	return s.download(ctx, store, lacking, s.tell("fetching", lacking))
 }
 
 // copyFrom takes objects from an upstream on this machine.
 func (s *Sync) copyFrom(ctx context.Context, store Store, pointers []Pointer) error {
-	s.tell("copying", pointers)
+	m := s.tell("copying", pointers)
 	var lost []Pointer
 	for _, p := range pointers {
 		if ctx.Err() != nil {
@@ -197,7 +200,7 @@ func (s *Sync) copyFrom(ctx context.Context, store Store, pointers []Pointer) er
 			lost = append(lost, p)
 			continue
 		}
-		if err := copyObject(store, from, p); err != nil {
+		if err := copyObject(store, from, p, m); err != nil {
 			return (&api{side: s.Upstream}).written(ctx, p, err)
 		}
 	}
@@ -217,15 +220,18 @@ func missing(place gitfail.Place, lost []Pointer) error {
 }
 
 // tell says what is about to be done.
-func (s *Sync) tell(what string, pointers []Pointer) {
-	if len(pointers) == 0 {
-		return
-	}
+// tell says what is begun, and gives what its bytes are to be counted with.
+func (s *Sync) tell(what string, pointers []Pointer) io.Writer {
 	var bytes int64
 	for _, p := range pointers {
 		bytes += p.Size
 	}
+	m := meter.Bytes(s.Progress, nil, strings.ToUpper(what[:1])+what[1:]+" files", bytes)
+	if len(pointers) == 0 {
+		return m
+	}
 	fmt.Fprintf(s.Out, ".. %s %d objects of git-lfs (%d bytes)\n", what, len(pointers), bytes)
+	return m
 }
 
 func (s *Sync) records() (map[string]record, error) {

@@ -80,7 +80,7 @@ func together(ctx context.Context, pointers []Pointer, do func(context.Context, 
 
 // download brings objects from upstream into the working area. Those that are
 // there are kept even if others are missing.
-func (s *Sync) download(ctx context.Context, store Store, pointers []Pointer) error {
+func (s *Sync) download(ctx context.Context, store Store, pointers []Pointer, progress io.Writer) error {
 	a, err := s.api(ctx, s.Upstream, opDownload)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *Sync) download(ctx context.Context, store Store, pointers []Pointer) er
 		if !ok {
 			return fault(a.side.Place, core.FailLFS, hintServer, "its git-lfs server does not say where the object for %s is", p.name())
 		}
-		return a.repeat(ctx, func() error { return a.get(ctx, store, p, from) })
+		return a.repeat(ctx, func() error { return a.get(ctx, store, p, from, progress) })
 	})
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (s *Sync) download(ctx context.Context, store Store, pointers []Pointer) er
 }
 
 // get fetches one object.
-func (a *api) get(ctx context.Context, store Store, p Pointer, from action) error {
+func (a *api) get(ctx context.Context, store Store, p Pointer, from action, progress io.Writer) error {
 	resp, err := a.send(ctx, http.MethodGet, from, nil, "")
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (a *api) get(ctx context.Context, store Store, p Pointer, from action) erro
 	default:
 		return a.status(resp, "the server of git-lfs objects")
 	}
-	if err := store.Put(p, resp.Body); err != nil {
+	if err := store.Put(p, io.TeeReader(resp.Body, progress)); err != nil {
 		return a.written(ctx, p, err)
 	}
 	return nil
@@ -145,14 +145,14 @@ func (s *Sync) upload(ctx context.Context, store Store, pointers []Pointer) erro
 	if err := s.fetch(ctx, store, lacking); err != nil {
 		return err
 	}
-	s.tell("handing over", lacking)
+	m := s.tell("handing over", lacking)
 	// Asked once more: what was said before the fetch may have run out.
 	_, err = a.inBatches(ctx, lacking, func(ctx context.Context, p Pointer, o object) error {
 		to, wanted := o.Actions[opUpload]
 		if !wanted {
 			return nil
 		}
-		if err := a.repeat(ctx, func() error { return a.put(ctx, store, p, to) }); err != nil {
+		if err := a.repeat(ctx, func() error { return a.put(ctx, store, p, to, m) }); err != nil {
 			return err
 		}
 		verify, wanted := o.Actions["verify"]
@@ -165,10 +165,13 @@ func (s *Sync) upload(ctx context.Context, store Store, pointers []Pointer) erro
 }
 
 // put hands one object over.
-func (a *api) put(ctx context.Context, store Store, p Pointer, to action) error {
+func (a *api) put(ctx context.Context, store Store, p Pointer, to action, progress io.Writer) error {
 	resp, err := a.send(ctx, http.MethodPut, to, func() (io.ReadCloser, int64, error) {
 		f, err := store.Open(p)
-		return f, p.Size, err
+		if err != nil {
+			return nil, 0, err
+		}
+		return counted{io.TeeReader(f, progress), f}, p.Size, nil
 	}, "application/octet-stream")
 	if err != nil {
 		return err
@@ -179,6 +182,12 @@ func (a *api) put(ctx context.Context, store Store, p Pointer, to action) error 
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
 	return nil
+}
+
+// counted is a file whose reading is counted.
+type counted struct {
+	io.Reader
+	io.Closer
 }
 
 // verify has the server look whether an object has arrived.

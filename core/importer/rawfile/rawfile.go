@@ -234,6 +234,7 @@ func (s *Source) take(ctx context.Context, store lfs.Store, name string, f File,
 			facts, err = download.CopyLocal(out, f.Access.URL, f.Local, limit)
 		} else {
 			c := download.New(f.Access, s.Route)
+			c.Progress = s.Progress
 			defer c.Close()
 			facts, err = c.Get(ctx, out, limit)
 		}

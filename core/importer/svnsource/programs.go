@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/meter"
 )
 
 // svn runs the client svn for everything but http, never asks and keeps
@@ -69,7 +72,7 @@ esac
 `
 
 // fetch runs git svn fetch.
-func (s *Source) fetch(ctx context.Context, rec record) error {
+func (s *Source) fetch(ctx context.Context, rec record, now info) error {
 	ssh, cleanup, err := s.Repo.Git.SSHCommand(&s.Access)
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
@@ -107,11 +110,24 @@ func (s *Source) fetch(ctx context.Context, rec record) error {
 	}
 	call := s.Repo.Call(args...)
 	call.Env, call.Secrets = env, secrets
-	call.Stdout = childproc.NewRedactor(&revisions{out: s.Out, clock: s.Clock, shown: s.Clock()}, secrets...)
+	call.Stdout = s.revisions(now)
 	if err := s.Repo.Git.Run(ctx, call); err != nil {
 		return gitfail.From(err, gitfail.Upstream)
 	}
 	return nil
+}
+
+// revisions counts the lines of git svn that tell a revision, such as
+// "r12 = 0123… (refs/…)".
+func (s *Source) revisions(now info) io.Writer {
+	last, _ := strconv.ParseInt(now.revision, 10, 64) // 0: nobody knows
+	m := meter.Count(s.Progress, s.Clock, "Converting revisions", last)
+	return meter.Lines(func(line string) {
+		name, _, ok := strings.Cut(line, " = ")
+		if n, err := strconv.ParseInt(strings.TrimPrefix(name, "r"), 10, 64); ok && err == nil {
+			m.Set(n)
+		}
+	})
 }
 
 // configure writes where git svn fetches from and to. Commits name the URL that

@@ -26,7 +26,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		m.source.Access.URL = outer.URL + "/x"
 		_, err := m.source.List(t.Context())
 		m.wantFailure(err, core.FailGone)
-		err = m.source.fetch(t.Context(), record{URL: m.source.Access.URL, Layout: m.source.layout()})
+		err = m.source.fetch(t.Context(), record{URL: m.source.Access.URL, Layout: m.source.layout()}, info{})
 		m.wantFailure(err, core.FailGone)
 	}
 	if hits.Load() != 0 {

@@ -11,13 +11,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
@@ -132,7 +130,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
 	fmt.Fprintln(s.Out, ".. fetching revisions")
-	if err := s.fetchOnly(ctx, rec); err != nil {
+	if err := s.fetchOnly(ctx, rec, now); err != nil {
 		return workcopy.Result{}, err
 	}
 	refs, err := s.Repo.Refs(ctx, "refs/lorry/svn/")
@@ -159,12 +157,12 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 
 // fetchOnly fetches and removes the branch that git svn makes for a HEAD that
 // has none.
-func (s *Source) fetchOnly(ctx context.Context, rec record) error {
+func (s *Source) fetchOnly(ctx context.Context, rec record, now info) error {
 	before, err := s.Local(ctx)
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
-	if err := s.fetch(ctx, rec); err != nil {
+	if err := s.fetch(ctx, rec, now); err != nil {
 		return err
 	}
 	after, err := s.Local(ctx)
@@ -277,24 +275,4 @@ func (s *Source) setRecord(r record) error {
 		return err
 	}
 	return os.Rename(path+".lock", path)
-}
-
-// revisions shows now and then how far a fetch has come.
-type revisions struct {
-	out   io.Writer
-	clock core.Clock
-	shown time.Time
-}
-
-const showEvery = 5 * time.Second
-
-// Write gets git svn's lines, such as "r12 = 0123… (refs/…)".
-func (r *revisions) Write(p []byte) (int, error) {
-	if now := r.clock(); now.Sub(r.shown) >= showEvery {
-		if name, _, ok := strings.Cut(string(p), " = "); ok && strings.HasPrefix(name, "r") && len(name) < 12 {
-			r.shown = now
-			fmt.Fprintf(r.out, "   at %s\n", name)
-		}
-	}
-	return len(p), nil
 }

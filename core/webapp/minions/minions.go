@@ -132,7 +132,7 @@ func (m *Minions) GiveMeJob(r *exchange.Request) (exchange.Answer, error) {
 	if r.Context().Err() != nil {
 		// Nobody reads the answer any more: the jobs go back at once instead
 		// of waiting for the end of their lease.
-		m.handBack(r.Context(), jobs)
+		m.handBack(r.Context(), jobs, whyAway)
 		return exchange.JSON(protocol.Job{}), nil
 	}
 	credentials := ask.Version >= 2 && MayCarryCredentials(r.Request, r.Caller)
@@ -336,7 +336,7 @@ func access(a *core.Access, credentials bool) *protocol.Access {
 	}
 	return &protocol.Access{
 		URL: a.URL, Username: a.Username, Secret: a.Secret.Reveal(),
-		KnownHosts: a.KnownHosts, SkipCertificates: a.SkipCertificates,
+		KnownHosts: a.KnownHosts, SkipCertificates: a.SkipCertificates, Authorities: a.Authorities,
 	}
 }
 
@@ -345,8 +345,10 @@ func hasSecret(p Prepared) bool {
 	return !p.Push.Secret.Empty() || p.Fetch != nil && !p.Fetch.Secret.Empty()
 }
 
+const whyAway = "The minion went away before it got this job."
+
 // handBack returns jobs that nobody will run.
-func (m *Minions) handBack(ctx context.Context, jobs []ready) {
+func (m *Minions) handBack(ctx context.Context, jobs []ready, why string) {
 	if len(jobs) == 0 {
 		return
 	}
@@ -355,13 +357,13 @@ func (m *Minions) handBack(ctx context.Context, jobs []ready) {
 	for _, job := range jobs {
 		updates = append(updates, queue.UpdateParams{
 			Job: job.Job.ID, Fence: job.Job.Fence, Done: true, Exit: "returned", Returned: true,
-			Output: "The minion went away before it got this job.\n",
+			Output: why + "\n",
 		})
 		names = append(names, job.Path)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	m.log.Info("minion went away, jobs are handed back", "paths", strings.Join(names, " "))
+	m.log.Info("jobs are handed back", "why", why, "paths", strings.Join(names, " "))
 	if _, err := m.queue.Update(ctx, updates); err != nil {
 		m.log.Error("jobs could not be handed back", "error", err)
 	}

@@ -7,28 +7,45 @@ import (
 	"math"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/adapter"
 	"github.com/lorry-controller/lorry-controller/core/queue"
 )
 
-// prepareAll prepares the claimed jobs side by side and gives those that can
-// run, in the same order. The others have ended: with a failure, or handed
+// preparing is how many jobs of one answer are prepared at once: an adapter
+// refuses calls when too many wait for it.
+const preparing = 8
+
+// prepareAll prepares the claimed jobs, some side by side, and gives those that
+// can run, in the same order. The others have ended: with a failure, or handed
 // back when the client went away meanwhile.
 func (m *Minions) prepareAll(ctx context.Context, claimed []queue.Claimed) []ready {
 	results := make([]*ready, len(claimed))
+	prepare := func(i int) {
+		prepared, err := m.prepareOne(ctx, claimed[i])
+		switch {
+		case err == nil:
+			results[i] = &ready{Claimed: claimed[i], prepared: prepared}
+		case ctx.Err() != nil:
+			m.handBack(ctx, []ready{{Claimed: claimed[i]}}, whyAway)
+		default:
+			m.fail(ctx, claimed[i], err)
+		}
+	}
+	late := time.Now().Add(m.timeout / 2)
+	var next atomic.Int64
 	var all sync.WaitGroup
-	for i, c := range claimed {
+	for range min(preparing, len(claimed)) {
 		all.Go(func() {
-			prepared, err := m.prepareOne(ctx, c)
-			switch {
-			case err == nil:
-				results[i] = &ready{Claimed: c, prepared: prepared}
-			case ctx.Err() != nil:
-				m.handBack(ctx, []ready{{Claimed: c}})
-			default:
-				m.fail(ctx, c, err)
+			for i := next.Add(1) - 1; i < int64(len(claimed)); i = next.Add(1) - 1 {
+				if i >= preparing && time.Now().After(late) {
+					m.handBack(ctx, []ready{{Claimed: claimed[i]}}, "Others before this job took long to be prepared.")
+					continue
+				}
+				prepare(int(i))
 			}
 		})
 	}

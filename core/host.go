@@ -21,6 +21,10 @@ type Host struct {
 	Interval   time.Duration
 	Timeout    time.Duration
 	Rewrites   RewritePolicy
+	// Prune removes refs downstream that upstream has no more.
+	Prune bool
+	// LFS is "yes" or "no" for objects of git-lfs, "" for what is found.
+	LFS string
 	// Settings go to the adapter as they stand in CONFGIT (path, group, …).
 	Settings map[string]any
 	// SkipCertificates is set by check-certificates = no (RR/CERT).

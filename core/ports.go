@@ -44,6 +44,9 @@ type Access struct {
 	KnownHosts string    // lines for ssh's known_hosts, or ""
 	// SkipCertificates switches TLS verification off for this host (RR/CERT).
 	SkipCertificates bool
+	// Authorities are certificates, in PEM, of authorities that are trusted for
+	// this host beside the system's, or "".
+	Authorities string
 }
 
 // Repo is a repository of an Upstream Host.

@@ -145,8 +145,13 @@ func (s *supervisor) checkAccess(a sdk.Access) (core.Access, error) {
 	s.mu.Lock()
 	inst := s.inst
 	s.mu.Unlock()
+	authorities, err := inst.authorities()
+	if err != nil {
+		return core.Access{}, err
+	}
 	access := core.Access{
-		URL: a.URL, Username: a.Username, Secret: core.NewSecret(secret), ExpiresAt: a.ExpiresAt,
+		Authorities: authorities,
+		URL:         a.URL, Username: a.Username, Secret: core.NewSecret(secret), ExpiresAt: a.ExpiresAt,
 		KnownHosts: a.KnownHosts, SkipCertificates: inst.SkipCertificates,
 	}
 	if secret != "" && !inst.InsecureCredentials && unverified(a.URL, inst.SkipCertificates) {

@@ -50,6 +50,9 @@ type Instance struct {
 	// SkipCertificates and InsecureCredentials are what core.Host says.
 	SkipCertificates    bool
 	InsecureCredentials bool
+	// CAFile has certificates of authorities, in PEM, that git trusts for this
+	// host beside the system's; "" is none.
+	CAFile string
 }
 
 func (i Instance) role() sdk.Role {

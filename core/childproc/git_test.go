@@ -1,6 +1,7 @@
 package childproc
 
 import (
+	"encoding/pem"
 	"bytes"
 	"errors"
 	"os"
@@ -77,8 +78,51 @@ func TestGitEnvironmentHidesNoSecretInArguments(t *testing.T) {
 		t.Error("the secret stands there in the open")
 	}
 	for _, a := range []*core.Access{nil, {URL: "/srv/x", Secret: access.Secret}, {URL: "ssh://git@example.com/x", Secret: access.Secret}} {
-		if got := accessConfig(a); len(got) > 0 {
-			t.Errorf("%v: got %v", a, got)
+		if got, err := g.accessConfig(a); len(got) > 0 || err != nil {
+			t.Errorf("%v: got %v, %v", a, got, err)
+		}
+	}
+}
+
+// The authorities of one host are for that host alone, beside the system's and
+// those that the program was given for all.
+func TestAuthoritiesOfOneHost(t *testing.T) {
+	t.Parallel()
+	certificate := func(text string) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte(text)}))
+	}
+	dir := t.TempDir()
+	own := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(own, []byte(certificate("of the program")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"", own} {
+		g, err := NewGit(GitOptions{Home: t.TempDir(), CAFile: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		access := &core.Access{URL: "https://example.com:8443/a/b.git", Authorities: certificate("of the host")}
+		got, err := g.accessConfig(access)
+		if err != nil || len(got) != 1 || got[0].Key != "http.https://example.com:8443/.sslCAInfo" {
+			t.Fatalf("got %v, %v", got, err)
+		}
+		text, err := os.ReadFile(got[0].Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(string(text), access.Authorities) || strings.Contains(string(text), certificate("of the program")) != (file != "") {
+			t.Errorf("with %q, git is to trust\n%s", file, text)
+		}
+		if again, err := g.accessConfig(access); err != nil || again[0] != got[0] {
+			t.Errorf("the second call gets %v, %v", again, err)
+		}
+		access.Authorities = "no certificate"
+		if _, err := g.accessConfig(access); core.KindOf(err) != core.KindInvalid {
+			t.Errorf("want kind %q, got %v", core.KindInvalid, err)
+		}
+		access.URL = "ssh://git@example.com/a"
+		if got, err := g.accessConfig(access); err != nil || len(got) > 0 {
+			t.Errorf("over ssh: %v, %v", got, err)
 		}
 	}
 }

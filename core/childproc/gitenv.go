@@ -155,7 +155,12 @@ func (g *Git) environment(c GitCall) (env []string, cleanup func(), err error) {
 		env = append(env, "SSH_AUTH_SOCK="+g.opts.SSHAgent)
 	}
 	settings := append(g.fixedConfig(c.DeferRefSync), g.networkConfig()...)
-	settings = append(settings, accessConfig(c.Access)...)
+	access, err := g.accessConfig(c.Access)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	settings = append(settings, access...)
 	settings = append(settings, c.Config...)
 	env = append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(settings)))
 	for i, s := range settings {
@@ -165,25 +170,33 @@ func (g *Git) environment(c GitCall) (env []string, cleanup func(), err error) {
 }
 
 // accessConfig hands a credential to git for one scheme, host and port alone,
-// as a header that git and libcurl never pass on to another host.
-func accessConfig(a *core.Access) []Setting {
+// as a header that git and libcurl never pass on to another host. Whose
+// certificates are trusted is for that host alone, too.
+func (g *Git) accessConfig(a *core.Access) ([]Setting, error) {
 	if a == nil {
-		return nil
+		return nil, nil
 	}
 	u, err := url.Parse(a.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil
+		return nil, nil
 	}
 	scope := "http." + u.Scheme + "://" + u.Host + "/."
 	var settings []Setting
 	if a.SkipCertificates {
 		settings = append(settings, Setting{scope + "sslVerify", "false"})
 	}
+	if a.Authorities != "" && u.Scheme == "https" {
+		file, err := g.hostAuthorities(a)
+		if err != nil {
+			return nil, err
+		}
+		settings = append(settings, Setting{scope + "sslCAInfo", file})
+	}
 	if !a.Secret.Empty() {
 		pair := base64.StdEncoding.EncodeToString([]byte(basicUser(a) + ":" + a.Secret.Reveal()))
 		settings = append(settings, Setting{scope + "extraHeader", "Authorization: Basic " + pair})
 	}
-	return settings
+	return settings, nil
 }
 
 // basicUser is the user name of a credential; hosts that look at the secret

@@ -1,7 +1,7 @@
 package childproc
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"encoding/pem"
 	"fmt"
 	"net"
@@ -26,16 +26,44 @@ func authorities(home, file string) (string, error) {
 	if block, _ := pem.Decode(own); block == nil {
 		return "", core.Errorf(core.KindInvalid, "%s holds no certificate in PEM form", file)
 	}
-	var all bytes.Buffer
+	path := filepath.Join(home, "authorities.pem")
+	if err := writeFile(path, append(systemAuthorities(), own...)); err != nil {
+		return "", fmt.Errorf("home of git: %w", err)
+	}
+	return path, nil
+}
+
+// systemAuthorities are the certificates that the machine trusts: git takes one
+// file for all.
+func systemAuthorities() []byte {
 	for _, path := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"} {
 		if system, err := os.ReadFile(path); err == nil {
-			all.Write(append(system, '\n'))
-			break
+			return append(system, '\n')
 		}
 	}
-	all.Write(own)
-	path := filepath.Join(home, "authorities.pem")
-	if err := writeFile(path, all.Bytes()); err != nil {
+	return nil
+}
+
+// hostAuthorities writes what is trusted for the host of one access into the
+// private home and gives its name there, which follows from what it holds.
+func (g *Git) hostAuthorities(a *core.Access) (string, error) {
+	if block, _ := pem.Decode([]byte(a.Authorities)); block == nil {
+		return "", core.Errorf(core.KindInvalid, "the host's ca-file holds no certificate in PEM form")
+	}
+	all := systemAuthorities()
+	if g.caFile != "" {
+		own, err := os.ReadFile(g.caFile) // has the system's
+		if err != nil {
+			return "", fmt.Errorf("the authorities' certificates cannot be read: %w", err)
+		}
+		all = append(own, '\n')
+	}
+	all = append(all, a.Authorities...)
+	path := filepath.Join(g.opts.Home, fmt.Sprintf("authorities-%.16x.pem", sha256.Sum256(all)))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if err := writeFile(path, all); err != nil {
 		return "", fmt.Errorf("home of git: %w", err)
 	}
 	return path, nil

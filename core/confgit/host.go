@@ -35,6 +35,13 @@ func (s *section) host(typ *value) {
 	h.Interval = s.interval("interval", core.DefaultInterval)
 	h.Timeout = s.timeout(core.DefaultTimeout)
 	h.Rewrites = s.rewrites()
+	h.Prune = s.yes("prune", false)
+	if s.get("lfs") != nil {
+		h.LFS = string(spec.LFSNo)
+		if s.yes("lfs", true) {
+			h.LFS = string(spec.LFSYes)
+		}
+	}
 	retire := s.retire()
 	h.SkipCertificates = !s.yes("check-certificates", true) || s.p.rules.SkipCertificates
 	secrets := s.credentials()

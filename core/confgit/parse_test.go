@@ -92,6 +92,7 @@ func TestParse(t *testing.T) {
 		Secrets: map[string]HostSecrets{"git.example.org": {}},
 		Access:  map[string]core.Access{"delta/b": {URL: "https://git.example.com/b", Username: "me", Secret: core.NewSecret("pw")}},
 		Proxy:   Proxy{Hostname: "proxy.example.com", Port: 3128, Username: "u", Password: core.NewSecret("p")},
+		Retire:  map[string]core.RetirePolicy{"lorries:delta": "", "host:git.example.org": ""},
 	}
 	if diff := cmp.Diff(want, got, secretsShown(), cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
@@ -168,6 +169,8 @@ func TestBrokenSections(t *testing.T) {
 		{name: "auth is no map", section: `{"type": "trove", "auth": "hidden", ` + host + `}`, want: `error lorry-controller.conf:2: auth: must be a map with username and password; the section is left out`, kept: []string{"host:h.example.com"}},
 		{name: "password in a URL", section: `{"type": "local", "url": "https://u:hidden@example.com", ` + host + `}`, want: `error lorry-controller.conf:2: url: must not have a password in a URL; use auth; the section is left out`, kept: []string{"host:h.example.com"}},
 		{name: "bad host", section: `{"type": "local", "host": "a b", "prefixmap": {"a": "b"}, "ls-interval": "1h", "interval": "1h"}`, want: `error lorry-controller.conf:2: host: "a b" is no name of a host; the section is left out`, kept: []string{"host:a b"}},
+		{name: "bad retire", section: `{"type": "local", "retire": "delete", ` + host + `}`, want: `error lorry-controller.conf:2: retire: must be leave or archive, not "delete"; the section is left out`, kept: []string{"host:h.example.com"}},
+		{name: "bad prune", section: `{"type": "local", "prune": "perhaps", ` + host + `}`, want: `error lorry-controller.conf:2: prune: must be true or false, not "perhaps"; the section is left out`, kept: []string{"host:h.example.com"}},
 		{name: "bad rewrites", section: `{"type": "local", "rewrites": "maybe", ` + host + `}`, want: `error lorry-controller.conf:2: rewrites: must be force, hold or refuse, not "maybe"; the section is left out`, kept: []string{"host:h.example.com"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -291,7 +294,7 @@ func TestHostSection(t *testing.T) {
  "prefixmap": {"z/y": "first", "z": "second", "": "rest"},
  "interval": "10 m", "ls-interval": "soon", "lorry-timeout": 7200,
  "auth": {"username": "u", "password": "hide1"}, "private-token": "hide2", "webhook-secret": "hide3",
- "check-certificates": "no", "rewrites": "hold",
+ "check-certificates": "no", "rewrites": "hold", "prune": true, "lfs": "no", "retire": "archive",
  "group": "g", "depth": 3, "flags": {"archived": true, "kinds": ["a"]}
 }]`}
 	c, err := Parse(t.Context(), tree, "", Rules{})
@@ -302,9 +305,13 @@ func TestHostSection(t *testing.T) {
 		Name: "gitlab.example.com", Type: "gitlab", Protocol: "https",
 		Prefixes:   []core.PrefixRule{{From: "z/y", To: "first"}, {From: "z", To: "second"}, {From: "", To: "rest"}},
 		LsInterval: 24 * time.Hour, Interval: 10 * time.Minute, Timeout: 2 * time.Hour, Rewrites: core.RewriteHold, SkipCertificates: true,
+		Prune: true, LFS: "no",
 		Settings: map[string]any{"group": "g", "depth": int64(3), "flags": map[string]any{"archived": true, "kinds": []any{"a"}}},
 	}
 	if diff := cmp.Diff([]core.Host{want}, c.Hosts); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]core.RetirePolicy{"host:gitlab.example.com": core.RetireArchive}, c.Retire); diff != "" {
 		t.Error(diff)
 	}
 	secrets := map[string]HostSecrets{"gitlab.example.com": {
@@ -327,6 +334,24 @@ func TestHostSection(t *testing.T) {
 	}
 	if n := len(c.AllSecrets()); n < 3 {
 		t.Errorf("got %d secrets", n)
+	}
+}
+
+func TestRetireOfSectionsWithTheSamePrefix(t *testing.T) {
+	t.Parallel()
+	tree := memory{ConfFile: `[{"type": "lorries", "interval": "1h", "prefix": "p", "globs": [], "retire": "archive"},
+{"type": "lorries", "interval": "1h", "prefix": "q", "globs": [], "retire": "archive"},
+{"type": "lorries", "interval": "1h", "prefix": "/p/", "globs": [], "retire": "leave"}]`}
+	c, err := Parse(t.Context(), tree, "", Rules{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]core.RetirePolicy{"lorries:p": core.RetireLeave, "lorries:q": core.RetireArchive}, c.Retire); diff != "" {
+		t.Error(diff)
+	}
+	want := []string{`warning lorry-controller.conf:3: retire: another section with the prefix "p" says something else; this one counts for both`}
+	if diff := cmp.Diff(want, describeAll(c.Problems)); diff != "" {
+		t.Error(diff)
 	}
 }
 

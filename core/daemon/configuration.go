@@ -54,6 +54,9 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 		Clock: d.clock.now, Log: d.log.Named("reconcile"),
 		Applied: d.configApplied, Changed: d.queue.Wake, Failed: d.listingFailed,
 	})
+	if err := d.setDefaultRetire(ctx); err != nil {
+		return err
+	}
 	d.follow(ctx)
 	return nil
 }
@@ -162,6 +165,8 @@ func (d *Daemon) upkeep() *upkeep {
 	if d.config.LsTroves > 0 {
 		u.chores = append(u.chores, chore{name: "list hosts", first: time.Second, every: d.config.LsTroves, do: func(ctx context.Context) error {
 			_, err := d.confgit.ListHosts(ctx, false)
+	u.chores = append(u.chores, d.retireChore())
+	u.chores = append(u.chores, d.notifyChores()...)
 			return err
 		}})
 	}

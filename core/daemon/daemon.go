@@ -314,7 +314,7 @@ func (d *Daemon) openServer(context.Context) error {
 	}
 	d.prepare = &preparer{
 		adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue,
-		taken: d.confgit.Taken, confirm: d.confgit.ListSoon, denyPrivate: d.config.DenyPrivate, allow: d.config.AllowAddresses,
+		taken: d.confgit.Taken, retired: d.db, confirm: d.confgit.ListSoon, allowed: d.addresses,
 		always: d.config.Downstream.Type == "local",
 	}
 	d.diskWarning = guard.warning

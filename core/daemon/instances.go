@@ -52,7 +52,18 @@ func downstreamInstance(d settings.Downstream) adapter.Instance {
 	}
 	i.SkipCertificates = i.Type != "local" && isSet(i.Settings["check-certificates"], false)
 	i.InsecureCredentials = isSet(i.Settings["insecure-credentials"], true)
+	i.CAFile = caFile(i)
 	return i
+}
+
+// caFile is the file of a host's own authorities, for git; an adapter finds it
+// in its settings.
+func caFile(i adapter.Instance) string {
+	file, _ := i.Settings["ca-file"].(string)
+	if i.Type == "local" {
+		return ""
+	}
+	return file
 }
 
 // isSet reports whether a setting says yes, or no, as people write it.
@@ -134,6 +145,7 @@ func hostInstance(h core.Host, s confgit.HostSecrets) adapter.Instance {
 		return i // a directory has neither address nor credentials
 	}
 	i.InsecureCredentials = isSet(h.Settings["insecure-credentials"], true)
+	i.CAFile = caFile(i)
 	i.Settings["host"] = h.Name
 	// CONFGIT wants a protocol of every host, whatever its adapter makes of it.
 	i.Offered = []string{"host", "protocol", "check-certificates"}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/retire"
 	"github.com/lorry-controller/lorry-controller/core/webapp/minions"
 )
 
@@ -25,6 +26,7 @@ type fakeHosts struct {
 	// failDownstream leaves the Upstream Host out of fail.
 	failDownstream bool
 	finished       []core.Want
+	wished         []core.Want
 }
 
 func (f *fakeHosts) Upstream(string) (core.Upstream, error)     { return f, nil }
@@ -43,6 +45,7 @@ func (f *fakeHosts) Repo(_ context.Context, path string) (core.Repo, core.Access
 
 func (f *fakeHosts) EnsureRepo(_ context.Context, want core.Want) (core.Have, error) {
 	f.calls = append(f.calls, "ensure "+want.Path+" "+want.Head)
+	f.wished = append(f.wished, want)
 	return f.have, f.fail
 }
 
@@ -110,6 +113,71 @@ func TestPushOptionsGoWithTheJob(t *testing.T) {
 		got, err := p.Prepare(t.Context(), generated())
 		if diff := cmp.Diff(f.have.PushOptions, got.PushOptions); err != nil || diff != "" {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
+// archive remembers what was archived.
+type archive map[string]int // attempts, by path
+
+func (a archive) Retirement(_ context.Context, path string) (retire.Retirement, bool, error) {
+	attempts, found := a[path]
+	return retire.Retirement{Path: path, Attempts: attempts}, found, nil
+}
+
+func (a archive) ForgetRetirement(_ context.Context, path string) error {
+	delete(a, path)
+	return nil
+}
+
+func TestLorriesThatAreBackAreRevived(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	for name, tt := range map[string]struct {
+		retired archive
+		revive  bool
+	}{
+		"never archived": {archive{}, false},
+		"not yet tried":  {archive{"up/one": 0}, false},
+		"perhaps":        {archive{"up/one": 1}, true},
+	} {
+		f := &fakeHosts{repo: core.Repo{Path: "one", CloneURL: "https://up.example.com/one.git"}}
+		p := newPreparer(f, &now)
+		for range 2 { // what is remembered must not hide that it was archived
+			f.wished = nil
+			if _, err := p.Prepare(t.Context(), generated()); err != nil {
+				t.Fatal(err)
+			}
+			p.retired = tt.retired
+		}
+		if got := len(f.wished) == 1 && f.wished[0].Revive; got != tt.revive {
+			t.Errorf("%s: revived: %v, wanted %v", name, f.wished, tt.revive)
+		}
+		if len(tt.retired) > 0 {
+			t.Errorf("%s: still %v", name, tt.retired)
+		}
+	}
+	// One that can't be revived is tried again with the next job.
+	f := &fakeHosts{repo: core.Repo{Path: "one"}, have: core.Have{ReadOnlyReason: "it is archived"}}
+	p := newPreparer(f, &now)
+	p.retired = archive{"up/one": 1}
+	if _, err := p.Prepare(t.Context(), generated()); err == nil || len(p.retired.(archive)) != 1 {
+		t.Errorf("got %v, and %v is left", err, p.retired)
+	}
+}
+
+func TestObjectsOfLFSAreWishedFor(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	for key, want := range map[string]bool{``: true, `, "lfs": true`: true, `, "lfs": false`: false} {
+		f := &fakeHosts{}
+		l := generated()
+		l.Host, l.Text = "", `{"up/one": {"type": "git", "url": "https://up.example.com/one.git"`+key+`}}`
+		if _, err := newPreparer(f, &now).Prepare(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		if len(f.wished) != 1 || f.wished[0].LFS != want {
+			t.Errorf("with %q: got %+v", key, f.wished)
 		}
 	}
 }
@@ -211,7 +279,7 @@ func TestPrepareDescribes(t *testing.T) {
 		}
 	}
 	want := []core.Want{
-		{Path: "tool", Head: "refs/heads/main", Description: "A tool"},
+		{Path: "tool", Head: "refs/heads/main", Description: "A tool", LFS: true},
 		{Path: "up/one", Head: "refs/heads/main", Description: "One of them"},
 	}
 	if diff := cmp.Diff(want, f.finished); diff != "" {

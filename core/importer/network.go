@@ -40,6 +40,7 @@ func (j *job) connect(ctx context.Context) error {
 	n.pushRoute = n.fetchRoute
 	// The Downstream Host is the operator's own.
 	n.pushRoute.DenyPrivate = false
+	n.fetchRoute.Authorities, n.pushRoute.Authorities = j.fetch.Authorities, j.push.Authorities
 	n.fetchGit, n.pushGit = j.Git, j.Git
 	via, err := j.pin(ctx)
 	if err != nil {

@@ -98,7 +98,7 @@ func override(a *core.Access, kind spec.Type, with protocol.Access) error {
 	if with.Secret != "" {
 		a.Username, a.Secret = with.Username, core.NewSecret(with.Secret)
 	}
-	a.KnownHosts = with.KnownHosts
+	a.KnownHosts, a.Authorities = with.KnownHosts, with.Authorities
 	a.SkipCertificates = a.SkipCertificates || with.SkipCertificates
 	return nil
 }

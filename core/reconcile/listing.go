@@ -68,6 +68,7 @@ func (l *listing) lorry(i int) (core.Lorry, bool) {
 		return core.Lorry{}, false
 	}
 	s := spec.Generated(core.Access{URL: it.url, SkipCertificates: h.SkipCertificates})
+	s.Prune, s.LFS = h.Prune, spec.LFS(h.LFS)
 	description := ""
 	if it.description != "" {
 		description = h.Name + ": " + it.description

@@ -347,7 +347,8 @@ func differs(h core.Host, s core.HostState, prev *confgit.Config) (source, sched
 	}
 	if i := slices.IndexFunc(prev.Hosts, func(old core.Host) bool { return old.Name == h.Name }); i >= 0 {
 		old := prev.Hosts[i]
-		source = source || !reflect.DeepEqual(old.Settings, h.Settings) || old.SkipCertificates != h.SkipCertificates
+		source = source || !reflect.DeepEqual(old.Settings, h.Settings) || old.SkipCertificates != h.SkipCertificates ||
+			old.Prune != h.Prune || old.LFS != h.LFS
 		schedule = schedule || old.Rewrites != h.Rewrites
 	}
 	return source, schedule

@@ -71,7 +71,7 @@ confgit-url = ssh://git@localhost/TROVE_ID/local-config/lorries
 		},
 		Downstream: Downstream{
 			Type: "gitano", SSHURL: "ssh://git@localhost",
-			HTTPURL: "http://localhost/", Visibility: "private",
+			HTTPURL: "http://localhost/", Visibility: "private", Retire: core.RetireLeave,
 		},
 		CheckCertificates: true, WorkingArea: "/home/lorry/work",
 		GhostTimeout: 2 * time.Minute, RetryBackoff: 24 * time.Hour, AffinityGrace: 10 * time.Second,

@@ -211,3 +211,6 @@ func each[T any](ctx context.Context, t *txn, doing string, rows []T, query stri
 	}
 	return t.later(ctx, doing, query, arg)
 }
+	if err := t.retire(ctx, dropNUL(string(arg))); err != nil {
+		return err
+	}

@@ -42,6 +42,8 @@ type Route struct {
 	// CAFile holds certificates, as PEM, of authorities that are trusted beside
 	// the system's.
 	CAFile string
+	// Authorities are further ones, in PEM.
+	Authorities string
 	// Resolver is nil for the system's. It must be comparable.
 	Resolver Resolver
 }
@@ -229,16 +231,22 @@ func (r Route) Check() error {
 
 // roots are the trusted authorities; nil means the system's.
 func (r Route) roots() (*x509.CertPool, error) {
-	if r.CAFile == "" {
+	if r.CAFile == "" && r.Authorities == "" {
 		return nil, nil
-	}
-	pem, err := os.ReadFile(r.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("the authorities' certificates cannot be read: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
+	}
+	if r.Authorities != "" && !pool.AppendCertsFromPEM([]byte(r.Authorities)) {
+		return nil, core.Errorf(core.KindInvalid, "the host's ca-file holds no certificate in PEM form")
+	}
+	if r.CAFile == "" {
+		return pool, nil
+	}
+	pem, err := os.ReadFile(r.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("the authorities' certificates cannot be read: %w", err)
 	}
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, core.Errorf(core.KindInvalid, "%s holds no certificate in PEM form", r.CAFile)

@@ -18,8 +18,9 @@ import (
 
 // call is a call of git that goes to the remote CONFGIT.
 func (s *Source) call(dir string, args ...string) childproc.GitCall {
+	login := s.login.Load()
 	access := &core.Access{
-		URL: s.opts.URL, Username: s.opts.Username, Secret: s.opts.Password,
+		URL: s.opts.URL, Username: login.username, Secret: login.password,
 		SkipCertificates: s.opts.SkipCertificates,
 	}
 	return childproc.GitCall{GitDir: dir, Args: args, Protocols: protocols(s.opts.URL), Access: access}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -33,11 +34,18 @@ type Options struct {
 	Log       hclog.Logger // nil: no log
 }
 
-// Source is where CONFGIT is read. Its methods must not be called at the same
-// time.
+// Source is where CONFGIT is read. But for LogIn its methods must not be called
+// at the same time.
 type Source struct {
-	opts Options
-	log  hclog.Logger
+	opts  Options
+	log   hclog.Logger
+	login atomic.Pointer[login]
+}
+
+// login is how a Source logs in at its URL.
+type login struct {
+	username string
+	password core.Secret
 }
 
 // NewSource makes a Source; nothing is read yet.
@@ -49,7 +57,15 @@ func NewSource(o Options) *Source {
 	if o.URL != "" && !filepath.IsAbs(o.URL) && !strings.Contains(o.URL, "://") && protocols(o.URL)[0] == childproc.ProtoFile {
 		o.URL = absolutePath(o.URL) // git runs elsewhere
 	}
-	return &Source{opts: o, log: log}
+	s := &Source{opts: o, log: log}
+	s.LogIn(o.Username, o.Password)
+	return s
+}
+
+// LogIn has the source log in with these from now on. It may be called at any
+// time.
+func (s *Source) LogIn(username string, password core.Secret) {
+	s.login.Store(&login{username, password})
 }
 
 // Update fetches CONFGIT and gives the commit to read now. Errors say what is

@@ -60,7 +60,7 @@ func (d *Daemon) openAccess(ctx context.Context) error {
 
 // trimAudit removes what is older than the settings keep.
 func (d *Daemon) trimAudit(ctx context.Context) error {
-	keep := d.config.Access.KeepAudit
+	keep := d.live().Access.KeepAudit
 	if keep <= 0 {
 		return nil
 	}

@@ -37,7 +37,7 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 			d.log.Info("added to the starter CONFGIT", "what", added, "confgit", c.URL)
 		}
 	}
-	source := confgit.NewSource(confgit.Options{
+	d.source = confgit.NewSource(confgit.Options{
 		Git: d.git, URL: c.URL, Username: c.Username, Password: c.Password, SkipCertificates: !d.config.CheckCertificates,
 		Branch: c.Branch, Mirror: c.Mirror, Directory: c.Directory, Log: d.log.Named("confgit"),
 		Rules: confgit.Rules{
@@ -50,7 +50,7 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 		hosts = reconcile.Faked{Files: d.config.FakeHosts, Next: d.adapters}
 	}
 	d.confgit = reconcile.New(reconcile.Options{
-		Source: source, Store: d.db, Upstreams: hosts, Names: d.checkPaths, PurgeProtect: d.config.PurgeProtect,
+		Source: d.source, Store: d.db, Upstreams: hosts, Names: d.checkPaths, PurgeProtect: d.config.PurgeProtect,
 		Clock: d.clock.now, Log: d.log.Named("reconcile"),
 		Applied: d.configApplied, Changed: d.queue.Wake, Failed: d.listingFailed,
 	})
@@ -148,9 +148,9 @@ func (d *Daemon) logAdapters(err error) {
 func (d *Daemon) upkeep() *upkeep {
 	const statusEvery = 30 * time.Second // MON/STATIC: at least once a minute
 	leading := d.leadership(fmt.Sprintf("%s%s:%d:%d", d.leaderPrefix(), hostName(), os.Getpid(), time.Now().UnixNano()))
-	u := &upkeep{log: d.log.Named("upkeep"), lead: leading.run, leads: leading.leads}
+	u := &upkeep{log: d.log.Named("upkeep"), changed: d.reloading.renewed.changed, lead: leading.run, leads: leading.leads}
 	u.chores = []chore{
-		{name: "bury ghosts", first: d.config.GhostTimeout / 4, every: max(d.config.GhostTimeout/4, time.Second), do: func(ctx context.Context) error {
+		{name: "bury ghosts", first: d.config.GhostTimeout / 4, pace: func() time.Duration { return max(d.live().GhostTimeout/4, time.Second) }, do: func(ctx context.Context) error {
 			_, err := d.queue.BuryGhosts(ctx)
 			return err
 		}},
@@ -159,17 +159,14 @@ func (d *Daemon) upkeep() *upkeep {
 			return err
 		}},
 		{name: "remove old rows of the audit", first: time.Minute, every: time.Hour, do: d.trimAudit},
-		{name: "read configuration", every: d.config.ReadConfiguration, do: d.readConfiguration},
-	}
-	u.chores = append(u.chores, d.notices...)
-	if d.config.LsTroves > 0 {
-		u.chores = append(u.chores, chore{name: "list hosts", first: time.Second, every: d.config.LsTroves, do: func(ctx context.Context) error {
+		{name: "read configuration", once: true, pace: func() time.Duration { return d.live().ReadConfiguration }, do: d.readConfiguration},
+		{name: "list hosts", first: time.Second, pace: func() time.Duration { return d.live().LsTroves }, do: func(ctx context.Context) error {
 			_, err := d.confgit.ListHosts(ctx, false)
+			return err
+		}},
+	}
 	u.chores = append(u.chores, d.retireChore())
 	u.chores = append(u.chores, d.notifyChores()...)
-			return err
-		}})
-	}
 	if d.config.StatusHTML != "" {
 		u.chores = append(u.chores, chore{name: "write status page", first: time.Second, every: statusEvery, do: d.server.WriteStatusHTML})
 	}
@@ -181,7 +178,7 @@ func (d *Daemon) readConfiguration(ctx context.Context) error {
 	if _, err := (countedReads{d.confgit, d.metrics}).ReadConfiguration(ctx); err != nil {
 		return err
 	}
-	if d.config.LsTroves == 0 {
+	if d.live().LsTroves == 0 {
 		return nil // only when asked
 	}
 	_, err := d.confgit.ListHosts(ctx, false)

@@ -17,9 +17,9 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/adapter"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/confgit"
+	"github.com/lorry-controller/lorry-controller/core/notify"
 	"github.com/lorry-controller/lorry-controller/core/queue"
 	"github.com/lorry-controller/lorry-controller/core/reconcile"
-	"github.com/lorry-controller/lorry-controller/core/schedule"
 	"github.com/lorry-controller/lorry-controller/core/settings"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/telemetry"
@@ -64,13 +64,14 @@ type Daemon struct {
 	queue    *queue.Queue
 	adapters *adapter.Manager
 	reattach map[string]string // adapters that authors run, by type
+	source   *confgit.Source
 	confgit  *reconcile.Reconciler
 	prepare  *preparer
 	server   *webapp.Server
 	metrics  *metrics.Metrics
 	// diskWarning says why no job is given for lack of room, or is "".
 	diskWarning func() string
-	notices     []chore // those that tell people
+	notifier    *notify.Notifier
 	guard       *auth.Guard
 
 	certificates *certificates // nil: plain HTTP
@@ -205,10 +206,8 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 	d.queue = queue.New(queue.Options{
 		Ended: d.metrics.JobsEnded,
 		Store: db, Clock: d.clock.now, Log: d.log.Named("queue"), Rand: rand.Float64,
-		GhostTimeout: d.config.GhostTimeout, MaxJobsPerHost: d.config.MaxJobsPerHost,
-		AffinityGrace: d.config.AffinityGrace, OutputCap: d.config.MaxJobOutput,
-		Backoff: schedule.Rules{NoBackoff: d.config.RetryBackoff == 0, Cap: d.config.RetryBackoff},
 	})
+	d.queue.SetLimits(queueLimits(d.config))
 	if err := d.takeUpkeepOver(ctx); err != nil {
 		return err
 	}
@@ -245,17 +244,19 @@ type runQueue = queue.Queue
 // adminQueue is the run queue with the policy for old jobs filled in.
 type adminQueue struct {
 	*runQueue
-	keep queue.Retention
+	keep func() queue.Retention
 }
 
 // RemoveOldJobs removes the jobs that the settings let go.
 func (q adminQueue) RemoveOldJobs(ctx context.Context) (int, error) {
-	return q.runQueue.RemoveOldJobs(ctx, q.keep)
+	return q.runQueue.RemoveOldJobs(ctx, q.keep())
 }
 
 func (d *Daemon) adminQueue() adminQueue {
-	r := d.config.Retention
-	return adminQueue{d.queue, queue.Retention{Age: r.Age, UnchangedAge: r.UnchangedAge, PerLorry: r.PerLorry}}
+	return adminQueue{d.queue, func() queue.Retention {
+		r := d.live().Retention
+		return queue.Retention{Age: r.Age, UnchangedAge: r.UnchangedAge, PerLorry: r.PerLorry}
+	}}
 }
 
 func (d *Daemon) openAdapters(ctx context.Context) error {
@@ -292,7 +293,7 @@ func (d *Daemon) adapterDir() string {
 // applyAdapters makes the hosts of CONFGIT and the Downstream Host the adapters
 // that may run.
 func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
-	instances := []adapter.Instance{downstreamInstance(d.downstream())}
+	instances := []adapter.Instance{downstreamInstance(d.live().Downstream)}
 	if down := &instances[0]; !d.config.CheckCertificates && down.Type != "local" {
 		down.SkipCertificates = true // for all: RR/CERT
 	}
@@ -300,7 +301,7 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 		instances = append(instances, hostInstance(h, c.Secrets[h.Name]))
 	}
 	for i := range instances {
-		tune(&instances[i], d.config.Adapters)
+		tune(&instances[i], d.live().Adapters)
 		instances[i].Proxy = proxyURL(c.Proxy)
 	}
 	d.redactor.Add(c.AllSecrets()...)
@@ -308,7 +309,7 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 }
 
 func (d *Daemon) openServer(context.Context) error {
-	guard := diskGuard{adminQueue: d.adminQueue(), dirs: []string{d.config.Data}, minFree: d.config.MinFree, free: freeBytes}
+	guard := diskGuard{adminQueue: d.adminQueue(), dirs: []string{d.config.Data}, minFree: func() int64 { return d.live().MinFree }, free: freeBytes}
 	if d.config.Minions > 0 {
 		guard.dirs = append(guard.dirs, d.config.WorkingArea)
 	}
@@ -326,7 +327,7 @@ func (d *Daemon) openServer(context.Context) error {
 		StatusHTML: d.config.StatusHTML, PretendTime: d.pretendTime(), Reload: d.Reload,
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
-			Downstream: describeDownstream(d.config.Downstream), PublishFailures: d.config.PublishFailures,
+			Downstream: describeDownstream(d.config.Downstream), PublishFailures: func() bool { return d.live().PublishFailures },
 			Adapters: adapterDesk{d.adapters, d.queue}, Warning: guard.warning,
 		},
 	})
@@ -334,7 +335,7 @@ func (d *Daemon) openServer(context.Context) error {
 		return fmt.Errorf("setting up the HTTP API: %w", err)
 	}
 	d.server = server
-	d.notices, err = d.notifyChores()
+	d.notifier, err = d.newNotifier()
 	return err
 }
 

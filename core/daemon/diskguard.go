@@ -15,8 +15,8 @@ import (
 // on, and jobs are given again by itself once there is room.
 type diskGuard struct {
 	adminQueue
-	dirs    []string // whose file systems are watched
-	minFree int64    // bytes
+	dirs    []string     // whose file systems are watched
+	minFree func() int64 // bytes
 	free    func(dir string) (int64, error)
 }
 
@@ -68,10 +68,11 @@ func (g diskGuard) WaitDue(ctx context.Context) {
 // warning says which file system has too little room, or is "". One that can't
 // be asked is no reason to stop.
 func (g diskGuard) warning() string {
+	least := g.minFree()
 	for _, dir := range g.dirs {
-		if free, err := g.free(dir); err == nil && free < g.minFree {
+		if free, err := g.free(dir); err == nil && free < least {
 			return fmt.Sprintf("no new job is given: only %d MB are free where %s is, less than min-free (%d MB)",
-				free/1e6, dir, g.minFree/1e6)
+				free/1e6, dir, least/1e6)
 		}
 	}
 	return ""

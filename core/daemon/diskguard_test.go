@@ -14,7 +14,7 @@ import (
 func TestDiskGuardGivesNothingWhileADiskIsFull(t *testing.T) {
 	t.Parallel()
 	free := map[string]int64{"/data": 500, "/work": 99}
-	g := diskGuard{dirs: []string{"/data", "/work", "/gone"}, minFree: 100, free: func(dir string) (int64, error) {
+	g := diskGuard{dirs: []string{"/data", "/work", "/gone"}, minFree: func() int64 { return 100 }, free: func(dir string) (int64, error) {
 		if dir == "/gone" {
 			return 0, errors.New("no such directory")
 		}
@@ -35,7 +35,7 @@ func TestDiskGuardGivesNothingWhileADiskIsFull(t *testing.T) {
 func TestDiskGuardWaitsWithoutSpinning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := diskGuard{dirs: []string{"/data"}, minFree: 1, free: func(string) (int64, error) { return 0, nil }}
+		g := diskGuard{dirs: []string{"/data"}, minFree: func() int64 { return 1 }, free: func(string) (int64, error) { return 0, nil }}
 		start := time.Now()
 		g.WaitDue(t.Context())
 		if waited := time.Since(start); waited != guardAgain {

@@ -42,38 +42,45 @@ func notifyTargets(n settings.Notify) []notify.Target {
 	return targets
 }
 
-// notifyChores look for what people should know, and tell them. Each target has
-// a chore of its own, so that none waits for another.
-func (d *Daemon) notifyChores() ([]chore, error) {
-	c := d.config.Notify
-	targets := notifyTargets(c)
-	if len(targets) == 0 {
-		return nil, nil
+// noticeSettings are who is told of what, as the settings say it.
+func noticeSettings(n settings.Notify) notify.Settings {
+	s := notify.Settings{Targets: notifyTargets(n), Delay: n.Delay, Digest: n.Digest, StaleAfter: n.StaleAfter}
+	for _, event := range n.Events {
+		s.Lanes = append(s.Lanes, notify.Lane(event))
 	}
-	var lanes []notify.Lane
-	for _, event := range c.Events {
-		lanes = append(lanes, notify.Lane(event))
-	}
-	n, err := notify.New(notify.Options{
-		Store: d.db, Current: d.troubles, Targets: targets, Lanes: lanes,
-		Delay: c.Delay, Digest: c.Digest, StaleAfter: c.StaleAfter,
+	return s
+}
+
+func (d *Daemon) newNotifier() (*notify.Notifier, error) {
+	return notify.New(notify.Options{
+		Store: d.db, Current: d.troubles, Settings: noticeSettings(d.config.Notify),
 		Clock: d.clock.now, NewID: rand.Text, Count: d.metrics.Notification, Log: d.log.Named("notify"),
 	})
-	if err != nil {
-		return nil, err
+}
+
+// notifyChores look for what people should know, and tell them. Each way to
+// tell has a chore of its own, so that none waits for another; whoever is not
+// configured now may be after a reload.
+func (d *Daemon) notifyChores() []chore {
+	look := func() time.Duration {
+		c := d.live().Notify
+		return max(min(noticeEvery, c.Delay, c.Digest), time.Second)
 	}
-	look := max(min(noticeEvery, c.Delay, c.Digest), time.Second)
-	chores := []chore{
-		{name: "forget messages to nobody", first: time.Second, do: n.Forget},
-		{name: "look for what people should know", first: 2 * time.Second, every: look, do: n.Look},
-	}
-	for _, t := range n.Targets() {
+	chores := []chore{{name: "look for what people should know", first: 2 * time.Second, pace: look, do: d.notifier.Look}}
+	for _, way := range []string{(&notify.Webhook{}).Name(), (&notify.Mail{}).Name()} {
 		chores = append(chores, chore{
-			name: "tell people by " + t.Name(), first: time.Second, every: min(deliverEvery, look),
-			do: func(ctx context.Context) error { return n.Deliver(ctx, t) },
+			name: "tell people by " + way, first: time.Second, pace: func() time.Duration { return min(deliverEvery, look()) },
+			do: func(ctx context.Context) error {
+				for _, t := range d.notifier.Targets() {
+					if t.Name() == way {
+						return d.notifier.Deliver(ctx, t)
+					}
+				}
+				return nil
+			},
 		})
 	}
-	return chores, nil
+	return chores
 }
 
 // troubles is what people should know beyond Lorries that fail or are out of

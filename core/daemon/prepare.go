@@ -31,9 +31,9 @@ type preparer struct {
 	access func(core.LorryState) *core.Access
 	// fileRoots gives the directories that a Lorry may read from.
 	fileRoots func(core.LorryState) []string
-	// denyPrivate and allow limit what is fetched from.
-	denyPrivate bool
-	allow       []string
+	// allowed limits what is fetched from: whether private addresses are denied,
+	// and which pass for that; nil: all are allowed.
+	allowed func() (denyPrivate bool, allow []string)
 	// taken gives the path of the Lorry that has this one's place on the
 	// Downstream Host, or ""; nil: never.
 	taken  func(path string) string
@@ -108,10 +108,11 @@ func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		}
 	}
 	p.remember(l.Path, known)
-	return minions.Prepared{
-		Fetch: fetch, Push: known.have.Access, PushOptions: known.have.PushOptions, FileRoots: p.fileRoots(l),
-		DenyPrivate: p.denyPrivate, Allow: p.allow,
-	}, nil
+	prepared := minions.Prepared{Fetch: fetch, Push: known.have.Access, PushOptions: known.have.PushOptions, FileRoots: p.fileRoots(l)}
+	if p.allowed != nil {
+		prepared.DenyPrivate, prepared.Allow = p.allowed()
+	}
+	return prepared, nil
 }
 
 // checkPlace refuses a Lorry that would be pushed to the repository of another

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,24 +27,8 @@ type reloading struct {
 	// read again; live those of the last reload, for what is.
 	started, live *settings.Values
 	log           *telemetry.Log
-	downstream    atomic.Pointer[settings.Downstream]
-}
-
-// rereadSettings are the options that count without a restart. Certificates and
-// token files are looked at by those who use them.
-func rereadSettings() []string {
-	return []string{
-		"log-level", "downstream-setting", "downstream-secret-file", "downstream-visibility", "gerrit-parent-project",
-		"gitlab-private-token", "gitlab-private-token-file", "gitea-access-token", "gitea-access-token-file",
-	}
-}
-
-// downstream is the Downstream Host as the settings have it now.
-func (d *Daemon) downstream() settings.Downstream {
-	if now := d.reloading.downstream.Load(); now != nil {
-		return *now
-	}
-	return d.config.Downstream
+	now           atomic.Pointer[settings.Controller]
+	renewed       renewal
 }
 
 // Reload reads the settings, the secrets and CONFGIT again, gives the adapters
@@ -78,24 +61,28 @@ func (d *Daemon) Reload(ctx context.Context) (protocol.Reload, error) {
 // applySettings takes over what counts without a restart, and names the rest.
 func (d *Daemon) applySettings(values *settings.Values, next settings.Controller, answer *protocol.Reload) {
 	r := &d.reloading
+	sameConfgit := next.Confgit.URL == d.config.Confgit.URL
+	counts := func(name string) bool {
+		if strings.HasPrefix(name, "confgit-") && !sameConfgit {
+			return false // they are those of another place
+		}
+		return name == "log-level" || values.Rereads(name)
+	}
 	var taken []string
 	for _, name := range values.Changed(r.live) {
-		if slices.Contains(rereadSettings(), name) {
+		if counts(name) {
 			taken = append(taken, name)
 		}
 	}
 	for _, name := range values.Changed(r.started) {
-		if !slices.Contains(rereadSettings(), name) {
+		if !counts(name) {
 			answer.Restart = append(answer.Restart, name)
 		}
 	}
 	r.live = values
-	down := d.config.Downstream // its type and its address stay
-	down.Settings, down.SecretFiles = next.Downstream.Settings, next.Downstream.SecretFiles
-	down.GitLabToken, down.GiteaToken = next.Downstream.GitLabToken, next.Downstream.GiteaToken
-	down.Visibility, down.GerritParent = next.Downstream.Visibility, next.Downstream.GerritParent
-	r.downstream.Store(&down)
-	r.log.SetLevelName(next.Log.Level)
+	now := takeOverSettings(d.config, next)
+	r.now.Store(&now)
+	d.useSettings(now)
 	if err := r.log.Reopen(); err != nil {
 		answer.Failed = append(answer.Failed, fmt.Sprintf("log: %v", err))
 	}

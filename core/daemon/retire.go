@@ -45,7 +45,7 @@ func (d *Daemon) retireChore() chore {
 
 // setDefaultRetire records what the settings say of sections that say nothing.
 func (d *Daemon) setDefaultRetire(ctx context.Context) error {
-	return d.db.SetDefaultRetire(ctx, d.downstream().Retire)
+	return d.db.SetDefaultRetire(ctx, d.live().Downstream.Retire)
 }
 
 // retirements are the repositories that were archived, or are to be. The

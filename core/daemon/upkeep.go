@@ -12,9 +12,13 @@ import (
 type chore struct {
 	name string
 	// first is the time from the start to the first run, every the time from
-	// the end of one run to the next; every 0 means no further run.
+	// the end of one run to the next; 0 means that it never runs by itself.
 	first, every time.Duration
-	do           func(ctx context.Context) error
+	// pace gives every, when it may change; nil: it does not.
+	pace func() time.Duration
+	// once runs it once also when every is 0.
+	once bool
+	do   func(ctx context.Context) error
 }
 
 // leadAgain is how soon a core that does not lead looks again.
@@ -32,6 +36,9 @@ type upkeep struct {
 	// leads reports whether this core is the one that does the upkeep, and gives
 	// the context in which it may.
 	leads func(ctx context.Context) (context.Context, bool)
+	// changed gives what is closed when the pace of chores may have changed;
+	// nil: it does not.
+	changed func() <-chan struct{}
 }
 
 // run returns when ctx has ended and every chore has stopped.
@@ -47,25 +54,61 @@ func (u *upkeep) run(ctx context.Context) {
 }
 
 func (u *upkeep) repeat(ctx context.Context, c chore) {
-	timer := time.NewTimer(c.first)
-	defer timer.Stop()
+	var last time.Time // the end of the last run
+	first := time.Now().Add(c.first)
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
+		var changed <-chan struct{} // before the pace is asked for
+		if u.changed != nil {
+			changed = u.changed()
+		}
+		next, ever := c.next(first, last)
+		if !u.until(ctx, next, ever, changed) {
+			if ctx.Err() != nil {
+				return
+			}
+			continue
 		}
 		term, ok := u.leads(ctx)
 		if !ok {
-			timer.Reset(leadAgain)
+			first, last = time.Now().Add(leadAgain), time.Time{}
 			continue
 		}
 		if err := c.do(term); err != nil && term.Err() == nil {
 			u.log.Warn("upkeep failed", "chore", c.name, "err", err)
 		}
-		if c.every <= 0 {
-			return
-		}
-		timer.Reset(c.every)
+		last = time.Now()
+	}
+}
+
+// next is when a chore is to run, if it is to run by itself.
+func (c chore) next(first, last time.Time) (at time.Time, ever bool) {
+	every := c.every
+	if c.pace != nil {
+		every = c.pace()
+	}
+	switch {
+	case last.IsZero():
+		return first, every > 0 || c.once
+	default:
+		return last.Add(every), every > 0
+	}
+}
+
+// until waits until a time, or for ever; false when ctx has ended or the
+// settings have changed before.
+func (u *upkeep) until(ctx context.Context, next time.Time, ever bool, changed <-chan struct{}) bool {
+	var due <-chan time.Time
+	if ever {
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changed:
+		return false
+	case <-due:
+		return ctx.Err() == nil
 	}
 }

@@ -23,7 +23,7 @@ func (d *Daemon) webhooks() *webhook.Webhooks {
 // restart: each line of its file that is not empty is one, so that the old one
 // can stay until all forges have the new one.
 func (d *Daemon) webhookSecrets(name string) ([]core.Secret, error) {
-	file, ok := d.config.Webhooks[name]
+	file, ok := d.live().Webhooks[name]
 	if !ok {
 		return nil, nil
 	}

@@ -97,7 +97,7 @@ func (n *Notifier) Forget(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		if slices.ContainsFunc(n.o.Targets, func(t Target) bool { return t.Name() == name }) {
+		if slices.ContainsFunc(n.settings.Load().Targets, func(t Target) bool { return t.Name() == name }) {
 			continue
 		}
 		left, err := n.o.Store.Outbox(ctx, name, batch)

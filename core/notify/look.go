@@ -7,8 +7,12 @@ import (
 )
 
 // Look compares how things are with what was told, and puts the messages that
-// this leads to into the outbox.
+// this leads to into the outbox. When the settings have changed it first forgets
+// messages to targets that are gone.
 func (n *Notifier) Look(ctx context.Context) error {
+	if err := n.forgetOnce(ctx); err != nil || len(n.Targets()) == 0 {
+		return err
+	}
 	now := n.o.Clock().UTC()
 	if err := n.note(ctx, now); err != nil {
 		return err
@@ -20,8 +24,8 @@ func (n *Notifier) Look(ctx context.Context) error {
 	if err := n.dropUnheard(ctx, groups); err != nil {
 		return err
 	}
-	for _, lane := range n.o.Lanes {
-		if last := lanes[lane]; !last.IsZero() && now.Sub(last) < n.o.Digest {
+	for _, lane := range n.settings.Load().Lanes {
+		if last := lanes[lane]; !last.IsZero() && now.Sub(last) < n.settings.Load().Digest {
 			continue
 		}
 		if err := n.tell(ctx, now, lane, groups); err != nil {
@@ -43,10 +47,10 @@ func (n *Notifier) note(ctx context.Context, now time.Time) error {
 		}
 	}
 	stale := time.Time{}
-	if n.o.StaleAfter > 0 && n.wants(Staleness) {
-		stale = now.Add(-n.o.StaleAfter)
+	if n.settings.Load().StaleAfter > 0 && n.wants(Staleness) {
+		stale = now.Add(-n.settings.Load().StaleAfter)
 	}
-	if age := now.Sub(n.lookedAt); !stale.IsZero() && (age >= min(staleEvery, n.o.StaleAfter) || age < 0) {
+	if age := now.Sub(n.lookedAt); !stale.IsZero() && (age >= min(staleEvery, n.settings.Load().StaleAfter) || age < 0) {
 		err := n.inBatches(ctx, func() (c Change, err error) {
 			c.Add, err = n.o.Store.NewStale(ctx, stale, batch)
 			return c, err
@@ -66,7 +70,7 @@ func (n *Notifier) note(ctx context.Context, now time.Time) error {
 	return n.noteCurrent(ctx)
 }
 
-func (n *Notifier) wants(lane Lane) bool { return slices.Contains(n.o.Lanes, lane) }
+func (n *Notifier) wants(lane Lane) bool { return slices.Contains(n.settings.Load().Lanes, lane) }
 
 // inBatches applies changes until there is nothing left to change.
 func (n *Notifier) inBatches(ctx context.Context, next func() (Change, error)) error {
@@ -162,7 +166,7 @@ func (n *Notifier) tell(ctx context.Context, now time.Time, lane Lane, groups []
 		return nil
 	}
 	m := newMessage(n.o.NewID(), now, lane, news)
-	for _, t := range n.o.Targets {
+	for _, t := range n.settings.Load().Targets {
 		c.Messages = append(c.Messages, Outgoing{
 			ID: m.ID + "-" + t.Name(), Target: t.Name(), Message: m, Created: now, Next: now,
 		})
@@ -175,7 +179,7 @@ func (n *Notifier) tell(ctx context.Context, now time.Time, lane Lane, groups []
 // more of it (soon once, then daily), that it is over, or nothing.
 func (n *Notifier) due(g Group, now time.Time) State {
 	switch {
-	case g.Tells == 0 && g.Open > 0 && now.Sub(g.Opened) >= n.o.Delay:
+	case g.Tells == 0 && g.Open > 0 && now.Sub(g.Opened) >= n.settings.Load().Delay:
 		return Began
 	case g.Tells == 0:
 		return ""
@@ -183,7 +187,7 @@ func (n *Notifier) due(g Group, now time.Time) State {
 		return Over
 	case g.Untold == 0:
 		return ""
-	case g.Tells == 1 && now.Sub(g.ToldAt) >= n.o.Digest, now.Sub(g.ToldAt) >= daily:
+	case g.Tells == 1 && now.Sub(g.ToldAt) >= n.settings.Load().Digest, now.Sub(g.ToldAt) >= daily:
 		return Grew
 	}
 	return ""

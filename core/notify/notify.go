@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -124,6 +125,19 @@ type Options struct {
 	// Current gives what is not as it should be beyond Lorries that fail or are
 	// out of date: all of it, each time.
 	Current func(ctx context.Context) ([]Notice, error)
+	Settings
+	Clock core.Clock
+	// NewID makes the names of messages.
+	NewID func() string
+	// Count is told how each delivery went: "sent", "failed" or "dropped". It
+	// may be nil.
+	Count func(target, result string)
+	Log   hclog.Logger
+}
+
+// Settings say who is told of what, and when. They may be changed by Set.
+type Settings struct {
+	// Targets are told; without any nothing is looked at.
 	Targets []Target
 	// Lanes are told of; none means all.
 	Lanes []Lane
@@ -134,13 +148,6 @@ type Options struct {
 	// StaleAfter is how long a mirror may not have been equal; 0 means that
 	// nobody wants to know.
 	StaleAfter time.Duration
-	Clock      core.Clock
-	// NewID makes the names of messages.
-	NewID func() string
-	// Count is told how each delivery went: "sent", "failed" or "dropped". It
-	// may be nil.
-	Count func(target, result string)
-	Log   hclog.Logger
 }
 
 const (
@@ -162,10 +169,12 @@ const (
 // at a time uses it.
 type Notifier struct {
 	o        Options
+	settings atomic.Pointer[Settings]
 	lookedAt time.Time // for staleness
 
 	mu        sync.Mutex
 	delivered map[string]bool // what the STATEDB still has, though it was sent
+	forget    bool            // there may be messages to targets that are gone
 }
 
 // New makes a Notifier.
@@ -173,14 +182,42 @@ func New(o Options) (*Notifier, error) {
 	if o.Store == nil || o.Clock == nil || o.Log == nil || o.NewID == nil {
 		return nil, errors.New("notify: an option is missing")
 	}
-	if len(o.Lanes) == 0 {
-		o.Lanes = Lanes()
-	}
 	if o.Count == nil {
 		o.Count = func(string, string) {}
 	}
-	return &Notifier{o: o, delivered: map[string]bool{}}, nil
+	n := &Notifier{o: o, delivered: map[string]bool{}}
+	n.Set(o.Settings)
+	return n, nil
+}
+
+// Set changes the settings, from the next look and the next delivery on.
+func (n *Notifier) Set(s Settings) {
+	if len(s.Lanes) == 0 {
+		s.Lanes = Lanes()
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.settings.Store(&s)
+	n.forget = true
 }
 
 // Targets gives the targets, whose messages Deliver sends.
-func (n *Notifier) Targets() []Target { return n.o.Targets }
+func (n *Notifier) Targets() []Target { return n.settings.Load().Targets }
+
+// forgetOnce forgets messages to nobody when the settings have changed.
+func (n *Notifier) forgetOnce(ctx context.Context) error {
+	n.mu.Lock()
+	forget := n.forget
+	n.forget = false
+	n.mu.Unlock()
+	if !forget {
+		return nil
+	}
+	err := n.Forget(ctx)
+	if err != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.forget = true
+	}
+	return err
+}

@@ -137,7 +137,7 @@ func (c *claim) excepted() []string { return slices.Concat(c.held, c.lim.FullHos
 // look says which part of the queue's head is to be looked at for so many jobs.
 func (c *claim) look(want int) ReadyParams {
 	limit := want
-	if c.q.o.MaxJobsPerHost > 0 || slices.ContainsFunc(c.ps, func(p ClaimParams) bool { return len(p.Holds) > 0 }) {
+	if c.q.set.Load().MaxJobsPerHost > 0 || slices.ContainsFunc(c.ps, func(p ClaimParams) bool { return len(p.Holds) > 0 }) {
 		limit += lookAhead
 	}
 	return ReadyParams{Now: c.now, Limit: limit, ExceptHosts: c.excepted()}
@@ -159,10 +159,10 @@ func (c *claim) round(ctx context.Context, ready []Ready, limit int) (more bool,
 	var owners, picked []int
 	for i, p := range c.ps {
 		w := schedule.Wish{Max: p.Max - len(c.out[i]), Holds: setOf(p.Holds)}
-		for _, k := range schedule.Choose(due, taken, w, c.lim, &c.load, c.now, c.q.o.AffinityGrace) {
+		for _, k := range schedule.Choose(due, taken, w, c.lim, &c.load, c.now, c.q.set.Load().AffinityGrace) {
 			jobs = append(jobs, core.Job{
 				Path: due[k].Path, Fence: ready[k].Fence + 1, Minion: clean(p.Minion), PID: p.PID,
-				Started: c.now, Updated: c.now, Lease: c.now.Add(c.q.o.GhostTimeout),
+				Started: c.now, Updated: c.now, Lease: c.now.Add(c.q.set.Load().GhostTimeout),
 			})
 			owners, picked = append(owners, i), append(picked, k)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -63,6 +64,7 @@ type Queue struct {
 	claims  gatherer[ClaimParams, []Claimed]
 	updates gatherer[UpdateParams, UpdateResult]
 	waiters waiters
+	set     atomic.Pointer[Limits]
 	drains  drains
 
 	randMu sync.Mutex
@@ -83,27 +85,22 @@ func New(o Options) *Queue {
 	if o.Rand == nil {
 		o.Rand = rand.Float64
 	}
-	if o.GhostTimeout <= 0 {
-		o.GhostTimeout = DefaultGhostTimeout
-	}
-	if o.AffinityGrace <= 0 {
-		o.AffinityGrace = DefaultAffinityGrace
-	}
-	if o.OutputCap <= 0 {
-		o.OutputCap = DefaultOutputCap
-	}
 	if o.RateLimitHold == 0 {
 		o.RateLimitHold = DefaultRateLimitHold
 	}
 	q := &Queue{store: o.Store, clock: o.Clock, log: o.Log, o: o}
 	q.waiters.changed = make(chan struct{})
+	q.SetLimits(Limits{
+		GhostTimeout: o.GhostTimeout, MaxJobsPerHost: o.MaxJobsPerHost, Backoff: o.Backoff,
+		AffinityGrace: o.AffinityGrace, OutputCap: o.OutputCap,
+	})
 	q.claims.workers, q.claims.run = claimers, q.claimAll
 	q.updates.workers, q.updates.run = reporters, q.updateAll
 	return q
 }
 
 // Lease is how long a minion may stay silent.
-func (q *Queue) Lease() time.Duration { return q.o.GhostTimeout }
+func (q *Queue) Lease() time.Duration { return q.set.Load().GhostTimeout }
 
 func (q *Queue) roll() float64 {
 	q.randMu.Lock()
@@ -222,7 +219,7 @@ func (q *Queue) Explain(ctx context.Context, path string) (Why, error) {
 }
 
 func (q *Queue) limits(g Gate) schedule.Limits {
-	return schedule.Limits{MaxJobs: g.MaxJobs, PerHost: q.o.MaxJobsPerHost}
+	return schedule.Limits{MaxJobs: g.MaxJobs, PerHost: q.set.Load().MaxJobsPerHost}
 }
 
 func loadOf(byHost map[string]int) schedule.Load {

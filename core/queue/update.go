@@ -103,13 +103,13 @@ func (u *updating) apply(p UpdateParams) UpdateResult {
 	}
 	u.touch(r)
 	j := &r.live.Job
-	j.Lease = u.now.Add(u.q.o.GhostTimeout)
+	j.Lease = u.now.Add(u.q.set.Load().GhostTimeout)
 	if p.DiskUsage > 0 {
 		j.DiskUsage = p.DiskUsage
 	}
 	if p.Sent == 0 || p.Sent > r.live.Received {
 		r.live.Received = max(p.Sent, r.live.Received)
-		r.append(p.Output, u.q.o.OutputCap, p.Done)
+		r.append(p.Output, u.q.set.Load().OutputCap, p.Done)
 	}
 	if p.Done {
 		u.end(r, p)
@@ -147,14 +147,14 @@ func (u *updating) end(r *running, p UpdateParams) {
 	j.Unchanged = p.Unchanged && exit == exitOK
 	j.Refs, j.Progress = cleanRefs(p.Refs), nil
 	l.RunningJob, l.Position = 0, 0
-	l.Failures, l.Due = u.q.o.Backoff.After(schedule.Outcome{
+	l.Failures, l.Due = u.q.set.Load().Backoff.After(schedule.Outcome{
 		End: u.now, Success: exit == exitOK, Returned: exit == exitReturned, Kind: failure.Kind,
 	}, l.Interval, l.Failures, u.q.roll())
 	if failure.Kind == core.FailRateLimited && l.UpstreamHost != "" {
 		r.leave = u.q.leave(failure)
 	}
 	again(*j, l)
-	u.wake = u.wake || u.q.o.MaxJobsPerHost > 0 || !l.Due.After(u.now)
+	u.wake = u.wake || u.q.set.Load().MaxJobsPerHost > 0 || !l.Due.After(u.now)
 	u.due = append(u.due, l.Due)
 	if exit != exitOK {
 		// Downstream may have got a part of the push.

@@ -84,7 +84,7 @@ func (q *Queue) endAll(ctx context.Context, ids []core.JobID, how func(core.Job)
 			silentSince := r.live.Job.Updated
 			u.touch(r)
 			r.live.Job.Updated = silentSince // the minion said nothing new
-			r.append(p.Output, q.o.OutputCap, true)
+			r.append(p.Output, q.set.Load().OutputCap, true)
 			u.end(r, p)
 			ended = append(ended, r.live.Job)
 		}
@@ -100,7 +100,7 @@ func (q *Queue) endAll(ctx context.Context, ids []core.JobID, how func(core.Job)
 // Rebase gives every running job a whole lease from now on. A core calls it
 // when it starts, since no minion could report while there was none.
 func (q *Queue) Rebase(ctx context.Context) error {
-	until := q.clock().Add(q.o.GhostTimeout)
+	until := q.clock().Add(q.set.Load().GhostTimeout)
 	return q.store.Write(ctx, func(ctx context.Context, tx Tx) error { return tx.Extend(ctx, until) })
 }
 

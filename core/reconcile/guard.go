@@ -42,7 +42,7 @@ func (r *Reconciler) believe(ctx context.Context, host string, missing []string,
 
 // weigh gives what is held from now on, or that the listing is believed.
 func (r *Reconciler) weigh(held HeldPurge, missing []string, known int, approved bool) (HeldPurge, bool) {
-	allowed := max(fewest, int(float64(known)*r.opts.PurgeProtect/100))
+	allowed := max(fewest, int(float64(known)*r.purgeProtect()/100))
 	if len(missing) <= allowed || approved {
 		return HeldPurge{}, true
 	}

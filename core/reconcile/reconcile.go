@@ -71,6 +71,7 @@ type Reconciler struct {
 	naming   sync.Mutex // one checks names
 
 	mu      sync.Mutex
+	protect float64                   // of Options.PurgeProtect
 	config  *confgit.Config           // nil until it was read
 	settled bool                      // config has been applied to the end
 	trouble *core.Problem             // why CONFGIT can't be read now
@@ -97,7 +98,20 @@ func New(o Options) *Reconciler {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Reconciler{opts: o, log: o.Log, clashes: map[string][]core.Problem{}}
+	return &Reconciler{opts: o, log: o.Log, protect: o.PurgeProtect, clashes: map[string][]core.Problem{}}
+}
+
+// SetPurgeProtect changes the option of that name, from the next listing on.
+func (r *Reconciler) SetPurgeProtect(percent float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.protect = percent
+}
+
+func (r *Reconciler) purgeProtect() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.protect
 }
 
 // Config gives the Config in force; an empty one before CONFGIT was read. It

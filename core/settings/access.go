@@ -28,7 +28,7 @@ func accessOptions() []Option {
 		{Name: "tls-certificate", Metavar: "FILE", Doc: "Serve HTTPS with the certificate in FILE (PEM, with its chain). It is read again when it changes."},
 		{Name: "tls-key", Metavar: "FILE", Doc: "The private key for tls-certificate (PEM)."},
 		{Name: "minion-ca", Metavar: "FILE", Doc: "Who shows a certificate of one of the authorities in FILE (PEM) is a minion, without a token."},
-		{Name: "keep-audit", Kind: Duration, Default: "0", Metavar: "TIME", Doc: "Remove rows of the audit that are older; 0 means never."},
+		{Name: "keep-audit", Reread: true, Kind: Duration, Default: "0", Metavar: "TIME", Doc: "Remove rows of the audit that are older; 0 means never."},
 	}
 }
 

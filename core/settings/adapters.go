@@ -19,8 +19,8 @@ func adapterOptions() []Option {
 		{Name: "dev", Kind: Bool, Default: "no", Doc: "For authors: use the adapters that LORRY_REATTACH_ADAPTERS names, as an adapter started with -debug prints it."},
 		{Name: "adapters", Kind: List, Metavar: "TYPE", Doc: "The types of host whose adapters may run. Default: all that are there.", Check: checkType},
 		{Name: "adapter-path", Kind: List, Metavar: "TYPE=FILE", Doc: "Take the adapter of TYPE from FILE, not from adapter-dir.", Check: checkByType(checkProgram)},
-		{Name: "adapter-sha256", Kind: List, Metavar: "TYPE=HEX", Doc: "Run the adapter of TYPE only if its program has this SHA-256 checksum.", Check: checkByType(checkSHA256)},
-		{Name: "adapter-max-calls", Kind: List, Metavar: "TYPE=N", Doc: "Give each host of TYPE at most N calls at a time. Default: 8, or less if the adapter says so.", Check: checkByType(checkCalls)},
+		{Name: "adapter-sha256", Reread: true, Kind: List, Metavar: "TYPE=HEX", Doc: "Run the adapter of TYPE only if its program has this SHA-256 checksum.", Check: checkByType(checkSHA256)},
+		{Name: "adapter-max-calls", Reread: true, Kind: List, Metavar: "TYPE=N", Doc: "Give each host of TYPE at most N calls at a time. Default: 8, or less if the adapter says so.", Check: checkByType(checkCalls)},
 	}
 }
 

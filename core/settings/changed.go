@@ -2,6 +2,9 @@ package settings
 
 import "slices"
 
+// Rereads reports whether an option counts from the next reload on.
+func (v *Values) Rereads(name string) bool { return v.entry(name).opt.Reread }
+
 // Changed names the options whose values differ from those before, in the order
 // of --help. A secret that is read from a file has changed when the file has.
 func (v *Values) Changed(before *Values) []string {

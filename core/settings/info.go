@@ -146,6 +146,9 @@ func (o *Option) describe() string {
 	if o.Default != "" && !o.Secret {
 		text += " Default: " + o.Default + "."
 	}
+	if o.Reread {
+		text += " Read again by a reload."
+	}
 	if len(o.Aliases) > 0 {
 		text += " Also: " + strings.Join(o.Aliases, ", ") + "."
 	}

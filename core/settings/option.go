@@ -45,6 +45,9 @@ type Option struct {
 	// NotOnCommandLine refuses the option there, since other users of the machine
 	// would see it. Files and LORRY_* variables set it.
 	NotOnCommandLine bool
+	// Reread says that the option counts from the next reload on, without a
+	// restart. So does its NAME-file form.
+	Reread bool
 	// Unused says why the option has no effect any more. It is accepted, with
 	// a warning.
 	Unused string
@@ -107,7 +110,7 @@ func (t Table) index() *options {
 		idx.add(opt)
 		if opt.Secret {
 			idx.add(Option{
-				Name: opt.Name + "-file", Metavar: "FILE", fileOf: opt.Name,
+				Name: opt.Name + "-file", Metavar: "FILE", fileOf: opt.Name, Reread: opt.Reread,
 				Doc: "Read " + opt.Name + " from FILE instead.",
 			})
 		}

@@ -31,19 +31,19 @@ type Notify struct {
 // of troubles.
 func outsideOptions() []Option {
 	return []Option{
-		{Name: "webhook-secret-file", Kind: List, Metavar: "NAME=FILE", Doc: "Take webhooks at /1.0/webhook/FORGE/NAME from whoever knows a secret in FILE, one a line. The file is read for each webhook.", Check: checkFilePair},
-		{Name: "notify-webhook", Secret: true, Metavar: "URL", Doc: "Send JSON to URL when something needs a person."},
-		{Name: "notify-webhook-secret", Secret: true, Metavar: "SECRET", Doc: "Sign these messages with SECRET."},
-		{Name: "notify-smtp", Metavar: "HOST:PORT", Doc: "Mail through this server when something needs a person.", Check: checkServer},
-		{Name: "notify-smtp-security", Default: "starttls", Choices: []string{"starttls", "tls", "none"}, Metavar: "HOW", Doc: "How the connection to it is encrypted."},
-		{Name: "notify-smtp-user", Metavar: "NAME", Doc: "Log in there under this name."},
-		{Name: "notify-smtp-password", Secret: true, Metavar: "PASSWORD", Doc: "The password for it."},
-		{Name: "notify-from", Metavar: "ADDRESS", Doc: "The sender of these mails.", Check: checkMailAddress},
-		{Name: "notify-to", Kind: List, Metavar: "ADDRESS", Doc: "A recipient of these mails.", Check: checkMailAddress},
-		{Name: "notify-events", Kind: List, Metavar: "EVENT", Doc: "Tell of these alone: failures, approvals, staleness, adapters, disk. Default: all.", Check: checkEvent},
-		{Name: "notify-delay", Kind: Duration, Default: "1m", Metavar: "TIME", Doc: "Wait so long whether more of the same comes."},
-		{Name: "notify-digest", Kind: Duration, Default: "1h", Metavar: "TIME", Doc: "Tell of the same kind of event at most so often; what comes meanwhile is told together."},
-		{Name: "notify-stale-after", Kind: Duration, Default: "7d", Metavar: "TIME", Doc: "Tell of mirrors that do not fail and were not equal to their upstream for so long; 0 means never."},
+		{Name: "webhook-secret-file", Reread: true, Kind: List, Metavar: "NAME=FILE", Doc: "Take webhooks at /1.0/webhook/FORGE/NAME from whoever knows a secret in FILE, one a line. The file is read for each webhook.", Check: checkFilePair},
+		{Name: "notify-webhook", Reread: true, Secret: true, Metavar: "URL", Doc: "Send JSON to URL when something needs a person."},
+		{Name: "notify-webhook-secret", Reread: true, Secret: true, Metavar: "SECRET", Doc: "Sign these messages with SECRET."},
+		{Name: "notify-smtp", Reread: true, Metavar: "HOST:PORT", Doc: "Mail through this server when something needs a person.", Check: checkServer},
+		{Name: "notify-smtp-security", Reread: true, Default: "starttls", Choices: []string{"starttls", "tls", "none"}, Metavar: "HOW", Doc: "How the connection to it is encrypted."},
+		{Name: "notify-smtp-user", Reread: true, Metavar: "NAME", Doc: "Log in there under this name."},
+		{Name: "notify-smtp-password", Reread: true, Secret: true, Metavar: "PASSWORD", Doc: "The password for it."},
+		{Name: "notify-from", Reread: true, Metavar: "ADDRESS", Doc: "The sender of these mails.", Check: checkMailAddress},
+		{Name: "notify-to", Reread: true, Kind: List, Metavar: "ADDRESS", Doc: "A recipient of these mails.", Check: checkMailAddress},
+		{Name: "notify-events", Reread: true, Kind: List, Metavar: "EVENT", Doc: "Tell of these alone: failures, approvals, staleness, adapters, disk. Default: all.", Check: checkEvent},
+		{Name: "notify-delay", Reread: true, Kind: Duration, Default: "1m", Metavar: "TIME", Doc: "Wait so long whether more of the same comes."},
+		{Name: "notify-digest", Reread: true, Kind: Duration, Default: "1h", Metavar: "TIME", Doc: "Tell of the same kind of event at most so often; what comes meanwhile is told together."},
+		{Name: "notify-stale-after", Reread: true, Kind: Duration, Default: "7d", Metavar: "TIME", Doc: "Tell of mirrors that do not fail and were not equal to their upstream for so long; 0 means never."},
 		{Name: "metrics-per-lorry", Kind: Bool, Default: "no", Doc: "Keep metrics of each single Lorry too: several series for each."},
 	}
 }

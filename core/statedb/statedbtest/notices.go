@@ -58,7 +58,8 @@ func (w *World) notifier(current *[]notify.Notice, targets ...notify.Target) *no
 	w.Helper()
 	n := 0
 	run, err := notify.New(notify.Options{
-		Store: w.DB, Targets: targets, Delay: time.Minute, Digest: time.Hour, StaleAfter: 24 * time.Hour, Clock: w.Clock.Now,
+		Store: w.DB, Clock: w.Clock.Now,
+		Settings: notify.Settings{Targets: targets, Delay: time.Minute, Digest: time.Hour, StaleAfter: 24 * time.Hour},
 		NewID: func() string { n++; return fmt.Sprintf("%d-%d", w.Clock.Now().UnixNano(), n) }, Log: hclog.NewNullLogger(),
 		Current: func(context.Context) ([]notify.Notice, error) {
 			if current == nil {

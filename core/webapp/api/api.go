@@ -29,7 +29,7 @@ type Info struct {
 	// credential, such as "local at /srv/mirrors".
 	Downstream string
 	// PublishFailures is the original's option of that name.
-	PublishFailures bool
+	PublishFailures func() bool
 	// Warning gives what an admin must know now, such as a full disk, or "". It
 	// may be nil.
 	Warning func() string
@@ -125,12 +125,21 @@ func (a *API) Failing(ctx context.Context, counts queue.Counts, limit int) ([]co
 
 // Overview gathers the status; the run queue is cut to the given page.
 func (a *API) Overview(ctx context.Context, page queue.Page) (protocol.Status, error) {
-	now := a.clock()
-	st, err := a.queue.Status(ctx)
+	lorries, err := a.queue.Queue(ctx, page)
 	if err != nil {
 		return protocol.Status{}, err
 	}
-	lorries, err := a.queue.Queue(ctx, page)
+	status, err := a.summary(ctx)
+	if err == nil {
+		status.RunQueue = lorryList(lorries, a.clock())
+	}
+	return status, err
+}
+
+// summary gathers the status without the run queue.
+func (a *API) summary(ctx context.Context) (protocol.Status, error) {
+	now := a.clock()
+	st, err := a.queue.Status(ctx)
 	if err != nil {
 		return protocol.Status{}, err
 	}
@@ -152,11 +161,11 @@ func (a *API) Overview(ctx context.Context, page queue.Page) (protocol.Status, e
 	}
 	status := protocol.Status{
 		RunningQueue:    st.Running,
-		RunQueue:        lorryList(lorries, now),
+		RunQueue:        []protocol.Lorry{},
 		Hosts:           hostList(hosts, holds, now),
 		MaxJobs:         st.MaxJobs,
 		Links:           true,
-		PublishFailures: a.info.PublishFailures,
+		PublishFailures: a.info.PublishFailures != nil && a.info.PublishFailures(),
 		Failures:        lorryList(failing, now),
 		Counts:          protocol.Counts(st.Counts),
 		Problems:        len(problems),

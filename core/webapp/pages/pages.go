@@ -35,7 +35,7 @@ type Options struct {
 	// Version is the controller's own, for the foot of each page.
 	Version string
 	// PublishFailures shows failures in the static copy too.
-	PublishFailures bool
+	PublishFailures func() bool
 	// StatusHTML is the file that holds a static copy of the status, or "".
 	StatusHTML string
 }
@@ -221,7 +221,7 @@ func (p *Pages) WriteStatusHTML(ctx context.Context) error {
 		return err
 	}
 	data.Static = true
-	data.ShowFailures = p.o.PublishFailures
+	data.ShowFailures = p.o.PublishFailures != nil && p.o.PublishFailures()
 	page, err := p.render("status.html", data)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package gitea
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -36,7 +35,7 @@ func (a *Adapter) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	case httpforge.IsNotFound(err):
 		return a.create(ctx, want)
 	case err != nil:
-		return sdk.Have{}, told(err)
+		return sdk.Have{}, httpforge.TellMoved(err)
 	}
 	return a.update(ctx, r, want)
 }
@@ -52,13 +51,13 @@ func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 	branch := httpforge.Branch(want.Head)
 	r, err := a.noticed(ctx, want.Path, branch != "")
 	if err != nil {
-		return told(err)
+		return httpforge.TellMoved(err)
 	}
 	if r.readOnly() != "" {
 		return nil
 	}
 	changes := map[string]any{}
-	describe(changes, r, want)
+	httpforge.Describe(changes, want, r.Description, maxDescription)
 	if branch != "" && branch != r.DefaultBranch {
 		changes["default_branch"] = branch
 	}
@@ -74,7 +73,7 @@ func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 	after, err := a.repository(ctx, want.Path)
 	switch {
 	case err != nil:
-		return told(err)
+		return httpforge.TellMoved(err)
 	case after.DefaultBranch != branch:
 		return sdk.WithHint(&sdk.Error{
 			Kind: sdk.NotFound, Subject: want.Path,
@@ -114,9 +113,8 @@ func (a *Adapter) Retire(ctx context.Context, path string) error {
 		return err
 	}
 	r, err := a.repository(ctx, path)
-	var moved *movedError
 	switch {
-	case httpforge.IsNotFound(err) || errors.As(err, &moved):
+	case httpforge.Gone(err):
 		return nil // what has the path no more is somebody else's
 	case err != nil:
 		return err
@@ -133,32 +131,15 @@ func (a *Adapter) check(want sdk.Want) error {
 	if err := checkName(want.Path); err != nil {
 		return err
 	}
-	branch := httpforge.Branch(want.Head)
-	if want.Head != "" && branch == "" {
-		return &sdk.Error{Kind: sdk.Invalid, Fact: fmt.Sprintf("the default branch %q is not the full ref of a branch", want.Head), Subject: want.Path}
-	}
-	if len(branch) > maxBranch {
+	if branch := httpforge.Branch(want.Head); len(branch) > maxBranch {
 		return &sdk.Error{Kind: sdk.Invalid, Fact: fmt.Sprintf("the default branch %q has more than %d characters", branch, maxBranch), Subject: want.Path}
 	}
-	return nil
-}
-
-// told says what to do about a repository that has another path now.
-func told(err error) error {
-	var moved *movedError
-	if !errors.As(err, &moved) {
-		return err
-	}
-	return sdk.WithHint(&sdk.Error{Kind: sdk.Conflict, Fact: moved.Error() + "; the old path only leads there", Subject: moved.from},
-		"rename the repository back, change the Lorry's path, or make a new repository at the old path")
+	return httpforge.CheckHead(want)
 }
 
 // wanted gives the visibility for something new.
 func (a *Adapter) wanted(want sdk.Want) sdk.Visibility {
-	if want.Visibility != sdk.VisibilityUnknown {
-		return want.Visibility
-	}
-	return sdk.Visibility(a.settings.Visibility)
+	return httpforge.Visibility(want, a.settings.Visibility)
 }
 
 // create makes a repository and the organisation that it needs.
@@ -166,7 +147,7 @@ func (a *Adapter) create(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	owner, name, _ := strings.Cut(want.Path, "/")
 	o, err := a.ensureOwner(ctx, owner, a.wanted(want))
 	if err != nil {
-		return sdk.Have{}, about(err, want.Path)
+		return sdk.Have{}, httpforge.About(err, want.Path)
 	}
 	private := a.private(want, o.visibility())
 	body := map[string]any{"name": name, "private": private, "auto_init": false}
@@ -183,9 +164,9 @@ func (a *Adapter) create(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	case sdk.KindOf(err) == sdk.Conflict:
 		return a.lostRace(ctx, want, err)
 	case sdk.KindOf(err) == sdk.Denied && httpforge.StatusOf(err) == http.StatusForbidden:
-		return sdk.Have{}, about(sdk.WithHint(err, "give the token the scope write:repository, and its account the right to make repositories in "+strconv.Quote(owner)), want.Path)
+		return sdk.Have{}, httpforge.About(sdk.WithHint(err, "give the token the scope write:repository, and its account the right to make repositories in "+strconv.Quote(owner)), want.Path)
 	default:
-		return sdk.Have{}, about(err, want.Path)
+		return sdk.Have{}, httpforge.About(err, want.Path)
 	}
 	have, err := a.have(&r)
 	have.Created = true
@@ -231,7 +212,7 @@ func (a *Adapter) lostRace(ctx context.Context, want sdk.Want, cause error) (sdk
 			&sdk.Error{Kind: sdk.Conflict, Fact: cause.Error(), Subject: want.Path, Err: cause},
 			"something hidden has the name: a repository that the token's account can't see, or files that were left on the server's disk")
 	default:
-		return sdk.Have{}, told(err)
+		return sdk.Have{}, httpforge.TellMoved(err)
 	}
 }
 
@@ -248,7 +229,7 @@ func (a *Adapter) update(ctx context.Context, r *repository, want sdk.Want) (sdk
 		return have, err
 	}
 	changes := map[string]any{}
-	describe(changes, r, want)
+	httpforge.Describe(changes, want, r.Description, maxDescription)
 	if v := want.Visibility; v != sdk.VisibilityUnknown && v != r.visibility() {
 		owner := ownerVisibility(r.Owner.Visibility)
 		private := a.private(want, owner)
@@ -265,20 +246,12 @@ func (a *Adapter) update(ctx context.Context, r *repository, want sdk.Want) (sdk
 	return have, a.change(ctx, r.FullName, changes)
 }
 
-// describe adds the description to what is to be changed.
-func describe(changes map[string]any, r *repository, want sdk.Want) {
-	d := httpforge.Description(want.Description, maxDescription)
-	if d != "" && d != httpforge.Description(r.Description, maxDescription) {
-		changes["description"] = d
-	}
-}
-
 func (a *Adapter) change(ctx context.Context, path string, changes map[string]any) error {
 	owner, name, _ := strings.Cut(path, "/")
 	_, err := a.api.Do(ctx, httpforge.Request{
 		Method: http.MethodPatch, Path: []string{"repos", owner, name}, Body: changes, What: "changing repository " + strconv.Quote(path),
 	}, nil)
-	return about(err, path)
+	return httpforge.About(err, path)
 }
 
 // have describes a repository that is there.

@@ -21,8 +21,6 @@ type Adapter struct {
 	site     httpforge.Site
 	api      *httpforge.Client
 	log      hclog.Logger
-	// keepSecret says that git may not have the credential either.
-	keepSecret bool
 }
 
 var (
@@ -44,27 +42,14 @@ func Plugin() *sdk.Plugin {
 func (a *Adapter) Close() error { return a.api.Close() }
 
 func open(_ context.Context, env sdk.Env, s Settings) (*Adapter, error) {
-	role := env.Role
-	if role == sdk.RoleUnknown && s.Host != "" {
-		role = sdk.RoleUpstream
-	}
 	transport := httpforge.Transport{
 		CAFile: s.CAFile, Proxy: s.Proxy, CheckCertificates: s.CheckCertificates, InsecureCredentials: s.InsecureCredentials,
 	}
-	client, err := transport.Client(env)
+	c, err := transport.Connect(env, s.address(), "token", s.token(), "api", "v1")
 	if err != nil {
 		return nil, err
 	}
-	address := s.address()
-	site := address.Site(role)
-	unverified := transport.Unverified(env)
-	return &Adapter{
-		settings: s, role: role, site: site, log: env.Log,
-		api: httpforge.New(httpforge.Options{
-			Base: site.API("api", "v1"), HTTP: client, Scheme: "token", Token: s.token(), Unverified: unverified,
-		}),
-		keepSecret: unverified,
-	}, nil
+	return &Adapter{settings: s, role: c.Role, site: c.Site, api: c.API, log: env.Log}, nil
 }
 
 // repository is what the adapter reads of a repository. Fields that a version
@@ -149,22 +134,11 @@ func (a *Adapter) repo(r *repository) (sdk.Repo, error) {
 
 // access gives how git reaches a repository.
 func (a *Adapter) access(cloneURL string) sdk.Access {
-	access := sdk.Access{URL: cloneURL}
-	if a.site.Protocol == "ssh" || a.keepSecret {
-		return access
-	}
 	secret := a.settings.Password
 	if secret.Empty() {
 		secret = a.settings.token()
 	}
-	if secret.Empty() {
-		return access
-	}
-	access.Username, access.Secret = "oauth2", secret // any name goes with a token
-	if a.settings.Username != "" {
-		access.Username = a.settings.Username
-	}
-	return access
+	return a.site.Access(cloneURL, a.settings.Username, secret)
 }
 
 // repository asks for one repository. The forge follows the old names of a
@@ -180,32 +154,13 @@ func (a *Adapter) repository(ctx context.Context, path string) (*repository, err
 	var r repository
 	req := httpforge.Request{Path: []string{"repos", owner, name}, What: "repository " + strconv.Quote(path)}
 	if _, err := a.api.Do(ctx, req, &r); err != nil {
-		return nil, about(err, path)
+		return nil, httpforge.About(err, path)
 	}
 	if r.ID == 0 || r.FullName == "" {
 		return nil, sdk.Errorf(sdk.Internal, "repository %q: %s gives neither id nor name", path, a.api.Host())
 	}
 	if !strings.EqualFold(r.FullName, path) {
-		return &r, &movedError{from: path, to: r.FullName}
+		return &r, &httpforge.Moved{What: "repository", From: path, To: r.FullName}
 	}
 	return &r, nil
-}
-
-// movedError says that a path only leads on to another one.
-type movedError struct{ from, to string }
-
-// Error implements error.
-func (e *movedError) Error() string {
-	return "repository " + strconv.Quote(e.from) + " is " + strconv.Quote(e.to) + " now"
-}
-
-// about names the path that an error is about.
-func about(err error, path string) error {
-	e, ok := err.(*sdk.Error) //nolint:errorlint // only the outermost can be changed
-	if !ok || e.Subject != "" {
-		return err
-	}
-	named := *e
-	named.Subject = path
-	return &named
 }

@@ -23,18 +23,9 @@ const wikiSuffix = ".wiki"
 
 // Repos implements sdk.Upstream.
 func (a *Adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, error] {
-	return func(yield func(sdk.Repo, error) bool) {
-		l := listing{a: a, ctx: ctx, yield: yield, filter: a.settings.filter(), seen: map[int64]struct{}{}}
-		switch err := l.run(); {
-		case l.left:
-		case err != nil:
-			yield(sdk.Repo{}, httpforge.Unlisted(err))
-		case ctx.Err() != nil:
-			yield(sdk.Repo{}, ctx.Err())
-		case l.missed != "":
-			yield(sdk.Repo{}, sdk.Incomplete(l.missed))
-		}
-	}
+	return httpforge.List(ctx, func(out *httpforge.Listing) error {
+		return (&listing{Listing: out, a: a, ctx: ctx, filter: a.settings.filter()}).run()
+	})
 }
 
 // Repo implements sdk.Upstream.
@@ -44,12 +35,10 @@ func (a *Adapter) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, 
 		name, wiki = strings.CutSuffix(path, wikiSuffix)
 	}
 	r, err := a.repository(ctx, name)
-	var moved *movedError
+	var moved *httpforge.Moved
 	switch {
 	case errors.As(err, &moved):
-		return sdk.Repo{}, sdk.Access{}, sdk.WithHint(
-			&sdk.Error{Kind: sdk.NotFound, Fact: moved.Error(), Subject: path},
-			"the next listing of the host gives the new path")
+		return sdk.Repo{}, sdk.Access{}, moved.Missing(path)
 	case err != nil:
 		return sdk.Repo{}, sdk.Access{}, err
 	}
@@ -79,13 +68,10 @@ func (a *Adapter) wiki(r *repository, of sdk.Repo) (sdk.Repo, error) {
 
 // listing is the state of one listing.
 type listing struct {
+	*httpforge.Listing
 	a      *Adapter
 	ctx    context.Context //nolint:containedctx // of one call
-	yield  func(sdk.Repo, error) bool
 	filter httpforge.Filter
-	seen   map[int64]struct{} // pages by offset repeat rows when others go
-	left   bool               // the caller has seen enough
-	missed string             // why the listing is not complete, or ""
 }
 
 func (l *listing) run() error {
@@ -105,7 +91,7 @@ func (l *listing) run() error {
 	for _, kind := range []string{"orgs", "users"} {
 		for _, owner := range lists[kind] {
 			what := "repositories of " + strconv.Quote(owner)
-			if err := l.list([]string{kind, owner, "repos"}, url.Values{"limit": {pageLimit}}, what); err != nil || l.left {
+			if err := l.list([]string{kind, owner, "repos"}, url.Values{"limit": {pageLimit}}, what); err != nil || l.Enough() {
 				return err
 			}
 		}
@@ -114,25 +100,8 @@ func (l *listing) run() error {
 }
 
 func (l *listing) list(path []string, q url.Values, what string) error {
-	var totals httpforge.Totals
-	next := counted()
-	watched := func(h http.Header, page repoPage, q url.Values) (url.Values, error) {
-		totals.See(h, "X-Total-Count")
-		return next(h, page, q)
-	}
 	req := httpforge.Request{Path: path, Query: q, What: what}
-	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, watched) {
-		if err != nil {
-			return err
-		}
-		if err := l.take(page); err != nil || l.left {
-			return err
-		}
-	}
-	if totals.Shrunk() {
-		l.missed = what + ": some went away while they were listed, so others may have been missed"
-	}
-	return nil
+	return httpforge.Rows(l.ctx, l.Listing, l.a.api, req, "X-Total-Count", counted(), l.take)
 }
 
 // counted follows the links to the next page. Where there are none, as with old
@@ -162,10 +131,9 @@ func counted() httpforge.NextFunc[repoPage] {
 func (l *listing) take(page repoPage) error {
 	for i := range page {
 		r := &page[i]
-		if _, again := l.seen[r.ID]; again {
+		if !l.First(r.ID) {
 			continue
 		}
-		l.seen[r.ID] = struct{}{}
 		repo, err := l.a.repo(r)
 		if err != nil {
 			return err
@@ -173,19 +141,15 @@ func (l *listing) take(page repoPage) error {
 		if !l.filter.Keep(repo, r.Topics) || !l.mirrorFits(r.Mirror) {
 			continue
 		}
-		if !repo.Disabled && !l.yield(repo, nil) {
-			l.left = true
-			return nil
+		l.Give(repo)
+		if l.a.settings.Wikis {
+			wiki, err := l.a.wiki(r, repo)
+			if err != nil {
+				return err
+			}
+			l.Give(wiki)
 		}
-		if !l.a.settings.Wikis || !r.HasWiki {
-			continue
-		}
-		wiki, err := l.a.wiki(r, repo)
-		if err != nil {
-			return err
-		}
-		if !l.yield(wiki, nil) {
-			l.left = true
+		if l.Enough() {
 			return nil
 		}
 	}

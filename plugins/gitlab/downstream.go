@@ -2,7 +2,6 @@ package gitlab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -26,7 +25,7 @@ func (a *Adapter) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	case httpforge.IsNotFound(err):
 		return a.create(ctx, want)
 	case err != nil:
-		return sdk.Have{}, told(err)
+		return sdk.Have{}, httpforge.TellMoved(err)
 	}
 	return a.update(ctx, p, want)
 }
@@ -39,13 +38,13 @@ func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 	}
 	p, err := a.project(ctx, want.Path)
 	if err != nil {
-		return told(err)
+		return httpforge.TellMoved(err)
 	}
 	if p.readOnly() != "" {
 		return nil
 	}
 	changes := map[string]any{}
-	a.describe(changes, p, want)
+	httpforge.Describe(changes, want, p.Description, maxDescription)
 	if len(changes) > 0 {
 		if err := a.change(ctx, p, changes, nil); err != nil {
 			return err
@@ -69,9 +68,8 @@ func (a *Adapter) Retire(ctx context.Context, path string) error {
 		return err
 	}
 	p, err := a.project(ctx, path)
-	var moved *movedError
 	switch {
-	case httpforge.IsNotFound(err) || errors.As(err, &moved):
+	case httpforge.Gone(err):
 		return nil // what has the path no more is somebody else's
 	case err != nil:
 		return err
@@ -97,7 +95,7 @@ func (a *Adapter) archive(ctx context.Context, p *project, yes bool) error {
 	case sdk.KindOf(err) == sdk.Denied:
 		err = sdk.WithHint(err, "GitLab lets only a project's owners and admins archive and unarchive it: give the token's account the role Owner, or do it by hand")
 	}
-	return about(err, p.Path)
+	return httpforge.About(err, p.Path)
 }
 
 // check refuses what can never work.
@@ -105,28 +103,12 @@ func (a *Adapter) check(want sdk.Want) error {
 	if err := checkName(want.Path); err != nil {
 		return err
 	}
-	if want.Head != "" && httpforge.Branch(want.Head) == "" {
-		return &sdk.Error{Kind: sdk.Invalid, Fact: fmt.Sprintf("the default branch %q is not the full ref of a branch", want.Head), Subject: want.Path}
-	}
-	return nil
-}
-
-// told says what to do about a project that has another path now.
-func told(err error) error {
-	var moved *movedError
-	if !errors.As(err, &moved) {
-		return err
-	}
-	return sdk.WithHint(&sdk.Error{Kind: sdk.Conflict, Fact: moved.Error() + "; the old path only leads there", Subject: moved.from},
-		"rename the project back, change the Lorry's path, or make a new project at the old path")
+	return httpforge.CheckHead(want)
 }
 
 // wanted gives the visibility for something new.
 func (a *Adapter) wanted(want sdk.Want) sdk.Visibility {
-	if want.Visibility != sdk.VisibilityUnknown {
-		return want.Visibility
-	}
-	return sdk.Visibility(a.settings.Visibility)
+	return httpforge.Visibility(want, a.settings.Visibility)
 }
 
 // create makes a project and the groups that it needs.
@@ -134,7 +116,7 @@ func (a *Adapter) create(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	parent, name := path.Dir(want.Path), path.Base(want.Path)
 	ns, err := a.ensureNamespace(ctx, parent, a.wanted(want))
 	if err != nil {
-		return sdk.Have{}, about(err, want.Path)
+		return sdk.Have{}, httpforge.About(err, want.Path)
 	}
 	visibility := httpforge.Clamp(a.wanted(want), ns.visibility)
 	body := map[string]any{
@@ -166,14 +148,14 @@ func (a *Adapter) create(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 		return a.lostRace(ctx, want, err)
 	case httpforge.IsNotFound(err):
 		a.namespaces.forget(parent) // it has gone since we saw it
-		return sdk.Have{}, about(err, want.Path)
+		return sdk.Have{}, httpforge.About(err, want.Path)
 	case sdk.KindOf(err) == sdk.Denied:
 		err = sdk.WithHint(err, "give the token the scope api, and its account the role Maintainer in "+strconv.Quote(parent))
 	case httpforge.Says(err, "visibility"):
 		a.namespaces.forget(parent)
 		err = sdk.WithHint(err, "an admin of the GitLab has restricted this visibility: choose another one")
 	}
-	return sdk.Have{}, about(err, want.Path)
+	return sdk.Have{}, httpforge.About(err, want.Path)
 }
 
 // lostRace looks for the project that somebody else has just made.
@@ -187,7 +169,7 @@ func (a *Adapter) lostRace(ctx context.Context, want sdk.Want, cause error) (sdk
 			&sdk.Error{Kind: sdk.Conflict, Fact: cause.Error(), Subject: want.Path, Err: cause},
 			"something hidden has the name: a project that waits for its deletion, one that the token's account can't see, or a neighbour with the same title")
 	default:
-		return sdk.Have{}, told(err)
+		return sdk.Have{}, httpforge.TellMoved(err)
 	}
 }
 
@@ -203,7 +185,7 @@ func (a *Adapter) update(ctx context.Context, p *project, want sdk.Want) (sdk.Ha
 		return have, err
 	}
 	changes := map[string]any{}
-	a.describe(changes, p, want)
+	httpforge.Describe(changes, want, p.Description, maxDescription)
 	if want.LFS != p.LFS {
 		changes["lfs_enabled"] = want.LFS
 	}
@@ -211,7 +193,7 @@ func (a *Adapter) update(ctx context.Context, p *project, want sdk.Want) (sdk.Ha
 		if httpforge.Rank(v) > httpforge.Rank(p.visibility()) && p.Namespace.Kind != "user" {
 			ns, err := a.namespace(ctx, p.Namespace.Path)
 			if err != nil {
-				return sdk.Have{}, about(err, want.Path)
+				return sdk.Have{}, httpforge.About(err, want.Path)
 			}
 			v = httpforge.Clamp(v, ns.visibility)
 		}
@@ -228,19 +210,11 @@ func (a *Adapter) update(ctx context.Context, p *project, want sdk.Want) (sdk.Ha
 	return have, a.change(ctx, p, changes, nil)
 }
 
-// describe adds the description to what is to be changed.
-func (a *Adapter) describe(changes map[string]any, p *project, want sdk.Want) {
-	d := httpforge.Description(want.Description, maxDescription)
-	if d != "" && d != httpforge.Description(p.Description, maxDescription) {
-		changes["description"] = d
-	}
-}
-
 func (a *Adapter) change(ctx context.Context, p *project, changes map[string]any, out any) error {
 	_, err := a.api.Do(ctx, httpforge.Request{
 		Method: http.MethodPut, Path: []string{"projects", number(p.ID)}, Body: changes, What: "changing project " + strconv.Quote(p.Path),
 	}, out)
-	return about(err, p.Path)
+	return httpforge.About(err, p.Path)
 }
 
 // setDefault chooses the default branch and makes sure that GitLab did.
@@ -268,7 +242,7 @@ func (a *Adapter) unprotect(ctx context.Context, p *project) error {
 	req := httpforge.Request{Path: list, Query: query("per_page", perPage), What: what}
 	for page, err := range httpforge.Pages(ctx, a.api, req, next[[]protected]) {
 		if err != nil {
-			return about(err, p.Path)
+			return httpforge.About(err, p.Path)
 		}
 		for _, b := range page {
 			names = append(names, b.Name)
@@ -281,9 +255,9 @@ func (a *Adapter) unprotect(ctx context.Context, p *project) error {
 			a.log.Info("removed a branch's protection, as unprotect-branches says", "project", p.Path, "branch", name)
 		case httpforge.IsNotFound(err): // somebody was faster
 		case sdk.KindOf(err) == sdk.Denied:
-			return sdk.WithHint(about(err, p.Path), "give the token's account the role Maintainer")
+			return sdk.WithHint(httpforge.About(err, p.Path), "give the token's account the role Maintainer")
 		default:
-			return about(err, p.Path)
+			return httpforge.About(err, p.Path)
 		}
 	}
 	return nil

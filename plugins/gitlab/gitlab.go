@@ -22,8 +22,6 @@ type Adapter struct {
 	api        *httpforge.Client
 	log        hclog.Logger
 	namespaces *namespaces
-	// keepSecret says that git may not have the credential either.
-	keepSecret bool
 }
 
 var (
@@ -46,28 +44,14 @@ func Plugin() *sdk.Plugin {
 func (a *Adapter) Close() error { return a.api.Close() }
 
 func open(_ context.Context, env sdk.Env, s Settings) (*Adapter, error) {
-	role := env.Role
-	if role == sdk.RoleUnknown && s.Host != "" {
-		role = sdk.RoleUpstream
-	}
 	transport := httpforge.Transport{
 		CAFile: s.CAFile, Proxy: s.Proxy, CheckCertificates: s.CheckCertificates, InsecureCredentials: s.InsecureCredentials,
 	}
-	client, err := transport.Client(env)
+	c, err := transport.Connect(env, s.address(), "Bearer", s.Token, "api", "v4")
 	if err != nil {
 		return nil, err
 	}
-	address := s.address()
-	site := address.Site(role)
-	unverified := transport.Unverified(env)
-	return &Adapter{
-		settings: s, role: role, site: site, log: env.Log,
-		api: httpforge.New(httpforge.Options{
-			Base: site.API("api", "v4"), HTTP: client, Scheme: "Bearer", Token: s.Token, Unverified: unverified,
-		}),
-		namespaces: newNamespaces(time.Now),
-		keepSecret: unverified,
-	}, nil
+	return &Adapter{settings: s, role: c.Role, site: c.Site, api: c.API, log: env.Log, namespaces: newNamespaces(time.Now)}, nil
 }
 
 // project is what the adapter reads of a project. Only fields that exist since
@@ -149,20 +133,11 @@ func (a *Adapter) repo(p *project) (sdk.Repo, error) {
 
 // access gives how git reaches a repository.
 func (a *Adapter) access(cloneURL string) sdk.Access {
-	access := sdk.Access{URL: cloneURL}
-	if a.site.Protocol == "ssh" || a.keepSecret {
-		return access
+	s := a.settings
+	if s.Password.Empty() {
+		return a.site.Access(cloneURL, "", s.Token)
 	}
-	switch s := a.settings; {
-	case !s.Password.Empty():
-		access.Username, access.Secret = "oauth2", s.Password
-		if s.Username != "" {
-			access.Username = s.Username
-		}
-	case !s.Token.Empty():
-		access.Username, access.Secret = "oauth2", s.Token
-	}
-	return access
+	return a.site.Access(cloneURL, s.Username, s.Password)
 }
 
 // project asks for one project by its full path. GitLab follows the old paths
@@ -174,34 +149,15 @@ func (a *Adapter) project(ctx context.Context, path string) (*project, error) {
 	var p project
 	req := httpforge.Request{Path: []string{"projects", path}, What: "project " + strconv.Quote(path)}
 	if _, err := a.api.Do(ctx, req, &p); err != nil {
-		return nil, about(err, path)
+		return nil, httpforge.About(err, path)
 	}
 	if p.ID == 0 || p.Path == "" {
 		return nil, sdk.Errorf(sdk.Internal, "project %q: %s gives neither id nor path", path, a.api.Host())
 	}
 	if !strings.EqualFold(p.Path, path) {
-		return &p, &movedError{from: path, to: p.Path}
+		return &p, &httpforge.Moved{What: "project", From: path, To: p.Path}
 	}
 	return &p, nil
-}
-
-// movedError says that a path only leads on to another one.
-type movedError struct{ from, to string }
-
-// Error implements error.
-func (e *movedError) Error() string {
-	return "project " + strconv.Quote(e.from) + " is " + strconv.Quote(e.to) + " now"
-}
-
-// about names the path that an error is about.
-func about(err error, path string) error {
-	e, ok := err.(*sdk.Error) //nolint:errorlint // only the outermost can be changed
-	if !ok || e.Subject != "" {
-		return err
-	}
-	named := *e
-	named.Subject = path
-	return &named
 }
 
 func number(id int64) string { return strconv.FormatInt(id, 10) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -21,19 +20,9 @@ const wikiSuffix = ".wiki"
 
 // Repos implements sdk.Upstream.
 func (a *Adapter) Repos(ctx context.Context, _ sdk.Query) iter.Seq2[sdk.Repo, error] {
-	return func(yield func(sdk.Repo, error) bool) {
-		l := listing{a: a, ctx: ctx, yield: yield, filter: a.settings.filter(), seen: map[int64]struct{}{}}
-		err := l.run()
-		switch {
-		case l.left:
-		case err != nil:
-			yield(sdk.Repo{}, httpforge.Unlisted(err))
-		case ctx.Err() != nil:
-			yield(sdk.Repo{}, ctx.Err())
-		case l.missed != "":
-			yield(sdk.Repo{}, sdk.Incomplete(l.missed))
-		}
-	}
+	return httpforge.List(ctx, func(out *httpforge.Listing) error {
+		return (&listing{Listing: out, a: a, ctx: ctx, filter: a.settings.filter()}).run()
+	})
 }
 
 // Repo implements sdk.Upstream.
@@ -44,12 +33,10 @@ func (a *Adapter) Repo(ctx context.Context, path string) (sdk.Repo, sdk.Access, 
 		name, wiki = strings.CutSuffix(path, wikiSuffix)
 	}
 	p, err := a.project(ctx, name)
-	var moved *movedError
+	var moved *httpforge.Moved
 	switch {
 	case errors.As(err, &moved):
-		return sdk.Repo{}, sdk.Access{}, sdk.WithHint(
-			&sdk.Error{Kind: sdk.NotFound, Fact: moved.Error(), Subject: path},
-			"the next listing of the host gives the new path")
+		return sdk.Repo{}, sdk.Access{}, moved.Missing(path)
 	case err != nil:
 		return sdk.Repo{}, sdk.Access{}, err
 	case p.deleted() != "":
@@ -84,13 +71,10 @@ func (a *Adapter) wiki(p *project, of sdk.Repo) (sdk.Repo, error) {
 
 // listing is the state of one listing.
 type listing struct {
+	*httpforge.Listing
 	a      *Adapter
 	ctx    context.Context //nolint:containedctx // of one call
-	yield  func(sdk.Repo, error) bool
 	filter httpforge.Filter
-	seen   map[int64]struct{} // what offsets gave: they repeat rows when others go
-	left   bool               // the caller has seen enough
-	missed string             // why the listing is not complete, or ""
 }
 
 func (l *listing) run() error {
@@ -103,13 +87,13 @@ func (l *listing) run() error {
 		return l.whole(l.projects([]string{"projects"}, q, "projects of the instance"))
 	}
 	for _, g := range s.Groups {
-		if err := l.group(strings.Trim(g, "/ "), strings.Trim(g, "/ "), 0); err != nil || l.left {
+		if err := l.group(strings.Trim(g, "/ "), strings.Trim(g, "/ "), 0); err != nil || l.Enough() {
 			return err
 		}
 	}
 	for _, u := range s.Users {
 		u = strings.Trim(u, "/ ")
-		if err := l.whole(l.projects([]string{"users", u, "projects"}, l.query(), "projects of user "+strconv.Quote(u))); err != nil || l.left {
+		if err := l.whole(l.projects([]string{"users", u, "projects"}, l.query(), "projects of user "+strconv.Quote(u))); err != nil || l.Enough() {
 			return err
 		}
 	}
@@ -119,7 +103,7 @@ func (l *listing) run() error {
 // whole ends a list that has no parts which could be asked for one by one.
 func (l *listing) whole(err error) error {
 	if errors.Is(err, errTooMany) {
-		l.missed = l.a.api.Host() + " gives no more rows of a list without keyset paging"
+		l.Miss(l.a.api.Host() + " gives no more rows of a list without keyset paging")
 		return nil
 	}
 	return err
@@ -165,8 +149,8 @@ func (l *listing) group(ref, name string, depth int) error {
 	q.Set("include_subgroups", "false")
 	switch err := l.projects(path, q, what); {
 	case errors.Is(err, errTooMany):
-		l.missed = fmt.Sprintf("%s: %s gives no more of them; list the whole instance instead", what, l.a.api.Host())
-	case err != nil || l.left:
+		l.Miss(fmt.Sprintf("%s: %s gives no more of them; list the whole instance instead", what, l.a.api.Host()))
+	case err != nil || l.Enough():
 		return err
 	}
 	subgroups := httpforge.Request{
@@ -178,7 +162,7 @@ func (l *listing) group(ref, name string, depth int) error {
 			return err
 		}
 		for _, g := range page {
-			if err := l.group(number(g.ID), g.FullPath, depth+1); err != nil || l.left {
+			if err := l.group(number(g.ID), g.FullPath, depth+1); err != nil || l.Enough() {
 				return err
 			}
 		}
@@ -189,41 +173,25 @@ func (l *listing) group(ref, name string, depth int) error {
 // projects lists one list of projects. Its error is errTooMany when there are
 // more than can be paged through.
 func (l *listing) projects(path []string, q url.Values, what string) error {
-	var totals httpforge.Totals
-	watched := func(h http.Header, page []project, q url.Values) (url.Values, error) {
-		totals.See(h, "X-Total")
-		return next(h, page, q)
-	}
 	req := httpforge.Request{Path: path, Query: q, What: what}
-	for page, err := range httpforge.Pages(l.ctx, l.a.api, req, watched) {
-		switch {
-		case err == nil:
-		case keysetRefused(err) && q.Has("pagination"):
-			q.Del("pagination")
-			return l.projects(path, q, what)
-		case offsetRefused(err):
-			return errTooMany
-		default:
-			return err
-		}
-		if err := l.take(page); err != nil || l.left {
-			return err
-		}
+	err := httpforge.Rows(l.ctx, l.Listing, l.a.api, req, "X-Total", next[[]project], l.take)
+	switch {
+	case keysetRefused(err) && q.Has("pagination"):
+		q.Del("pagination")
+		return l.projects(path, q, what)
+	case offsetRefused(err):
+		return errTooMany
 	}
-	if totals.Shrunk() {
-		l.missed = what + ": some went away while they were listed, so others may have been missed"
-	}
-	return nil
+	return err
 }
 
 // take passes projects on, each once.
 func (l *listing) take(page []project) error {
 	for i := range page {
 		p := &page[i]
-		if _, again := l.seen[p.ID]; again {
+		if !l.First(p.ID) {
 			continue
 		}
-		l.seen[p.ID] = struct{}{}
 		// Gone in some days, or never there: nothing to mirror.
 		if p.deleted() != "" {
 			continue
@@ -235,19 +203,15 @@ func (l *listing) take(page []project) error {
 		if !l.filter.Keep(repo, p.topics()) {
 			continue
 		}
-		if !repo.Disabled && !l.yield(repo, nil) {
-			l.left = true
-			return nil
+		l.Give(repo)
+		if l.a.settings.Wikis {
+			wiki, err := l.a.wiki(p, repo)
+			if err != nil {
+				return err
+			}
+			l.Give(wiki)
 		}
-		if !l.a.settings.Wikis {
-			continue
-		}
-		wiki, err := l.a.wiki(p, repo)
-		if err != nil {
-			return err
-		}
-		if !wiki.Disabled && !l.yield(wiki, nil) {
-			l.left = true
+		if l.Enough() {
 			return nil
 		}
 	}

@@ -23,6 +23,9 @@ type Site struct {
 	SSH *url.URL // nil when it is not known
 	// Protocol is what git uses: ssh, https or http.
 	Protocol string
+	// Unverified says that the connection proves nothing about the host, so
+	// that git may not have the credential either.
+	Unverified bool
 }
 
 // Validate tells what is wrong with the address.
@@ -126,6 +129,20 @@ func (s Site) CloneURL(path, reported string) (string, error) {
 		return "", sdk.WithHint(sdk.Errorf(sdk.Internal, "the forge's ssh address of %q %w", path, err), "set ssh-url")
 	}
 	return u.String(), nil
+}
+
+// Access gives how git reaches a repository: with a password or token over HTTP,
+// where any name goes with a token, and with a key that is not ours by ssh.
+func (s Site) Access(cloneURL, username string, secret sdk.Secret) sdk.Access {
+	access := sdk.Access{URL: cloneURL}
+	if s.Protocol == "ssh" || s.Unverified || secret.Empty() {
+		return access
+	}
+	access.Username, access.Secret = "oauth2", secret
+	if username != "" {
+		access.Username = username
+	}
+	return access
 }
 
 // sshError says what is wrong with an address; it reads on after its name.

@@ -32,3 +32,27 @@ func (t Transport) Client(env sdk.Env) (*http.Client, error) {
 		CAFile: t.CAFile, Proxy: t.Proxy, SkipCertificates: !t.CheckCertificates, InsecureCredentials: t.InsecureCredentials,
 	})
 }
+
+// Connection is what an adapter reaches its forge with.
+type Connection struct {
+	Role sdk.Role
+	Site Site
+	API  *Client
+}
+
+// Connect makes the connection to a forge with valid settings. scheme goes
+// before the token, path leads from the web interface to the root of the API.
+func (t Transport) Connect(env sdk.Env, a Address, scheme string, token sdk.Secret, path ...string) (Connection, error) {
+	client, err := t.Client(env)
+	if err != nil {
+		return Connection{}, err
+	}
+	role := env.Role
+	if role == sdk.RoleUnknown && a.Host != "" {
+		role = sdk.RoleUpstream
+	}
+	site := a.Site(role)
+	site.Unverified = t.Unverified(env)
+	api := New(Options{Base: site.API(path...), HTTP: client, Scheme: scheme, Token: token, Unverified: site.Unverified})
+	return Connection{Role: role, Site: site, API: api}, nil
+}

@@ -1,8 +1,8 @@
 package childproc
 
 import (
-	"encoding/pem"
 	"bytes"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"

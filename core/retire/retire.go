@@ -57,15 +57,20 @@ type Options struct {
 	Log   hclog.Logger
 }
 
-// Retirer does what is due.
-type Retirer struct{ o Options }
+// Retirer does what is due. One goroutine uses it.
+type Retirer struct {
+	o Options
+	// settled is set once the attempts are dealt with that an earlier core began
+	// and did not live to end.
+	settled bool
+}
 
 // New makes a Retirer.
 func New(o Options) *Retirer {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
-	return &Retirer{o}
+	return &Retirer{o: o}
 }
 
 const (
@@ -82,9 +87,17 @@ const (
 // Round archives what is due. A host that can't be reached ends the round: the
 // others would wait for it in vain. The error is one of the Store.
 func (r *Retirer) Round(ctx context.Context) error {
-	due, err := r.o.Store.DueRetirements(ctx, r.o.Clock(), batch)
-	if err != nil || len(due) == 0 {
+	until := r.o.Clock()
+	if !r.settled {
+		until = until.Add(begun) // a call that is made twice does no harm
+	}
+	due, err := r.o.Store.DueRetirements(ctx, until, batch)
+	if err != nil {
 		return err
+	}
+	r.settled = len(due) < batch
+	if len(due) == 0 {
+		return nil
 	}
 	host, err := r.o.Host()
 	if err != nil {

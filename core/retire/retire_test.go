@@ -18,6 +18,7 @@ import (
 type world struct {
 	*testing.T
 	now    time.Time
+	r      *retire.Retirer
 	rows   map[string]retire.Retirement
 	back   map[string]bool // Lorries that are there again
 	fail   map[string]error
@@ -85,17 +86,24 @@ func (w *world) RetireRepo(_ context.Context, path string) error {
 func (w *world) round(ctx context.Context) []string {
 	w.Helper()
 	w.asked = nil
-	r := retire.New(retire.Options{
+	if w.r == nil {
+		w.start()
+	}
+	if err := w.r.Round(ctx); err != nil {
+		w.Fatal(err)
+	}
+	return w.asked
+}
+
+// start starts a core.
+func (w *world) start() {
+	w.r = retire.New(retire.Options{
 		Store: w, Clock: func() time.Time { return w.now }, Host: func() (retire.Host, error) { return w, nil },
 		Audit: func(_ context.Context, e audit.Entry) error {
 			w.audit = append(w.audit, fmt.Sprintf("%s %s %s=%s", e.Action, e.Subject, e.Became, e.Result))
 			return nil
 		},
 	})
-	if err := r.Round(ctx); err != nil {
-		w.Fatal(err)
-	}
-	return w.asked
 }
 
 func same[T any](w *world, what string, want, got T) {
@@ -172,4 +180,8 @@ func TestAStopLeavesTheAttemptToTheNextCore(t *testing.T) {
 	same(w, "asked", []string{"a"}, w.round(ctx))
 	same(w, "row", retire.Retirement{Path: "a", Attempts: 1, Next: w.now.Add(2 * time.Minute)}, w.rows["a"])
 	same(w, "audit", []string(nil), w.audit)
+	w.during, w.fail = nil, nil
+	same(w, "the same core waits", []string{"b"}, w.round(t.Context()))
+	w.start()
+	same(w, "another one does not", []string{"a"}, w.round(t.Context()))
 }

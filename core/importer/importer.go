@@ -167,7 +167,8 @@ func (j *job) run(ctx context.Context) (err error) {
 	defer func() { _ = out.Close() }()
 	shown := newProgress(out, j.Verbose, j.Clock)
 	shown.terminal, shown.tell, shown.path = j.Terminal, j.Progress, j.Spec.Name
-	j.Out, j.progress = out, shown
+	j.Out, j.progress = shown.beside(), shown
+	defer shown.wipe()
 	shown.phase("looking at upstream")
 	fmt.Fprintf(j.Out, "Getting: %s\n", j.Spec.Name)
 

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -76,7 +77,9 @@ type progress struct {
 	clock    core.Clock
 	shown    time.Time
 	told     time.Time
-	width    int // of the line that is to be overwritten
+
+	mu    sync.Mutex
+	width int // of the line that is to be overwritten
 }
 
 func newProgress(out io.Writer, verbose bool, clock core.Clock) *progress {
@@ -104,11 +107,34 @@ func (p *progress) Write(line []byte) (int, error) {
 			return len(line), nil
 		}
 	}
-	pad := strings.Repeat(" ", max(0, p.width-len(text)))
-	p.width = 0
-	_, err := fmt.Fprintf(p.out, "   %s%s\n", text, pad)
+	p.wipe()
+	_, err := fmt.Fprintf(p.out, "   %s\n", text)
 	return len(line), err
 }
+
+// wipe removes a line that nothing overwrites any more.
+func (p *progress) wipe() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.width > 0 {
+		fmt.Fprintf(p.out, "%s\r", strings.Repeat(" ", p.width))
+	}
+	p.width = 0
+}
+
+// beside writes other lines to the same place.
+func (p *progress) beside() io.Writer {
+	return writerFunc(func(b []byte) (int, error) {
+		p.wipe()
+		return p.out.Write(b)
+	})
+}
+
+// writerFunc is a function that is an io.Writer.
+type writerFunc func([]byte) (int, error)
+
+// Write implements io.Writer.
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // overwrite shows a line that the next one overwrites.
 func (p *progress) overwrite(text string) error {
@@ -116,8 +142,10 @@ func (p *progress) overwrite(text string) error {
 	if now.Sub(p.shown) < liveInterval {
 		return nil
 	}
-	pad := strings.Repeat(" ", max(0, p.width-len(text)))
-	p.shown, p.width = now, len(text)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pad := strings.Repeat(" ", max(0, p.width-3-len(text)))
+	p.shown, p.width = now, 3+len(text)
 	_, err := fmt.Fprintf(p.out, "   %s%s\r", text, pad)
 	return err
 }

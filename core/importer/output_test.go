@@ -51,11 +51,16 @@ func TestProgressOnATerminal(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	want := "   Receiving objects:  10% (1/10), 1.50 KiB | 2.00 MiB/s\r   Resolving deltas: 100% (3/3)" + strings.Repeat(" ", 25) + "\r   warning: x" + strings.Repeat(" ", 18) + "\n"
+	now = now.Add(time.Second)
+	_, _ = fmt.Fprint(p, "Receiving objects:  20% (2/10)\r")
+	_, _ = fmt.Fprint(p.beside(), ".. pushing\n")
+	blank := strings.Repeat(" ", 31)
+	want := "   Receiving objects:  10% (1/10), 1.50 KiB | 2.00 MiB/s\r   Resolving deltas: 100% (3/3)" + strings.Repeat(" ", 25) + "\r" +
+		blank + "\r   warning: x\n   Receiving objects:  20% (2/10)\r" + strings.Repeat(" ", 33) + "\r.. pushing\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
 	}
-	steps := []protocol.Progress{{Phase: "Receiving objects", Done: 1, Total: 10, Bytes: 1536, Rate: 2 << 20}, {Phase: "Resolving deltas", Done: 3, Total: 3}}
+	steps := []protocol.Progress{{Phase: "Receiving objects", Done: 1, Total: 10, Bytes: 1536, Rate: 2 << 20}, {Phase: "Resolving deltas", Done: 3, Total: 3}, {Phase: "Receiving objects", Done: 2, Total: 10}}
 	if diff := cmp.Diff(steps, told); diff != "" {
 		t.Error(diff)
 	}

@@ -147,6 +147,12 @@ func (q *Queue) Queue(ctx context.Context, page Page) ([]core.LorryState, error)
 	return q.store.Lorries(ctx, page)
 }
 
+// QueuePaths lists the paths of the Lorries that Queue lists, in that order: of
+// a large queue they are far less than the rest.
+func (q *Queue) QueuePaths(ctx context.Context, page Page) ([]string, error) {
+	return q.store.QueuePaths(ctx, page)
+}
+
 // Failing lists the Lorries that have failed since their last success, in the
 // order of their paths and without their Text. Page.After is the path of the
 // last one of the page before.

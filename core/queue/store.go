@@ -20,6 +20,8 @@ type Store interface {
 	Counts(ctx context.Context, now time.Time) (Counts, error)
 	// Lorries lists Lorries in queue order without their Text.
 	Lorries(ctx context.Context, page Page) ([]core.LorryState, error)
+	// QueuePaths lists the same Lorries by their paths alone.
+	QueuePaths(ctx context.Context, page Page) ([]string, error)
 	// Failing lists the Lorries whose last job failed in the order of their
 	// paths, without their Text.
 	Failing(ctx context.Context, page Page) ([]core.LorryState, error)

@@ -85,6 +85,41 @@ func (db *DB) Lorry(ctx context.Context, path string) (core.LorryState, error) {
 func (db *DB) Lorries(ctx context.Context, page queue.Page) ([]core.LorryState, error) {
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
+	args, err := db.pageOf(ctx, page)
+	if err != nil {
+		return nil, err
+	}
+	all, err := collect(ctx, db.read, scanLorry, `SELECT `+lorryNoText+` FROM (`+inQueueOrder()+`) p
+		JOIN queue q ON q.path = p.path JOIN lorries l ON l.path = p.path
+		ORDER BY q.turn, q.path`, args...)
+	return all, classify("reading the queue", err)
+}
+
+// QueuePaths implements queue.Store.
+func (db *DB) QueuePaths(ctx context.Context, page queue.Page) ([]string, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	args, err := db.pageOf(ctx, page)
+	if err != nil {
+		return nil, err
+	}
+	all, err := collect(ctx, db.read, scanText, `SELECT path FROM (`+inQueueOrder()+`) p ORDER BY turn, path`, args...)
+	return all, classify("reading the queue", err)
+}
+
+// inQueueOrder selects paths and turns of the Lorries behind the place $1, $2 in
+// the queue, at most $3.
+func inQueueOrder() string {
+	const part = `SELECT q.path, q.turn FROM queue q WHERE q.running_job IS %s AND (q.turn, q.path) > ($1, $2) ORDER BY q.turn, q.path LIMIT $3`
+	return `
+			SELECT * FROM (` + strings.Replace(part, "%s", "NULL", 1) + `) waiting
+			UNION ALL
+			SELECT * FROM (` + strings.Replace(part, "%s", "NOT NULL", 1) + `) running
+			ORDER BY 2, 1 LIMIT $3`
+}
+
+// pageOf gives the arguments of inQueueOrder.
+func (db *DB) pageOf(ctx context.Context, page queue.Page) ([]any, error) {
 	after, limit := int64(-1<<63), int64(page.Limit)
 	if limit <= 0 {
 		limit = 1<<62 - 1
@@ -101,15 +136,7 @@ func (db *DB) Lorries(ctx context.Context, page queue.Page) ([]core.LorryState, 
 			return nil, classify("reading the queue", err)
 		}
 	}
-	const part = `SELECT q.path, q.turn FROM queue q WHERE q.running_job IS %s AND (q.turn, q.path) > ($1, $2) ORDER BY q.turn, q.path LIMIT $3`
-	all, err := collect(ctx, db.read, scanLorry, `SELECT `+lorryNoText+` FROM (
-			SELECT * FROM (`+strings.Replace(part, "%s", "NULL", 1)+`) waiting
-			UNION ALL
-			SELECT * FROM (`+strings.Replace(part, "%s", "NOT NULL", 1)+`) running
-			ORDER BY 2, 1 LIMIT $3) p
-		JOIN queue q ON q.path = p.path JOIN lorries l ON l.path = p.path
-		ORDER BY q.turn, q.path`, after, page.After, limit)
-	return all, classify("reading the queue", err)
+	return []any{after, page.After, limit}, nil
 }
 
 // Failing implements queue.Store.

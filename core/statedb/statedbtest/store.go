@@ -176,6 +176,14 @@ func pages(w *World) {
 	same(w, "whole", want, w.list())
 	_, err := w.Queue.Queue(w.Ctx, queue.Page{After: "none"})
 	w.kind(core.KindNotFound, err)
+	paths, err := w.Queue.QueuePaths(w.Ctx, queue.Page{})
+	w.ok(err)
+	same(w, "paths", want, paths)
+	paths, err = w.Queue.QueuePaths(w.Ctx, queue.Page{After: "a", Limit: 2})
+	w.ok(err)
+	same(w, "some paths", []string{"b", "c"}, paths)
+	_, err = w.Queue.QueuePaths(w.Ctx, queue.Page{After: "none"})
+	w.kind(core.KindNotFound, err)
 }
 
 func hosts(w *World) {

@@ -219,11 +219,11 @@ func (a *API) ListQueue(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	lorries, err := a.queue.Queue(r.Context(), page)
+	list, err := a.queue.QueuePaths(r.Context(), page)
 	if err != nil {
 		return nil, err
 	}
-	return exchange.JSON(protocol.QueuePaths{Queue: paths(lorries)}), nil
+	return exchange.JSON(protocol.QueuePaths{Queue: append([]string{}, list...)}), nil
 }
 
 func paths(lorries []core.LorryState) []string {

@@ -17,6 +17,8 @@ type Queue interface {
 	SetMaxJobs(ctx context.Context, limit *int) error
 	// Queue lists Lorries in queue order.
 	Queue(ctx context.Context, page queue.Page) ([]core.LorryState, error)
+	// QueuePaths lists the same Lorries by their paths alone.
+	QueuePaths(ctx context.Context, page queue.Page) ([]string, error)
 	Lorry(ctx context.Context, path string) (core.LorryState, error)
 	Explain(ctx context.Context, path string) (queue.Why, error)
 	MoveToTop(ctx context.Context, path string) error

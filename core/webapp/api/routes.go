@@ -13,19 +13,6 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/webapp/exchange"
 )
 
-// Status answers GET /1.0/status.
-func (a *API) Status(r *exchange.Request) (exchange.Answer, error) {
-	page, err := pageOf(r)
-	if err != nil {
-		return nil, err
-	}
-	status, err := a.Overview(r.Context(), page)
-	if err != nil {
-		return nil, err
-	}
-	return exchange.JSON(status), nil
-}
-
 // pageOf reads the optional fields after and limit; without them a list is
 // whole, as the original's clients expect.
 func pageOf(r *exchange.Request) (queue.Page, error) {

@@ -165,6 +165,16 @@ func (q *Queue) Queue(_ context.Context, page queue.Page) ([]core.LorryState, er
 	return list, nil
 }
 
+// QueuePaths implements api.Queue.
+func (q *Queue) QueuePaths(ctx context.Context, page queue.Page) ([]string, error) {
+	lorries, err := q.Queue(ctx, page)
+	paths := make([]string, 0, len(lorries))
+	for _, l := range lorries {
+		paths = append(paths, l.Path)
+	}
+	return paths, err
+}
+
 // Lorry implements api.Queue.
 func (q *Queue) Lorry(_ context.Context, path string) (core.LorryState, error) {
 	q.mu.Lock()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
 	"github.com/lorry-controller/lorry-controller/plugins/internal/sshforge"
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
@@ -76,8 +77,8 @@ func open(_ context.Context, env sdk.Env, settings Settings) (*Adapter, error) {
 	}
 	a.http = client
 	a.api = &rest{
-		client: client, root: web, username: settings.Username, password: settings.Password,
-		keep: web.Scheme == "http" && !env.InsecureCredentials && !settings.Insecure && !loopback(web),
+		client: client, root: web,
+		login: httpforge.NewLogin(web, settings.Username, settings.Password, env.InsecureCredentials || settings.Insecure),
 	}
 	return a, nil
 }

@@ -11,18 +11,16 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
 	"github.com/lorry-controller/lorry-controller/plugins/internal/sshforge"
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
 
 // rest asks Gerrit over HTTP.
 type rest struct {
-	client   *http.Client
-	root     *url.URL // without a trailing slash
-	username string
-	password sdk.Secret
-	// keep holds the password back: anybody on the way could read it.
-	keep bool
+	client *http.Client
+	root   *url.URL // without a trailing slash
+	login  httpforge.Login
 }
 
 var _ api = (*rest)(nil)
@@ -41,7 +39,7 @@ func (r *rest) call(ctx context.Context, method, path string, body any, what str
 		payload = bytes.NewReader(raw)
 	}
 	prefix := "/"
-	if r.username != "" {
+	if r.login.Username != "" {
 		prefix = "/a/"
 	}
 	req, err := http.NewRequestWithContext(ctx, method, r.root.String()+prefix+path, payload)
@@ -52,15 +50,9 @@ func (r *rest) call(ctx context.Context, method, path string, body any, what str
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json; charset=UTF-8")
 	}
-	if !r.password.Empty() && r.keep {
-		return sdk.WithHint(sdk.Errorf(sdk.Denied, "no password is sent to %s over plain http", r.root.Host), "use https, or set insecure-credentials for this host")
-	}
-	if r.username != "" {
-		req.SetBasicAuth(r.username, r.password.Reveal())
-	}
-	resp, err := r.client.Do(req)
+	resp, err := r.login.Do(ctx, r.client, req)
 	if err != nil {
-		return withoutURL(ctx, err)
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
@@ -109,20 +101,6 @@ func refused(resp *http.Response, what string) error {
 }
 
 const rightsHint = "grant the user what the adapter's README lists"
-
-func withoutURL(ctx context.Context, err error) error {
-	var known *sdk.Error
-	var address *url.Error
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &known):
-		return known
-	case errors.As(err, &address):
-		return sdk.Errorf(sdk.Unavailable, "%w", address.Err)
-	}
-	return err
-}
 
 func into(target any) func(io.Reader) error {
 	return func(r io.Reader) error {

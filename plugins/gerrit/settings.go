@@ -1,10 +1,10 @@
 package gerrit
 
 import (
-	"net"
 	"net/url"
 	"strings"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
 	"github.com/lorry-controller/lorry-controller/plugins/internal/sshforge"
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
@@ -66,7 +66,7 @@ func (s *Settings) Validate() []sdk.Diagnostic {
 			complain(sdk.SeverityError, "parent-project", "parent-project is no name of a project: "+err.Error(), "")
 		}
 	}
-	if web := s.web(); web != nil && web.Scheme == "http" && !s.Password.Empty() && !loopback(web) {
+	if web := s.web(); web != nil && web.Scheme == "http" && !s.Password.Empty() && !httpforge.Loopback(web) {
 		complain(sdk.SeverityWarning, "http-url", "the password would go over a connection that is not encrypted", "use https")
 	}
 	return diags
@@ -93,7 +93,7 @@ func (s *Settings) ssh() (sshforge.Target, bool) {
 		t, err := sshforge.ParseURL(s.SSHURL)
 		web := s.web()
 		// The original's default, beside a Gerrit that is somewhere else.
-		leftover := t.Host == "localhost" && web != nil && !loopback(web)
+		leftover := t.Host == "localhost" && web != nil && !httpforge.Loopback(web)
 		return t, err == nil && !leftover
 	}
 	t, err := sshforge.ParseHost(s.Host, s.Username, 0)
@@ -116,9 +116,4 @@ func (s *Settings) transport() string {
 // bySSH says whether Gerrit is asked by ssh.
 func (s *Settings) bySSH() bool {
 	return s.API == "ssh" || s.API != "rest" && s.transport() == "ssh"
-}
-
-func loopback(u *url.URL) bool {
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }

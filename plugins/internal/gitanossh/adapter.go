@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
 	"github.com/lorry-controller/lorry-controller/plugins/internal/sshforge"
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
@@ -82,13 +82,12 @@ func (a *Adapter) overHTTP(env sdk.Env) (overHTTP, error) {
 	if err != nil {
 		return overHTTP{}, err
 	}
-	o := overHTTP{client: client, address: s.CommandURL, username: s.Username, password: s.Password}
-	if o.address == nil {
-		o.address = a.settings.webURL("gitano-command.cgi")
+	address := s.CommandURL
+	if address == nil {
+		address = s.webURL("gitano-command.cgi")
 	}
-	ip := net.ParseIP(o.address.Hostname())
-	o.keep = o.address.Scheme == "http" && !env.InsecureCredentials && !s.Insecure && o.address.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
-	return o, nil
+	login := httpforge.NewLogin(address, s.Username, s.Password, env.InsecureCredentials || s.Insecure)
+	return overHTTP{client: client, address: address, login: login}, nil
 }
 
 // Check implements sdk.Checker.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/lorry-controller/lorry-controller/plugins/internal/httpforge"
 	"github.com/lorry-controller/lorry-controller/plugins/internal/sshforge"
 	"github.com/lorry-controller/lorry-controller/sdk"
 )
@@ -82,12 +83,9 @@ func (o overSSH) lines(ctx context.Context, words ...string) iter.Seq2[string, e
 
 // overHTTP runs commands that change nothing by Gitano's CGI.
 type overHTTP struct {
-	client   *http.Client
-	address  *url.URL
-	username string
-	password sdk.Secret
-	// keep holds the password back: nobody could tell who gets it.
-	keep bool
+	client  *http.Client
+	address *url.URL
+	login   httpforge.Login
 }
 
 const maxCGILine = 1 << 20
@@ -114,15 +112,9 @@ func (o overHTTP) get(ctx context.Context, words []string, take func(string) boo
 	if err != nil {
 		return sdk.Errorf(sdk.Invalid, "the address of the command CGI can't be used: %w", err)
 	}
-	if !o.password.Empty() && o.keep {
-		return sdk.WithHint(sdk.Errorf(sdk.Denied, "no password is sent to %s over plain http", o.address.Host), "use https, or set insecure-credentials for this host")
-	}
-	if o.username != "" {
-		req.SetBasicAuth(o.username, o.password.Reveal())
-	}
-	resp, err := o.client.Do(req)
+	resp, err := o.login.Do(ctx, o.client, req)
 	if err != nil {
-		return withoutURL(ctx, err)
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	lines := bufio.NewScanner(resp.Body)
@@ -185,19 +177,4 @@ func (o overHTTP) broken(ctx context.Context, err error) error {
 		return sdk.Errorf(sdk.Internal, "the answer of %s has a line that is too long", o.address.Host)
 	}
 	return sdk.Errorf(sdk.Unavailable, "reading the answer of %s: %w", o.address.Host, err)
-}
-
-// withoutURL takes the URL out of an error of http.Client.
-func withoutURL(ctx context.Context, err error) error {
-	var known *sdk.Error
-	var address *url.Error
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &known):
-		return known
-	case errors.As(err, &address):
-		return sdk.Errorf(sdk.Unavailable, "%w", address.Err)
-	}
-	return err
 }

@@ -1,7 +1,6 @@
 package httpforge
 
 import (
-	"net"
 	"net/url"
 	"strings"
 
@@ -52,7 +51,7 @@ func (a Address) Validate() []sdk.Diagnostic {
 			return diags
 		}
 	}
-	if site := a.Site(sdk.RoleUnknown); site.Web.Scheme == "http" && !loopback(site.Web.Hostname()) {
+	if site := a.Site(sdk.RoleUnknown); site.Web.Scheme == "http" && !Loopback(site.Web) {
 		complain(sdk.SeverityWarning, "http-url", "the forge is asked over plain http, so anybody on the way can read the token", "use https")
 	}
 	return diags
@@ -89,12 +88,7 @@ func (a Address) Site(role sdk.Role) Site {
 // leftover reports whether an ssh-url is just the original's default,
 // ssh://git@localhost, beside a forge that is somewhere else.
 func leftover(ssh, web *url.URL) bool {
-	return ssh.Host == "localhost" && !loopback(web.Hostname())
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return ssh.Host == "localhost" && !Loopback(web)
 }
 
 func webOf(host, scheme string) *url.URL {

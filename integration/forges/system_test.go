@@ -75,8 +75,8 @@ func (l *logBuffer) String() string {
 // lorry-controller.conf. further has more files of CONFGIT.
 func start(t *testing.T, webapp []string, sections []map[string]any, further map[string]string) *system {
 	t.Helper()
-	s := &system{dir: t.TempDir(), out: &logBuffer{}, done: make(chan struct{})}
-	confgit := filepath.Join(s.dir, "confgit")
+	s := &system{dir: t.TempDir()}
+	confgit := s.confgit()
 	raw, err := json.MarshalIndent(sections, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -99,19 +99,38 @@ func start(t *testing.T, webapp []string, sections []map[string]any, further map
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command(filepath.Join(binDir, "lorry-controller"), "--config="+file)
+	t.Cleanup(func() { s.stop(t) })
+	s.launch(t)
+	return s
+}
+
+// confgit is the directory of CONFGIT.
+func (s *system) confgit() string { return filepath.Join(s.dir, "confgit") }
+
+// launch starts the core, for the first time or once more.
+func (s *system) launch(t *testing.T) {
+	t.Helper()
+	s.out, s.done = &logBuffer{}, make(chan struct{})
+	s.cmd = exec.Command(filepath.Join(binDir, "lorry-controller"), "--config="+filepath.Join(s.dir, "webapp.conf"))
 	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Dir = s.out, s.out, s.dir
 	s.cmd.Env = []string{"PATH=" + binDir + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "GIT_CONFIG_NOSYSTEM=1", "TMPDIR=" + os.Getenv("TMPDIR")}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		defer close(s.done)
-		_ = s.cmd.Wait()
-	}()
-	t.Cleanup(func() { s.stop(t) })
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		defer close(done)
+		_ = cmd.Wait()
+	}(s.cmd, s.done)
 	s.awaitAddress(t)
-	return s
+}
+
+// kill ends the core as a power cut would.
+func (s *system) kill(t *testing.T) {
+	t.Helper()
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-s.done
 }
 
 var listening = regexp.MustCompile(`http://127\.0\.0\.1:[1-9][0-9]*`)

@@ -130,6 +130,9 @@ func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, er
 	}
 	if t.head == nil {
 		all, err := collect(ctx, t, scanReady, query(""), args...)
+		if t.lives != nil {
+			t.lives.read(all)
+		}
 		return all, describe("looking for due Lorries", err)
 	}
 	var top []queue.Ready
@@ -171,6 +174,10 @@ func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, err
 		rows[i] = startRow{ids[i], j.Path, j.Fence, j.Minion, j.PID, micros(j.Started), micros(j.Updated), micros(j.Lease)}
 	}
 	t.next += core.JobID(len(jobs))
+	if t.lives != nil {
+		defer t.known()()
+		t.lives.start(rows)
+	}
 	if err := t.later(ctx, "numbering jobs", `UPDATE run_queue SET next_job = $1 WHERE id = 1`, int64(t.next)); err != nil {
 		return nil, err
 	}

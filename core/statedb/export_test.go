@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/queue"
 )
 
 // ReadMigrations is readMigrations.
@@ -58,4 +61,25 @@ func Plan(ctx context.Context, db *DB, query string) ([]string, error) {
 		}, "EXPLAIN QUERY PLAN "+query, args...)
 	})
 	return lines, err
+}
+
+// Lives gives running jobs as known and as read anew.
+func Lives(ctx context.Context, db *DB, ids []core.JobID) (known, read []queue.Live, err error) {
+	err = db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		if known, err = tx.Live(ctx, ids); err == nil {
+			read, err = tx.readLive(ctx, ids)
+		}
+		return err
+	})
+	return known, read, err
+}
+
+// KnownLives is how many running jobs are remembered.
+func KnownLives(db *DB) int {
+	n := 0
+	_ = db.tx(context.Background(), func(context.Context, *txn) error {
+		n = len(db.write.lives.kept)
+		return nil
+	})
+	return n
 }

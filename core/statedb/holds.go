@@ -75,6 +75,7 @@ type heldRow struct {
 // HoldRewrites implements queue.Tx. A rewrite that is still the same keeps its
 // age and its approval.
 func (t *txn) HoldRewrites(ctx context.Context, path string, refs []core.RefResult, now time.Time) error {
+	defer t.known()()
 	rows := []heldRow{}
 	for _, r := range refs {
 		if r.Status == core.RefHeld {

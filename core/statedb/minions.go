@@ -52,6 +52,7 @@ func (db *DB) Drained(ctx context.Context) ([]string, error) {
 // SeeMinions implements queue.Tx. Minions whose rows others change are locked
 // in the order of names, which is the callers' to keep.
 func (t *txn) SeeMinions(ctx context.Context, seen []queue.Minion, old time.Time) error {
+	defer t.known()()
 	rows := make([]minionRow, 0, len(seen))
 	for _, m := range seen {
 		labels, err := json.Marshal(append([]string{}, m.Labels...))

@@ -11,6 +11,25 @@ import (
 // Live implements queue.Tx. It asks for no end rather than for no exit, so that
 // the planner goes by the ids and not through all live jobs.
 func (t *txn) Live(ctx context.Context, ids []core.JobID) ([]queue.Live, error) {
+	if t.lives == nil {
+		return t.readLive(ctx, ids)
+	}
+	if err := t.lives.current(ctx, t); err != nil {
+		return nil, err
+	}
+	known, others := t.lives.find(ids)
+	if len(others) == 0 {
+		return merge(known, nil), nil
+	}
+	read, err := t.readLive(ctx, others)
+	if err != nil {
+		return nil, err
+	}
+	t.lives.keep(read)
+	return merge(known, read), nil
+}
+
+func (t *txn) readLive(ctx context.Context, ids []core.JobID) ([]queue.Live, error) {
 	arg, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
@@ -137,6 +156,10 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 			})
 		}
 	}
+	if t.lives != nil {
+		defer t.known()()
+		t.lives.report(reports)
+	}
 	return t.writeReports(ctx, jobs, ends, outputs, gone)
 }
 
@@ -192,6 +215,9 @@ func (t *txn) forget(ctx context.Context, paths []string) error {
 	if err != nil {
 		return err
 	}
+	if err := t.retire(ctx, dropNUL(string(arg))); err != nil {
+		return err
+	}
 	for _, table := range []string{"held_rewrites", "lorries"} {
 		if err := t.later(ctx, "removing Lorries", `DELETE FROM `+table+` WHERE `+t.d.among("path", "$1", "text"), dropNUL(string(arg))); err != nil {
 			return err
@@ -211,6 +237,3 @@ func each[T any](ctx context.Context, t *txn, doing string, rows []T, query stri
 	}
 	return t.later(ctx, doing, query, arg)
 }
-	if err := t.retire(ctx, dropNUL(string(arg))); err != nil {
-		return err
-	}

@@ -23,6 +23,9 @@ type txn struct {
 	// head is set for PostgreSQL; low is where it was when Gate was asked.
 	head *head
 	low  place
+	// lives is set for SQLite; own says that what is being written is told to it.
+	lives *lives
+	own   bool
 }
 
 // Write implements queue.Store.
@@ -36,6 +39,20 @@ func (db *DB) tx(ctx context.Context, fn func(ctx context.Context, tx *txn) erro
 		return db.write.do(ctx, fn)
 	}
 	return db.transact(ctx, fn)
+}
+
+func (t *txn) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if t.lives != nil && !t.own {
+		t.lives.forget()
+	}
+	return t.runner.exec(ctx, query, args...)
+}
+
+// known begins writes that change nothing that lives remembers, or that are told
+// to it; they end with the function that it gives.
+func (t *txn) known() func() {
+	t.own = true
+	return func() { t.own = false }
 }
 
 // change runs one statement and gives its error a name.

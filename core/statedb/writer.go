@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
@@ -16,17 +19,26 @@ const maxBatch = 64
 // yields is how often others may run before a batch is taken for complete.
 const yields = 2
 
-// writer is the one goroutine that writes to an SQLite file. All requests that
-// wait when it begins a transaction go into that transaction, each behind a
-// savepoint, so that many share one fsync and none waits for another's sake.
+// writer writes to an SQLite file. All requests that wait when a transaction
+// begins go into it, each behind a savepoint, so that many share one fsync and
+// none waits for another's sake. A request that finds nobody at work does its
+// work itself, together with those that come meanwhile; what has come by its
+// end is for the writer's goroutine. So a single client waits for no other
+// goroutine, and of many clients none works long for others.
 type writer struct {
-	d        dialect
-	conn     *sql.Conn
-	stmts    *statements
-	file     *watch
-	requests chan *request
-	stop     chan struct{}
-	stopped  chan struct{}
+	d     dialect
+	conn  *sql.Conn
+	stmts *statements
+	lives *lives
+	file  *watch
+	// more is told that requests wait and nobody is at work.
+	more    chan struct{}
+	stopped chan struct{}
+
+	mu      sync.Mutex
+	busy    bool
+	closed  bool
+	waiting []*request
 }
 
 // request is one caller's transaction. ctx is used until it is begun; after
@@ -36,12 +48,34 @@ type request struct {
 	ctx  context.Context
 	fn   func(ctx context.Context, tx *txn) error
 	done chan error // has room for the answer
+	// broke is what fn panicked with: that is its caller's, whoever did the work.
+	broke any
+}
+
+// run calls fn.
+func (r *request) run(ctx context.Context, tx *txn) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.broke = fmt.Sprintf("%v\n%s", cause, debug.Stack())
+			err = core.Errorf(core.KindInternal, "state database: a transaction broke down")
+		}
+	}()
+	return r.fn(ctx, tx)
+}
+
+// answer waits for what becomes of it.
+func (r *request) answer() error {
+	err := <-r.done
+	if r.broke != nil {
+		panic(r.broke)
+	}
+	return err
 }
 
 func startWriter(conn *sql.Conn, file *watch) *writer {
 	w := &writer{
-		d: sqliteDialect(), conn: conn, stmts: newStatements(conn), file: file, requests: make(chan *request),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		d: sqliteDialect(), conn: conn, stmts: newStatements(conn), lives: newLives(), file: file,
+		more: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	go w.loop()
 	return w
@@ -54,31 +88,107 @@ func (w *writer) do(ctx context.Context, fn func(ctx context.Context, tx *txn) e
 		return err
 	}
 	r := &request{ctx: ctx, fn: fn, done: make(chan error, 1)}
+	mine, err := w.join(r)
+	if err != nil {
+		return err
+	}
+	if mine {
+		defer w.pass()
+		w.batch(r) //nolint:contextcheck // each request brings its own
+		return r.answer()
+	}
 	select {
-	case w.requests <- r:
-		return <-r.done
+	case err := <-r.done:
+		r.done <- err
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-w.stopped:
-		return core.Errorf(core.KindUnavailable, "state database: it is closed")
+		if w.leave(r) {
+			return ctx.Err()
+		}
+	}
+	return r.answer()
+}
+
+// join reports whether the caller is to do the work; otherwise somebody else
+// will.
+func (w *writer) join(r *request) (mine bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
+		return false, core.Errorf(core.KindUnavailable, "state database: it is closed")
+	case w.busy:
+		w.waiting = append(w.waiting, r)
+		return false, nil
+	}
+	w.busy = true
+	return true, nil
+}
+
+// leave takes back a request that nobody has begun.
+func (w *writer) leave(r *request) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.Index(w.waiting, r)
+	if i >= 0 {
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// waits takes out the first request that waits, if there is one.
+func (w *writer) waits() *request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) == 0 {
+		return nil
+	}
+	r := w.waiting[0]
+	w.waiting = slices.Delete(w.waiting, 0, 1)
+	return r
+}
+
+// pass ends a caller's work.
+func (w *writer) pass() {
+	if !w.rest() {
+		w.more <- struct{}{} // it has room: only one is at work
 	}
 }
 
-// close waits for the batch under way. It must be called once.
+// rest ends the work unless there is more of it.
+func (w *writer) rest() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) > 0 {
+		return false
+	}
+	w.busy = false
+	if w.closed {
+		close(w.more)
+	}
+	return true
+}
+
+// close serves those who wait, and refuses others. It must be called once.
 func (w *writer) close() error {
-	close(w.stop)
+	w.mu.Lock()
+	w.closed = true
+	if !w.busy {
+		close(w.more)
+	}
+	w.mu.Unlock()
 	<-w.stopped
 	return w.stmts.close()
 }
 
 func (w *writer) loop() {
 	defer close(w.stopped)
-	for {
-		select {
-		case r := <-w.requests:
-			w.batch(r)
-		case <-w.stop:
-			return
+	for range w.more {
+		for r := w.waits(); ; r = w.waits() {
+			if r != nil {
+				w.batch(r)
+			} else if w.rest() {
+				break
+			}
 		}
 	}
 }
@@ -98,6 +208,7 @@ func (w *writer) batch(first *request) {
 		first.done <- classify("beginning a transaction", err)
 		return
 	}
+	w.lives.asked = false
 	var answers []answer
 	var broken error
 	good := 0
@@ -120,6 +231,7 @@ func (w *writer) batch(first *request) {
 		broken = classify("committing", w.say(ctx, "COMMIT"))
 	}
 	if broken != nil {
+		w.lives.forget()
 		// SQLite may have rolled back by itself; then this fails, rightly.
 		_ = w.say(ctx, "ROLLBACK")
 	} else {
@@ -140,13 +252,8 @@ func (w *writer) next(n int) *request {
 		return nil
 	}
 	for try := 0; ; try++ {
-		select {
-		case r := <-w.requests:
+		if r := w.waits(); r != nil || try == yields {
 			return r
-		default:
-		}
-		if try == yields {
-			return nil
 		}
 		runtime.Gosched() // let those come that were just answered
 	}
@@ -161,7 +268,8 @@ func (w *writer) one(r *request, alone bool) (err, gone error) {
 	}
 	ctx := context.WithoutCancel(r.ctx)
 	if alone {
-		if err := r.fn(ctx, w.txn()); err != nil {
+		if err := r.run(ctx, w.txn()); err != nil {
+			w.lives.forget()
 			_ = w.say(ctx, "ROLLBACK") // it may have been rolled back already
 			return err, w.say(ctx, "BEGIN IMMEDIATE")
 		}
@@ -170,7 +278,8 @@ func (w *writer) one(r *request, alone bool) (err, gone error) {
 	if err := w.say(ctx, "SAVEPOINT request"); err != nil {
 		return classify("setting a savepoint", err), err
 	}
-	if err := r.fn(ctx, w.txn()); err != nil {
+	if err := r.run(ctx, w.txn()); err != nil {
+		w.lives.forget()
 		return err, errors.Join(w.say(ctx, "ROLLBACK TO request"), w.say(ctx, "RELEASE request"))
 	}
 	if err := w.say(ctx, "RELEASE request"); err != nil {
@@ -179,7 +288,10 @@ func (w *writer) one(r *request, alone bool) (err, gone error) {
 	return nil, nil
 }
 
-func (w *writer) txn() *txn { return &txn{runner: w.stmts, d: w.d, script: w.control} }
+func (w *writer) txn() *txn {
+	clear(w.lives.ready)
+	return &txn{runner: w.stmts, d: w.d, script: w.control, lives: w.lives}
+}
 
 // say runs one of the few statements that frame requests.
 func (w *writer) say(ctx context.Context, text string) error {
@@ -189,6 +301,7 @@ func (w *writer) say(ctx context.Context, text string) error {
 
 // control runs SQL that is not worth a prepared statement, or is several.
 func (w *writer) control(ctx context.Context, text string) error {
+	w.lives.forget()
 	if _, err := w.conn.ExecContext(ctx, text); err != nil {
 		return fmt.Errorf("%w", err)
 	}

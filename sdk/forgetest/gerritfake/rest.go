@@ -16,7 +16,9 @@ func escape(name string) string { return url.QueryEscape(name) }
 // ServeHTTP implements http.Handler: the part of the REST API that is about
 // projects.
 func (g *Gerrit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g.note(r.Method + " " + r.URL.RequestURI())
+	if g.Take(w, r) {
+		return
+	}
 	path := r.URL.EscapedPath()
 	anonymous := true
 	if rest, ok := strings.CutPrefix(path, "/a/"); ok {

@@ -12,7 +12,7 @@ import (
 
 // Handle answers a command of Gerrit's ssh server. It is an sshfake.Handler.
 func (g *Gerrit) Handle(req sshfake.Request) sshfake.Answer {
-	g.note(req.Command)
+	g.Note(req.Command)
 	words, err := sshfake.Split(req.Command)
 	if err != nil || len(words) < 2 || words[0] != "gerrit" {
 		return fatal("gerrit: not found")

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/recorder"
 )
 
 // Project is a project of the fake.
@@ -24,6 +26,9 @@ type Project struct {
 
 // Gerrit is the fake. Its fields are set before it is used.
 type Gerrit struct {
+	// Recorder has "METHOD URI", or the command for what came by ssh.
+	recorder.Recorder
+
 	// User and Password are the one account.
 	User, Password string
 	// MayCreate and MayOwn are rights of the account, for all projects.
@@ -34,7 +39,6 @@ type Gerrit struct {
 
 	mu       *sync.Mutex
 	projects map[string]Project
-	requests []string
 }
 
 // Share makes g another account's view of the server that other is.
@@ -70,19 +74,6 @@ func (g *Gerrit) Get(name string) (Project, bool) {
 	defer g.mu.Unlock()
 	p, ok := g.projects[name]
 	return p, ok
-}
-
-// Requests gives what was asked so far: "METHOD URI" or a command of ssh.
-func (g *Gerrit) Requests() []string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.Clone(g.requests)
-}
-
-func (g *Gerrit) note(request string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.requests = append(g.requests, request)
 }
 
 // info is Gerrit's ProjectInfo.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitserver"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/recorder"
 )
 
 // Options choose what kind of forge it is.
@@ -76,16 +77,15 @@ type owner struct {
 
 // Server is the fake. Its methods may be called from several goroutines.
 type Server struct {
+	recorder.Recorder
 	opts Options
 
-	mu        sync.Mutex
-	lastID    int64
-	owners    map[string]*owner // by name in lower case
-	repos     []*Repo           // in the order of their ids
-	byPath    map[string]*Repo
-	moved     map[string]string // old path to new
-	requests  []string
-	intercept func(http.ResponseWriter, *http.Request) bool
+	mu     sync.Mutex
+	lastID int64
+	owners map[string]*owner // by name in lower case
+	repos  []*Repo           // in the order of their ids
+	byPath map[string]*Repo
+	moved  map[string]string // old path to new
 }
 
 // New makes a forge that has the token's account alone.
@@ -229,56 +229,25 @@ func (s *Server) remove(r *Repo) {
 	s.repos = slices.DeleteFunc(s.repos, func(o *Repo) bool { return o == r })
 }
 
-// Requests gives every request so far as "METHOD /path?query".
-func (s *Server) Requests() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
-}
-
-// Forget empties the list of requests.
-func (s *Server) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests = nil
-}
-
-// Intercept lets f see every request first; when f reports true, it has
-// answered. f may call the Server's methods. nil ends it.
-func (s *Server) Intercept(f func(http.ResponseWriter, *http.Request) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.intercept = f
-}
-
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.requests = append(s.requests, r.Method+" "+r.URL.RequestURI())
-	intercept := s.intercept
-	s.mu.Unlock()
-	if intercept != nil && intercept(w, r) {
+	if s.Take(w, r) {
 		return
 	}
 	if req, ok := gitserver.Parse(r); ok && s.opts.Git != nil {
 		s.serveGit(w, r, req)
 		return
 	}
-	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v1/")
-	if !ok {
+	parts, found, err := recorder.Parts(r, "/api/v1/")
+	switch {
+	case !found:
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte("<!DOCTYPE html><html><body>Page Not Found</body></html>"))
 		return
-	}
-	var parts []string
-	for part := range strings.SplitSeq(rest, "/") {
-		plain, err := url.PathUnescape(part)
-		if err != nil {
-			refuse(w, http.StatusBadRequest, "bad request")
-			return
-		}
-		parts = append(parts, plain)
+	case err != nil:
+		refuse(w, http.StatusBadRequest, "bad request")
+		return
 	}
 	c := &call{Server: s, w: w, r: r, parts: parts, query: r.URL.Query()}
 	if !c.authenticate() {

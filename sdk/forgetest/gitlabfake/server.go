@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/gitserver"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/recorder"
 )
 
 // Options choose what kind of GitLab it is.
@@ -70,18 +71,17 @@ type group struct {
 
 // Server is the fake. Its methods may be called from several goroutines.
 type Server struct {
+	recorder.Recorder
 	opts Options
 
-	mu        sync.Mutex
-	lastID    int64
-	groups    map[string]*group // by full path in lower case
-	users     map[string]int64  // namespace of a user's own
-	projects  []*Project        // in the order of their ids
-	byPath    map[string]*Project
-	byID      map[int64]*Project
-	moved     map[string]int64 // old path to project
-	requests  []string
-	intercept func(http.ResponseWriter, *http.Request) bool
+	mu       sync.Mutex
+	lastID   int64
+	groups   map[string]*group // by full path in lower case
+	users    map[string]int64  // namespace of a user's own
+	projects []*Project        // in the order of their ids
+	byPath   map[string]*Project
+	byID     map[int64]*Project
+	moved    map[string]int64 // old path to project
 }
 
 // New makes a GitLab without anything in it.
@@ -219,56 +219,25 @@ func (s *Server) GroupVisibility(path string) string {
 	return ""
 }
 
-// Requests gives every request so far as "METHOD /path?query".
-func (s *Server) Requests() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.requests)
-}
-
-// Forget empties the list of requests.
-func (s *Server) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests = nil
-}
-
-// Intercept lets f see every request first; when f reports true, it has
-// answered. f may call the Server's methods. nil ends it.
-func (s *Server) Intercept(f func(http.ResponseWriter, *http.Request) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.intercept = f
-}
-
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.requests = append(s.requests, r.Method+" "+r.URL.RequestURI())
-	intercept := s.intercept
-	s.mu.Unlock()
-	if intercept != nil && intercept(w, r) {
+	if s.Take(w, r) {
 		return
 	}
 	if req, ok := gitserver.Parse(r); ok && s.opts.Git != nil {
 		s.serveGit(w, r, req)
 		return
 	}
-	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v4/")
-	if !ok {
+	parts, found, err := recorder.Parts(r, "/api/v4/")
+	switch {
+	case !found:
 		// from: any GitLab; a page that is no API sends people to sign in.
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<html><body>You are being <a href=\"/users/sign_in\">redirected</a>.</body></html>"))
 		return
-	}
-	var parts []string
-	for part := range strings.SplitSeq(rest, "/") {
-		plain, err := url.PathUnescape(part)
-		if err != nil {
-			refuse(w, http.StatusBadRequest, "400 Bad request")
-			return
-		}
-		parts = append(parts, plain)
+	case err != nil:
+		refuse(w, http.StatusBadRequest, "400 Bad request")
+		return
 	}
 	c := &call{Server: s, w: w, r: r, parts: parts, query: r.URL.Query()}
 	if !c.authenticate() {

@@ -116,7 +116,10 @@ func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
 		return j.report, false
 	}
 	upstream, err := source.List(ctx)
-	if err != nil || j.digest(upstream) != o.Request.Digest || j.verifyDue() {
+	if err != nil {
+		return j.report, false
+	}
+	if same, err := j.settled(ctx, upstream); err != nil || !same {
 		return j.report, false
 	}
 	j.unchanged(upstream)
@@ -181,7 +184,11 @@ func (j *job) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if j.Request != nil && j.Request.Digest != "" && j.Request.Digest == j.digest(upstream) && !j.verifyDue() {
+	same, err := j.settled(ctx, upstream)
+	if err != nil {
+		return err
+	}
+	if same {
 		fmt.Fprintln(j.Out, ".. nothing to do: upstream is as it was at the last verified push")
 		j.unchanged(upstream)
 		return nil

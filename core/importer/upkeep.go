@@ -3,7 +3,6 @@ package importer
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/importer/area"
@@ -48,14 +47,6 @@ func (u Upkeep) check() time.Duration {
 	return u.Check
 }
 
-// verifyDue reports whether downstream is to be looked at although upstream has
-// not changed. A minion that has no working copy of the Lorry leaves it to the
-// one that has.
-func (j *job) verifyDue() bool {
-	h, known := area.ReadHealth(j.areaDir())
-	return known && (j.Clock().Sub(h.Verified) >= j.Upkeep.verify() || j.checkDue(h))
-}
-
 func (j *job) checkDue(h area.Health) bool {
 	return j.Upkeep.check() > 0 && j.Clock().Sub(h.Checked) >= j.Upkeep.check()
 }
@@ -72,9 +63,7 @@ func (j *job) begin(ctx context.Context, place *workcopy.Copy) area.Health {
 	h, known := area.ReadHealth(j.area.Dir)
 	if !known && j.Upkeep.check() > 0 {
 		// Not all Lorries that came at once are to be checked at once.
-		sum := fnv.New64a()
-		_, _ = sum.Write([]byte(j.Spec.Name))
-		h.Checked = j.Clock().Add(-time.Duration(sum.Sum64() % uint64(j.Upkeep.check())))
+		h.Checked = j.Clock().Add(-j.share(j.Upkeep.check()))
 	}
 	if known && j.checkDue(h) && place.Repo.Exists() {
 		fmt.Fprintln(j.Out, ".. checking the working copy")

@@ -63,7 +63,7 @@ func TestManyUnchangedUpstreamsAreLookedAtTogether(t *testing.T) {
 			upstream = "new"
 		}
 		b.queue.Put(core.LorryState{
-			Lorry:  core.Lorry{Path: path, Text: fmt.Sprintf(`{%q: {"type": "git", "url": "%s/%s.git"}}`, path, server.URL, upstream), Interval: time.Hour, Timeout: time.Hour},
+			Lorry:  core.Lorry{Path: path, Text: fmt.Sprintf(`{%q: {"type": "git", "url": "%s/%s.git"}}`, path, server.URL, upstream), Interval: time.Millisecond, Timeout: time.Hour},
 			Digest: digest,
 		})
 	}

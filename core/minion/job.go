@@ -143,7 +143,7 @@ func executeOurs(ctx context.Context, what protocol.ImportRequest, s childproc.S
 func (w *worker) importRequest(job protocol.Job) protocol.ImportRequest {
 	return protocol.ImportRequest{
 		Path: job.Path, Digest: job.Digest, Rewrites: job.Rewrites, Fetch: job.Fetch, Push: job.Push,
-		FileRoots: job.FileRoots, Approved: job.Approved, Progress: true, Proxy: w.LorryProxy,
+		FileRoots: job.FileRoots, Approved: job.Approved, Interval: job.Interval, Progress: true, Proxy: w.LorryProxy,
 		DenyPrivateAddresses: job.DenyPrivateAddresses, AllowAddresses: job.AllowAddresses,
 	}
 }

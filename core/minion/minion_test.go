@@ -66,7 +66,7 @@ echo '{"path":"up/foo","exit":0,"digest":"d1","head":"refs/heads/main","disk_usa
 	wantRequest := protocol.ImportRequest{
 		Path: "up/foo", FileRoots: []string{"/srv"},
 		Push:     &protocol.Access{URL: "https://git.example.com/up/foo", Username: "lorry", Secret: "s3cret"},
-		Progress: true,
+		Progress: true, Interval: 3600,
 	}
 	if diff := cmp.Diff(wantRequest, request); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)

@@ -125,6 +125,9 @@ type ImportRequest struct {
 	Push      *Access            `json:"push,omitempty"`
 	FileRoots []string           `json:"file_roots,omitempty"`
 	Approved  []Approval         `json:"approved,omitempty"`
+	// Interval is how often the Lorry's turn comes, in seconds: one without a
+	// working copy is held to the daily look at downstream by it.
+	Interval int64 `json:"interval,omitempty"`
 	// Progress asks for ProgressLines on the report descriptor, before the
 	// report. An older minion takes nothing but the report from there.
 	Progress bool `json:"progress,omitempty"`

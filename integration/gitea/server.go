@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"github.com/ory/dockertest/v3"
 	"github.com/ory/dockertest/v3/docker"
 
+	"github.com/lorry-controller/lorry-controller/integration/realforge"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
@@ -34,20 +34,15 @@ func Images() []string {
 	return []string{"gitea/gitea:1.19.4", "gitea/gitea:1.22.6", "gitea/gitea:1.24.6", "codeberg.org/forgejo/forgejo:11", "codeberg.org/forgejo/forgejo:13"}
 }
 
-// Server is a running Gitea or Forgejo.
-type Server struct {
-	Name, URL, Token string
-}
-
 // Given gives the server that is there already, if one is named.
-func Given() (Server, bool) {
+func Given() (realforge.Server, bool) {
 	url := strings.TrimRight(os.Getenv("LORRY_TEST_GITEA_URL"), "/")
-	return Server{"given", url, os.Getenv("LORRY_TEST_GITEA_TOKEN")}, url != ""
+	return realforge.Server{Name: "given", URL: url, Token: os.Getenv("LORRY_TEST_GITEA_TOKEN")}, url != ""
 }
 
 // StartProgram starts a server from a program in a temporary directory, with
 // SQLite, on loopback. It ends with the test.
-func StartProgram(t *testing.T, program string) Server {
+func StartProgram(t *testing.T, program string) realforge.Server {
 	t.Helper()
 	dir := t.TempDir()
 	port := freePort(t)
@@ -94,8 +89,8 @@ LEVEL = warn
 			t.Logf("log of %s:\n%s", program, log)
 		}
 	})
-	s := Server{Name: "program", URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
-	if err := s.wait(t.Context()); err != nil {
+	s := realforge.Server{Name: "program", URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
+	if err := await(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	command := func(args ...string) error {
@@ -110,7 +105,7 @@ LEVEL = warn
 	if err := command(createAdmin()...); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.makeToken(t.Context()); err != nil {
+	if err := makeToken(t.Context(), &s); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -124,16 +119,8 @@ func createAdmin() []string {
 // the machine's own); it ends with the test. Without an engine, or where the
 // image can't be pulled, the test is skipped, unless LORRY_TEST_REQUIRE names
 // gitea: "all" are the tools that packages bring, and no package brings a Gitea.
-func StartImage(t *testing.T, engine, image string) Server {
+func StartImage(t *testing.T, engine, image string) realforge.Server {
 	t.Helper()
-	pool, err := dockertest.NewPool(engine)
-	if err == nil {
-		err = pool.Client.Ping() // a pool is made without an engine too
-	}
-	if err != nil {
-		tool.Missing(t, fmt.Sprintf("there is no container engine: %v", err), "gitea")
-	}
-	repository, tag := docker.ParseRepositoryTag(image)
 	settings := []string{"security__INSTALL_LOCK=true", "server__ROOT_URL=http://wrong.invalid:9/", "database__DB_TYPE=sqlite3"}
 	var env []string
 	for _, prefix := range []string{"GITEA__", "FORGEJO__"} {
@@ -141,18 +128,12 @@ func StartImage(t *testing.T, engine, image string) Server {
 			env = append(env, prefix+s)
 		}
 	}
-	container, err := pool.RunWithOptions(&dockertest.RunOptions{Repository: repository, Tag: tag, Env: env, ExposedPorts: []string{"3000/tcp"}},
-		func(c *docker.HostConfig) { c.AutoRemove = true })
+	container, err := realforge.Container(t, engine, image, dockertest.RunOptions{Env: env, ExposedPorts: []string{"3000/tcp"}}, func(*docker.HostConfig) {})
 	if err != nil {
-		tool.Missing(t, fmt.Sprintf("the image %s can't be run: %v", image, err), "gitea")
+		tool.Missing(t, err.Error(), "gitea")
 	}
-	t.Cleanup(func() {
-		if err := pool.Purge(container); err != nil {
-			t.Errorf("removing the container of %s: %v", image, err)
-		}
-	})
-	s := Server{Name: image, URL: "http://" + net.JoinHostPort(container.GetBoundIP("3000/tcp"), container.GetPort("3000/tcp"))}
-	if err := s.wait(t.Context()); err != nil {
+	s := realforge.Server{Name: image, URL: "http://" + net.JoinHostPort(container.GetBoundIP("3000/tcp"), container.GetPort("3000/tcp"))}
+	if err := await(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -164,40 +145,19 @@ func StartImage(t *testing.T, engine, image string) Server {
 	if err != nil || code != 0 {
 		t.Fatalf("making an admin in %s: exit code %d, %v: %s", image, code, err, &out)
 	}
-	if err := s.makeToken(t.Context()); err != nil {
+	if err := makeToken(t.Context(), &s); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// wait waits until the server answers.
-func (s *Server) wait(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/api/v1/version", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := client().Do(req)
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer: %w", s.Name, errors.Join(ctx.Err(), err))
-		case <-tick.C:
-		}
-	}
+// await waits until the server answers.
+func await(ctx context.Context, s realforge.Server) error {
+	return s.Await(ctx, "/api/v1/version", http.StatusOK, 100*time.Millisecond, startTimeout)
 }
 
 // makeToken makes a token of all scopes for the admin.
-func (s *Server) makeToken(ctx context.Context) error {
+func makeToken(ctx context.Context, s *realforge.Server) error {
 	for _, scopes := range []any{[]string{"all"}, nil} { // 1.18 and before know no scopes
 		body, err := json.Marshal(map[string]any{"name": fmt.Sprintf("t%d", time.Now().UnixNano()), "scopes": scopes})
 		if err != nil {
@@ -209,7 +169,7 @@ func (s *Server) makeToken(ctx context.Context) error {
 		}
 		req.SetBasicAuth(admin, password)
 		req.Header.Set("Content-Type", "application/json")
-		resp, err := client().Do(req)
+		resp, err := realforge.Client().Do(req)
 		if err != nil {
 			return err
 		}
@@ -224,11 +184,6 @@ func (s *Server) makeToken(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("%s gives no token", s.Name)
-}
-
-// client makes a client that keeps no connection.
-func client() *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 }
 
 func freePort(t *testing.T) int {

@@ -16,5 +16,5 @@ func TestLocalImage(t *testing.T) {
 	files := engine.Git(t)
 	files["/bin/gitlab"], files["/bin/gitlab-rails"] = program, program
 	engine.Build(t, address, image, files, "/bin/gitlab")
-	run(t, build(t), StartImage(t, address, image))
+	build(t).Run(t, StartImage(t, address, image))
 }

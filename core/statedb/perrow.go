@@ -36,11 +36,23 @@ func (t *texts) get(key string, make func() rowText) rowText {
 }
 
 // allRows makes of a statement with "FROM {rows}" and columns "x.name" one that
-// runs once for all rows, which come as JSON in $1.
-func (d dialect) allRows(query, cols string) string {
+// runs once for all rows; each column that it uses is a parameter, an array.
+func (d dialect) allRows(query, cols string) rowText {
 	return d.texts.get("all "+query, func() rowText {
-		return rowText{text: strings.Replace(query, "{rows}", d.from("x", cols), 1)}
-	}).text
+		var r rowText
+		var arrays, names []string
+		for i, c := range strings.Split(cols, ", ") {
+			name, kind, _ := strings.Cut(c, " ")
+			if regexp.MustCompile(`\bx\.` + name + `\b`).MatchString(query) {
+				r.fields = append(r.fields, i)
+				arrays = append(arrays, fmt.Sprintf("$%d::%s[]", len(r.fields), kind))
+				names = append(names, name)
+			}
+		}
+		rows := "unnest(" + strings.Join(arrays, ", ") + ") AS x(" + strings.Join(names, ", ") + ")"
+		r.text = strings.Replace(query, "{rows}", rows, 1)
+		return r
+	})
 }
 
 // oneRow makes of it one that runs for a row, whose columns are parameters.
@@ -69,11 +81,16 @@ func (d dialect) oneRow(query, cols string) rowText {
 }
 
 // perRow runs a statement for rows, whose fields are the columns in order; none
-// is nothing to do. Parameters are quicker than JSON; but to PostgreSQL every
-// statement has to travel, so that several rows go together.
+// is nothing to do. To PostgreSQL every statement has to travel, so that several
+// rows go together there.
 func perRow[T any](ctx context.Context, t *txn, doing string, rows []T, query, cols string) error {
 	if t.sends != nil && len(rows) > 1 {
-		return each(ctx, t, doing, rows, t.d.allRows(query, cols))
+		all := t.d.allRows(query, cols)
+		args := make([]any, len(all.fields))
+		for n, f := range all.fields {
+			args[n] = column(rows, f)
+		}
+		return t.later(ctx, doing, all.text, args...)
 	}
 	if len(rows) == 0 {
 		return nil
@@ -90,6 +107,26 @@ func perRow[T any](ctx context.Context, t *txn, doing string, rows []T, query, c
 		}
 	}
 	return nil
+}
+
+// column is a field of all rows as an array.
+func column[T any](rows []T, field int) any {
+	switch reflect.TypeFor[T]().Field(field).Type.Kind() {
+	case reflect.String:
+		return columnOf[T, string](rows, field)
+	case reflect.Bool:
+		return columnOf[T, bool](rows, field)
+	default:
+		return columnOf[T, int64](rows, field)
+	}
+}
+
+func columnOf[T, V any](rows []T, field int) []V {
+	all := make([]V, len(rows))
+	for i := range rows {
+		all[i] = plain(reflect.ValueOf(&rows[i]).Elem().Field(field)).(V)
+	}
+	return all
 }
 
 // plain is a field as a driver takes it; text that rowsOf would not let through

@@ -126,8 +126,8 @@ type lorriesSection struct {
 
 // origin says where a Lorry was found and where it stands in Config.Lorries.
 type origin struct {
-	where string
-	index int
+	index   int
+	section int // its line
 }
 
 func (p *parser) problem(severity, file string, line int, key, format string, args ...any) {
@@ -184,7 +184,13 @@ func (p *parser) readLorries(contents map[string][]byte) {
 		specs  []spec.Spec
 		broken bool
 	}
-	known := map[string]parsed{}
+	uses := map[string]int{}
+	for _, s := range p.lorries {
+		for _, file := range s.files {
+			uses[file]++
+		}
+	}
+	known := map[string]parsed{} // those that a later section has as well
 	for _, s := range p.lorries {
 		for _, file := range s.files {
 			f, again := known[file]
@@ -195,7 +201,12 @@ func (p *parser) readLorries(contents map[string][]byte) {
 				}
 				f.broken = slices.ContainsFunc(problems, func(q core.Problem) bool { return q.Severity == core.SeverityError })
 				p.config.Problems = append(p.config.Problems, problems...)
+				delete(contents, file)
+			}
+			if uses[file]--; uses[file] > 0 {
 				known[file] = f
+			} else {
+				delete(known, file)
 			}
 			if f.broken {
 				p.keep(s.lorry.Section)
@@ -225,18 +236,21 @@ func (p *parser) lorry(s lorriesSection, file string, one spec.Spec) {
 		l.Rewrites = one.Rewrites
 	}
 	p.checkRoots(file, one)
+	before := p.config.Places[path]
 	p.config.Places[path] = Place{file, one.Line, one.Name}
 	delete(p.config.Access, path)
 	p.access(file, path, one)
-	where := fmt.Sprintf("%s:%d (section at line %d)", file, one.Line, s.line)
-	if old, twice := p.at[path]; twice {
-		p.problem(core.SeverityWarning, file, one.Line, one.Name, "the Lorry %q is given by %s and by %s; the last one is used", path, old.where, where)
-		p.config.Lorries[old.index] = l
-		p.at[path] = origin{where, old.index}
+	old, twice := p.at[path]
+	if !twice {
+		p.at[path] = origin{len(p.config.Lorries), s.line}
+		p.config.Lorries = append(p.config.Lorries, l)
 		return
 	}
-	p.at[path] = origin{where, len(p.config.Lorries)}
-	p.config.Lorries = append(p.config.Lorries, l)
+	p.problem(core.SeverityWarning, file, one.Line, one.Name,
+		"the Lorry %q is given by %s:%d (section at line %d) and by %s:%d (section at line %d); the last one is used",
+		path, before.File, before.Line, old.section, file, one.Line, s.line)
+	p.config.Lorries[old.index] = l
+	p.at[path] = origin{old.index, s.line}
 }
 
 // access keeps what the Lorry's text does not say: its credential, which goes

@@ -36,8 +36,11 @@ func (r *Reconciler) read(ctx context.Context) ([]core.Problem, error) {
 		if problems, done, err = r.unchanged(ctx, commit); done || err != nil {
 			return problems, err
 		}
-		var c *confgit.Config
-		if c, err = r.opts.Source.Read(ctx, commit); err == nil {
+		c := r.current() // followed at the start, or not applied to the end
+		if c == nil || c.Commit != commit {
+			c, err = r.opts.Source.Read(ctx, commit)
+		}
+		if err == nil {
 			return r.apply(ctx, c)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
+	"time"
 )
 
 // teeTo writes to both; the first may be nil. Errors of the first are given
@@ -45,11 +47,40 @@ func (t *tailWriter) Write(p []byte) (int, error) {
 func (t *tailWriter) String() string {
 	buf := t.buf
 	if t.cut {
-		if i := bytes.IndexAny(buf, "\r\n"); i >= 0 {
-			buf = buf[i+1:]
+		i := bytes.IndexAny(buf, "\r\n")
+		if i < 0 {
+			return "" // half a line, and what is cut in two is not recognized
 		}
+		buf = buf[i+1:]
 	}
 	return string(buf)
+}
+
+// lastOf gives the lines at the end of a clean text that an ExitError tells.
+func lastOf(text string) string {
+	if len(text) <= tailSize {
+		return text
+	}
+	text = text[len(text)-tailSize:]
+	if i := strings.IndexAny(text, "\r\n"); i >= 0 {
+		return text[i+1:]
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// paced takes progress a little later: git writes a line for each percent, and
+// to read each of them alone costs more than to fetch a small repository. A
+// program's last line is no progress.
+type paced struct{ io.Writer }
+
+const pause = 4 * time.Millisecond
+
+func (p paced) Write(text []byte) (int, error) {
+	n, err := p.Writer.Write(text)
+	if len(text) > 0 && len(text) < 4<<10 && text[len(text)-1] == '\r' {
+		time.Sleep(pause)
+	}
+	return n, err
 }
 
 // errTooMuch says that a program's answer was longer than it may be.

@@ -115,8 +115,13 @@ func redactLine(line string, secrets []string) string {
 	for _, s := range secrets {
 		line = strings.ReplaceAll(line, s, hidden)
 	}
-	line = userinfo.ReplaceAllStringFunc(line, hideUser)
-	line = authorization.ReplaceAllString(line, "${1}${2}"+hidden)
+	// Most lines are progress: they are not searched for what cannot be there.
+	if strings.Contains(line, "//") && strings.Contains(line, "@") {
+		line = userinfo.ReplaceAllStringFunc(line, hideUser)
+	}
+	if mayAuthorize(line) {
+		line = authorization.ReplaceAllString(line, "${1}${2}"+hidden)
+	}
 	line = strings.ToValidUTF8(line, "\uFFFD")
 	line = strings.Map(printable, line)
 	// A control character in the middle of a secret must not save it.
@@ -124,6 +129,28 @@ func redactLine(line string, secrets []string) string {
 		line = strings.ReplaceAll(line, s, hidden)
 	}
 	return line
+}
+
+// mayAuthorize reports whether a line may hold one of the words that
+// authorization looks for: all have "auth" or "token" in them.
+func mayAuthorize(line string) bool {
+	if !strings.ContainsAny(line, ":=") {
+		return false
+	}
+	for i := range len(line) {
+		switch line[i] | 0x20 {
+		case 'a':
+			if len(line)-i >= 4 && strings.EqualFold(line[i:i+4], "auth") {
+				return true
+			}
+		case 't':
+			// The letter K has a second form that the search takes for it.
+			if len(line)-i >= 2 && line[i+1]|0x20 == 'o' {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // hideUser hides the user part of a URL, but for a plain ssh login name, which

@@ -70,12 +70,11 @@ func Run(ctx context.Context, s Spec) error {
 			return fmt.Errorf("cannot run %s: %w", s.Name, err)
 		}
 	}
-	tail := &tailWriter{limit: tailSize}
-	stderr := NewRedactor(tail, s.Secrets...)
+	tail := &tailWriter{limit: maxHeld}
 	cmd := &exec.Cmd{
 		Path: path, Args: append([]string{s.Name}, s.Args...), Dir: s.Dir,
 		Env:   append([]string{}, s.Env...), // never nil: nil would inherit ours
-		Stdin: s.Stdin, Stdout: s.Stdout, Stderr: teeTo(s.Stderr, stderr),
+		Stdin: s.Stdin, Stdout: s.Stdout, Stderr: paced{teeTo(s.Stderr, tail)},
 		ExtraFiles: s.ExtraFiles, WaitDelay: drainTime,
 		// SIGTERM rather than SIGKILL: git then removes its lock files and ends
 		// its own children.
@@ -85,8 +84,10 @@ func Run(ctx context.Context, s Spec) error {
 		s.Grace = DefaultGrace
 	}
 	err, stopped := supervise(ctx, cmd, s.Grace)
-	_ = stderr.Close()
-	return result(s.Name, err, stopped, cmd.ProcessState, tail.String())
+	if err == nil && stopped == nil {
+		return nil
+	}
+	return result(s.Name, err, stopped, cmd.ProcessState, lastOf(Redact(tail.String(), s.Secrets...)))
 }
 
 // supervise starts cmd, waits for it and ends its group. stopped is why it was
@@ -170,9 +171,6 @@ func (g *group) end() {
 }
 
 func result(name string, err, stopped error, state *os.ProcessState, tail string) error {
-	if stopped == nil && err == nil {
-		return nil
-	}
 	var exit *exec.ExitError
 	if stopped == nil && err != nil && !errors.As(err, &exit) {
 		if errors.Is(err, os.ErrNotExist) && state == nil {

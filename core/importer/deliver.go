@@ -97,7 +97,7 @@ func (j *job) openLocal(ctx context.Context, dir string, r *repo.Repo) (created 
 		return false, gitfail.From(err, gitfail.Downstream)
 	}
 	target := &repo.Repo{Dir: dir, Git: j.Git, Files: r.Files}
-	if err := target.Create(ctx); err != nil {
+	if err := target.Create(); err != nil {
 		return false, gitfail.From(err, gitfail.Downstream)
 	}
 	return true, nil

@@ -244,8 +244,10 @@ func (j *job) work(ctx context.Context, place *workcopy.Copy, source source, ups
 	if err != nil {
 		return err
 	}
-	if size := repo.DiskUsage(j.area.Dir); j.Limits.Disk > 0 && size > j.Limits.Disk {
-		return j.tooMuchDisk(size)
+	if j.Limits.Disk > 0 {
+		if size := repo.DiskUsage(j.area.Dir); size > j.Limits.Disk {
+			return j.tooMuchDisk(size)
+		}
 	}
 	j.report.Head = j.head(got.Refs)
 	changed := 0

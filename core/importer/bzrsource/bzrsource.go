@@ -186,7 +186,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 // there already.
 func (s *Source) target(ctx context.Context, dir string) (*repo.Repo, error) {
 	r := &repo.Repo{Dir: filepath.Join(dir, "git"), Git: s.Repo.Git, Files: s.Repo.Files}
-	if err := r.Create(ctx); err != nil {
+	if err := r.Create(); err != nil {
 		return nil, err
 	}
 	objects := filepath.Join(s.Repo.Dir, "objects")

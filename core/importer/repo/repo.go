@@ -8,8 +8,10 @@ package repo
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -39,11 +41,23 @@ func (r *Repo) Exists() bool {
 	return err == nil
 }
 
-// Create makes the repository, empty.
-func (r *Repo) Create(ctx context.Context) error {
-	return r.Git.Run(ctx, childproc.GitCall{
-		Args: []string{"init", "-q", "--bare", "--template=", "--", r.Dir}, ExtraFiles: r.Files,
-	})
+// Create makes the repository, empty, as git init --bare without a template
+// does. HEAD comes last: without it git takes the directory for none.
+func (r *Repo) Create() error {
+	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags"} {
+		if err := os.MkdirAll(filepath.Join(r.Dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, file := range [][2]string{
+		{"config", "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"},
+		{"HEAD", "ref: refs/heads/main\n"},
+	} {
+		if err := os.WriteFile(filepath.Join(r.Dir, file[0]), []byte(file[1]), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ForgetRemote removes what a clone wrote down of where it came from: the
@@ -69,6 +83,10 @@ func (r *Repo) ForgetRemote() error {
 
 // Refs gives the refs below the given prefixes ("refs/heads/"), or all.
 func (r *Repo) Refs(ctx context.Context, prefixes ...string) (map[string]string, error) {
+	if refs, err := readRefs(r.Dir); err == nil {
+		maps.DeleteFunc(refs, func(name, _ string) bool { return !below(name, prefixes) })
+		return refs, nil
+	}
 	out, err := r.Git.Output(ctx, r.Call(append([]string{"for-each-ref", "--format=%(objectname) %(refname)"}, prefixes...)...))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the refs: %w", err)
@@ -80,6 +98,10 @@ func (r *Repo) Refs(ctx context.Context, prefixes ...string) (map[string]string,
 		}
 	}
 	return refs, nil
+}
+
+func below(name string, prefixes []string) bool {
+	return len(prefixes) == 0 || slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 // Head is the full name that HEAD holds, or "".

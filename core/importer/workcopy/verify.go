@@ -37,7 +37,7 @@ func (c *Copy) verify(ctx context.Context, before, wanted map[string]string) err
 	}
 	defer func() { _ = repo.Remove(dir) }()
 	target := &repo.Repo{Dir: filepath.Join(dir, "git"), Git: c.Repo.Git, Files: c.Repo.Files}
-	err = target.Create(ctx)
+	err = target.Create()
 	if err == nil {
 		// What is there already is not looked at again.
 		err = os.WriteFile(filepath.Join(target.Dir, "objects", "info", "alternates"), []byte(filepath.Join(c.Repo.Dir, "objects")+"\n"), 0o644)

@@ -97,7 +97,7 @@ func (c *Copy) Ensure(ctx context.Context) error {
 	dir, err := c.Area.Temp()
 	if err == nil {
 		fresh := &repo.Repo{Dir: dir, Git: c.Repo.Git, Files: c.Repo.Files}
-		if err = fresh.Create(ctx); err == nil {
+		if err = fresh.Create(); err == nil {
 			err = c.Area.Install(dir)
 		}
 	}

@@ -51,6 +51,34 @@ func fill(tb testing.TB, db *statedb.DB, n int) {
 	}
 }
 
+// fillAtOnce does the same for very many: all are copies of a first one.
+func fillAtOnce(tb testing.TB, db *statedb.DB, url string, n int) {
+	tb.Helper()
+	const first = "bench/0/0000000"
+	if err := db.PutLorries(tb.Context(), []core.Lorry{statedbtest.NewLorry(first)}); err != nil {
+		tb.Fatal(err)
+	}
+	series := fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d - 1),
+		p AS (SELECT printf('bench/%%x/%%07d', i %% 251, i) AS path FROM n ORDER BY 1)`, n)
+	if statedb.IsPostgres(url) {
+		series = fmt.Sprintf(`WITH p AS (SELECT 'bench/' || to_hex(i %% 251) || '/' || lpad(i::text, 7, '0') AS path
+			FROM generate_series(1, %d - 1) i ORDER BY 1)`, n)
+	}
+	copies := func(table, columns, text string) string {
+		return `INSERT INTO ` + table + ` (path, ` + columns + text + `) ` + series + ` SELECT p.path, ` + columns +
+			strings.Replace(text, "spec_text", "replace(spec_text, '"+first+"', p.path)", 1) +
+			` FROM p, ` + table + ` l WHERE l.path = '` + first + `'`
+	}
+	for _, query := range []string{
+		copies("lorries", "section, host, host_path, upstream_host, interval_us, timeout_us, rewrites, listed_head, listed_description, repository", ", spec_text"),
+		copies("queue", "upstream_host, turn, due", ""),
+	} {
+		if err := statedb.Script(tb.Context(), db, query); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
 // cycle claims up to batch jobs and ends them, and gives the time of the claim.
 func cycle(ctx context.Context, q *queue.Queue, batch int) (int, time.Duration, error) {
 	begin := time.Now()
@@ -73,13 +101,35 @@ func cycle(ctx context.Context, q *queue.Queue, batch int) (int, time.Duration, 
 func BenchmarkQueue(b *testing.B) {
 	for _, d := range databases {
 		for _, lorries := range benchSizes(b) {
-			for _, c := range []struct{ clients, batch int }{{1, 1}, {16, 1}, {64, 1}, {4, 100}, {2, 1000}} {
-				b.Run(fmt.Sprintf("%s/lorries=%d/clients=%d/batch=%d", d.name, lorries, c.clients, c.batch), func(b *testing.B) {
-					benchQueue(b, d.url, lorries, c.clients, c.batch)
-				})
-			}
+			b.Run(fmt.Sprintf("%s/lorries=%d", d.name, lorries), func(b *testing.B) {
+				u := newBenchUse(b, d.url, lorries)
+				for _, c := range []struct{ clients, batch int }{{1, 1}, {16, 1}, {64, 1}, {4, 100}, {2, 1000}} {
+					b.Run(fmt.Sprintf("clients=%d/batch=%d", c.clients, c.batch), func(b *testing.B) {
+						u.run(b, c.clients, c.batch)
+					})
+				}
+			})
 		}
 	}
+}
+
+// benchUse is the floor's database and ours, with as many Lorries in each.
+type benchUse struct {
+	floor string
+	clock *statedbtest.Clock
+	queue *queue.Queue
+}
+
+func newBenchUse(b *testing.B, url func(testing.TB) string, lorries int) benchUse {
+	b.Helper()
+	u := benchUse{floor: url(b), clock: statedbtest.NewClock()}
+	fillAtOnce(b, statedbtest.Open(b, u.floor, u.clock), u.floor, lorries)
+	ours := url(b)
+	db := statedbtest.Open(b, ours, u.clock)
+	fillAtOnce(b, db, ours, lorries)
+	u.clock.Advance(time.Hour)
+	u.queue = queue.New(queue.Options{Store: db, Clock: u.clock.Now})
+	return u
 }
 
 const (
@@ -87,22 +137,17 @@ const (
 	benchRound  = 400 * time.Millisecond
 )
 
-func benchQueue(b *testing.B, url func(testing.TB) string, lorries, clients, batch int) {
-	bare := newFloor(b, url(b), lorries, clients)
-	clock := statedbtest.NewClock()
-	db := statedbtest.Open(b, url(b), clock)
-	fill(b, db, lorries)
-	clock.Advance(time.Hour)
-	q := queue.New(queue.Options{Store: db, Clock: clock.Now})
+func (u benchUse) run(b *testing.B, clients, batch int) {
+	bare := newFloor(b, u.floor, clients)
 	var claims benchTimes
 	for b.Loop() {
 		var floors, ours []float64
 		for range benchRounds {
 			floors = append(floors, benchRate(b, clients, func(ctx context.Context) (int, error) { return 1, bare.cycle(ctx) }))
 			ours = append(ours, benchRate(b, clients, func(ctx context.Context) (int, error) {
-				n, claim, err := cycle(ctx, q, batch)
+				n, claim, err := cycle(ctx, u.queue, batch)
 				if n == 0 { // all were run: they are due again
-					clock.Advance(2 * statedbtest.Hour)
+					u.clock.Advance(2 * statedbtest.Hour)
 				} else {
 					claims.add(claim)
 				}

@@ -25,7 +25,7 @@ func (db *DB) Gate(ctx context.Context) (queue.Gate, error) {
 func (t *txn) Gate(ctx context.Context, p queue.ReadyParams) (queue.Gate, []queue.Ready, error) {
 	var g queue.Gate
 	if t.head != nil {
-		if err := t.findHead(ctx, p.Now); err != nil {
+		if err := t.findHead(ctx, p); err != nil {
 			return g, nil, err
 		}
 	}
@@ -41,15 +41,17 @@ func (t *txn) Gate(ctx context.Context, p queue.ReadyParams) (queue.Gate, []queu
 }
 
 // findHead has a look where the queue begins, for the claims after this one.
-func (t *txn) findHead(ctx context.Context, now time.Time) error {
-	low, look := t.head.from(now)
-	t.low = low
+func (t *txn) findHead(ctx context.Context, p queue.ReadyParams) error {
+	low, look, again := t.head.from(p.Now, p.Limit)
+	if t.low = low; !again {
+		return nil
+	}
 	return t.together(ctx, "looking where the queue begins", func(s scanner) error {
 		var first place
 		if err := s.Scan(&first.turn, &first.path); err != nil {
 			return err
 		}
-		t.head.found(look, first, now)
+		t.head.found(look, first, p.Now)
 		return nil
 	}, `SELECT turn, path FROM queue WHERE running_job IS NULL AND (turn, path) >= ($1, $2) ORDER BY turn, path LIMIT 1`, low.turn, low.path)
 }

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/lorry-controller/lorry-controller/core/statedb"
-	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
 )
 
 // floor is the bare engine doing the two transactions of a cycle, with no rule,
@@ -64,10 +63,8 @@ func (f *floor) prepare(b *testing.B) {
 // floorConns is the size of the pool that PostgreSQL is given, as the store's.
 const floorConns = 16
 
-func newFloor(b *testing.B, url string, lorries, clients int) *floor {
+func newFloor(b *testing.B, url string, clients int) *floor {
 	b.Helper()
-	store := statedbtest.Open(b, url, statedbtest.NewClock())
-	fill(b, store, lorries)
 	f := &floor{lite: !statedb.IsPostgres(url)}
 	driver, dsn, conns := "pgx", url, floorConns
 	if f.lite {
@@ -80,6 +77,11 @@ func newFloor(b *testing.B, url string, lorries, clients int) *floor {
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	f.db = db
+	var last int64 // of those before
+	if err := db.QueryRowContext(b.Context(), `SELECT COALESCE(MAX(id), 0) FROM jobs`).Scan(&last); err != nil {
+		b.Fatal(err)
+	}
+	f.jobs.Store(last)
 	if f.lite {
 		f.prepare(b)
 	}

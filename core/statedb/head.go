@@ -11,6 +11,9 @@ const (
 	// headBehind is how far the head stays behind the clock: other cores'
 	// clocks may be slower, and their transactions longer under way.
 	headBehind = 2 * time.Minute
+	// headJobs is for how many jobs a claim may walk over what was taken before
+	// it looks where the queue begins.
+	headJobs = 32
 )
 
 // head is where in PostgreSQL's index of the queue the Lorries begin. A claim
@@ -25,6 +28,7 @@ type head struct {
 	low  place
 	seen time.Time // when the whole index was looked at
 	look int       // how often it was; what an earlier look found is void
+	jobs int       // that were asked for since a claim had a look
 }
 
 // place is one in the order of the queue.
@@ -33,15 +37,20 @@ type place struct {
 	path string
 }
 
-// from gives the place to begin at, and the number of the look that found it.
-func (h *head) from(now time.Time) (low place, look int) {
+// from gives the place to begin at for so many jobs, the number of the look that
+// found it, and whether to look for a later place again.
+func (h *head) from(now time.Time, jobs int) (low place, look int, again bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if age := now.Sub(h.seen); age < 0 || age >= headAgain {
 		h.low, h.seen = place{}, now
 		h.look++
+		h.jobs = headJobs
 	}
-	return h.low, h.look
+	if h.jobs += jobs; h.jobs >= headJobs {
+		h.jobs, again = 0, true
+	}
+	return h.low, h.look, again
 }
 
 // found records the first place at or after from's; turn 0 means none.

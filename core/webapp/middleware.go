@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -128,6 +129,9 @@ func (s *Server) handle(route Route) httprouter.Handle {
 		ctx, cancel := context.WithTimeout(r.Context(), route.Deadline)
 		defer cancel()
 		r = r.WithContext(ctx)
+		if route.lasts() && !caller.Inside {
+			defer s.whileAdmitted(r, cancel)()
+		}
 		answer, err := s.audited(ctx, route, params, &exchange.Request{Request: r, Form: form, Param: params.ByName, Caller: caller})
 		// The handler's own time is bounded by the context; from here on the
 		// client has to take its answer.
@@ -141,6 +145,33 @@ func (s *Server) handle(route Route) httprouter.Handle {
 			answer.WriteTo(w, r)
 		}
 	}
+}
+
+// admittedEvery is how often it is looked whether the caller of a request that
+// lasts still gets in.
+const admittedEvery = 2 * time.Second
+
+// whileAdmitted ends a request, as if its client had gone, once its token was
+// revoked or has expired: a stream must not go on, and a minion that waits must
+// not get a job.
+func (s *Server) whileAdmitted(r *http.Request, end context.CancelFunc) (stop func()) {
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	var timer *time.Timer
+	timer = time.AfterFunc(admittedEvery, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case r.Context().Err() != nil:
+		case s.guard.StillKnows(r):
+			timer.Reset(admittedEvery)
+		default:
+			s.log.Info("request is ended, its token counts no more", "method", r.Method, "path", r.URL.Path, "from", r.RemoteAddr)
+			end()
+		}
+	})
+	return func() { timer.Stop() }
 }
 
 // readForm reads the body within bodyTime. The deadline is lifted again, since

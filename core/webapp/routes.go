@@ -41,6 +41,9 @@ type Route struct {
 	Handler  exchange.Handler
 }
 
+// lasts reports whether a request may go on for long without doing anything.
+func (r Route) lasts() bool { return r.Deadline == poll || r.Deadline == flow }
+
 const (
 	quick = 30 * time.Second // a few statements
 	whole = 2 * time.Minute  // lists of everything, pages

@@ -174,6 +174,26 @@ func (g *Guard) anonymous(r *http.Request, nobody Caller) (Caller, error) {
 	return c, nil
 }
 
+// StillKnows reports whether the one who makes a request that goes on is still
+// known. A STATEDB that does not answer ends nothing.
+func (g *Guard) StillKnows(r *http.Request) bool {
+	if text := bearer(r); text != "" {
+		_, err := g.Check(r.Context(), text)
+		return err == nil || core.KindOf(err) != core.KindUnauthenticated
+	}
+	if certificate(r) != "" {
+		return true
+	}
+	nobody := Caller{From: from(r)}
+	if cookie, err := r.Cookie(CookieName(r)); err == nil && cookie.Value != "" {
+		if c, err := g.bySession(r, cookie.Value, nobody); err != nil || c.Known() {
+			return true
+		}
+	}
+	c, err := g.anonymous(r, nobody)
+	return err != nil && core.KindOf(err) != core.KindDenied || c.Known()
+}
+
 func bearer(r *http.Request) string {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {

@@ -136,18 +136,21 @@ func findLorries(d dialect, f queue.LorryFilter) (text string, args []any, err e
 		q.where = append(q.where, "("+key+", q.path) "+beyond+" ("+q.arg(f.After.Key)+", "+q.arg(f.After.Path)+")")
 	}
 	limit := " LIMIT " + q.arg(max(f.Limit, 1)+1)
-	page := "SELECT q.path FROM queue q" + q.and() + order + limit
+	page := "SELECT q.path, " + key + " AS k FROM queue q" + q.and() + order + limit
 	if key == "q.turn" && (f.State == "" || f.State == queue.StateFailing || f.State == queue.StateOK || f.State == queue.StateNew) {
 		// The index in queue order holds the Lorries that no job runs.
-		part := "SELECT * FROM (SELECT q.path, q.turn FROM queue q" + q.and("q.running_job IS %s") + order + limit + ") %s"
-		page = "SELECT path FROM (" + fmt.Sprintf(part, "NULL", "w") + " UNION ALL " + fmt.Sprintf(part, "NOT NULL", "r") + ") u"
-		page += strings.ReplaceAll(order, "q.", "") + limit
+		part := "SELECT * FROM (SELECT q.path, q.turn AS k FROM queue q" + q.and("q.running_job IS %s") + order + limit + ") %s"
+		page = "SELECT path, k FROM (" + fmt.Sprintf(part, "NULL", "w") + " UNION ALL " + fmt.Sprintf(part, "NOT NULL", "r") + ") u"
+		page += " ORDER BY k" + direction + ", path" + direction + limit
 	}
 	columns := lorryNoText
 	if f.WithText {
 		columns = lorryText
 	}
-	return "SELECT " + columns + " FROM (" + page + ") p JOIN queue q ON q.path = p.path JOIN lorries l ON l.path = p.path" + order, q.args, nil
+	// In the order of the page's own columns: by queue's, PostgreSQL would sort all
+	// of that, and look each row up in the page.
+	return "SELECT " + columns + " FROM (" + page + ") p JOIN queue q ON q.path = p.path JOIN lorries l ON l.path = p.path" +
+		" ORDER BY p.k" + direction + ", p.path" + direction, q.args, nil
 }
 
 func orQueue(sort string) string {

@@ -13,8 +13,9 @@ import (
 )
 
 // floor is the bare engine doing the two transactions of a cycle, with no rule,
-// no fence and no output: claim the first due row and insert a job; end the job
-// and make the row due again. PostgreSQL does each of the two in one statement.
+// no fence and no output: claim the first due row, insert a job and read what it
+// is to do; end the job and make the row due again. It has the same tables and
+// indexes and writes the same rows but for the numbering of jobs. PostgreSQL does each of the two in one statement.
 // SQLite does them in one transaction each or, for several clients, with the
 // group commit that a hand-written program would have.
 type floor struct {
@@ -53,7 +54,7 @@ func (f *floor) prepare(b *testing.B) {
 		b.Fatal(err)
 	}
 	f.conn, f.stmts = conn, map[string]*sql.Stmt{}
-	for _, query := range []string{"BEGIN IMMEDIATE", "COMMIT", "SAVEPOINT one", "RELEASE one", floorClaim, floorInsert, floorEnd, floorDue} {
+	for _, query := range []string{"BEGIN IMMEDIATE", "COMMIT", "SAVEPOINT one", "RELEASE one", floorClaim, floorInsert, floorSpec, floorEnd, floorDue} {
 		if f.stmts[query], err = conn.PrepareContext(b.Context(), query); err != nil { //nolint:sqlclosecheck // with the floor
 			b.Fatal(err)
 		}
@@ -115,6 +116,7 @@ const (
 	floorClaim = `UPDATE queue SET running_job = $1 WHERE path =
 		(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1) RETURNING path`
 	floorInsert = `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) VALUES ($1, $2, 1, 'm', 1, 1, 1, 1)`
+	floorSpec   = `SELECT spec_text FROM lorries WHERE path = $1`
 	floorEnd    = `UPDATE jobs SET ended = 1, exit = '0' WHERE id = $1`
 	floorDue    = `UPDATE queue SET running_job = NULL, turn = turn + 3600000000, due = due + 3600000000 WHERE running_job = $1 AND path = $2`
 )
@@ -125,12 +127,12 @@ func (f *floor) cycle(ctx context.Context) error {
 	if !f.lite {
 		return f.statements(ctx, id)
 	}
-	var path string
+	var path, spec string
 	err := f.tx(ctx, func(ctx context.Context, on floorRunner) error {
 		if err := on.row(ctx, floorClaim, id).Scan(&path); err != nil {
 			return err
 		}
-		return on.exec(ctx, floorInsert, id, path)
+		return errors.Join(on.exec(ctx, floorInsert, id, path), on.row(ctx, floorSpec, path).Scan(&spec))
 	})
 	if err != nil {
 		return err
@@ -142,11 +144,12 @@ func (f *floor) cycle(ctx context.Context) error {
 
 // statements does each of the two in one statement.
 func (f *floor) statements(ctx context.Context, id int64) error {
-	var path string
+	var path, spec string
 	claim := func() error {
 		return f.db.QueryRowContext(ctx, `WITH c AS (UPDATE queue SET running_job = $1 WHERE path =
 			(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING path)
-		INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) SELECT $1, path, 1, 'm', 1, 1, 1, 1 FROM c RETURNING path`, id).Scan(&path)
+		INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) SELECT $1, path, 1, 'm', 1, 1, 1, 1 FROM c
+		RETURNING path, (SELECT l.spec_text FROM lorries l WHERE l.path = jobs.path)`, id).Scan(&path, &spec)
 	}
 	err := claim()
 	for errors.Is(err, sql.ErrNoRows) { // somebody was quicker

@@ -20,10 +20,10 @@ import (
 // programs of their own.
 func moreVictims() []victim {
 	return []victim{
-		{name: "cvs", rounds: 4, make: cvsVictim, needs: []string{"cvs", "cvsps"}, beside: []string{"cvs"}},
-		{name: "bzr", rounds: 2, make: bzrVictim, needs: []string{"brz"}, beside: []string{"bzr"}},
-		{name: "raw-file", rounds: 6, make: rawVictim},
-		{name: "git-lfs", rounds: 6, make: lfsVictim},
+		{name: "cvs", rounds: 1, make: cvsVictim, needs: []string{"cvs", "cvsps"}, beside: []string{"cvs"}},
+		{name: "bzr", rounds: 1, slow: true, make: bzrVictim, needs: []string{"brz"}, beside: []string{"bzr"}},
+		{name: "raw-file", rounds: 2, make: rawVictim},
+		{name: "git-lfs", rounds: 2, make: lfsVictim},
 	}
 }
 
@@ -40,7 +40,7 @@ func cvsVictim(t *testing.T, l *lorry) (string, func(int), func() map[string]str
 		t.Fatal(err)
 	}
 	cvs(l.dir, "co", "mod")
-	files := many(50, 5)
+	files := many(10, 3)
 	change := func(round int) {
 		for i := range files {
 			name := fmt.Sprintf("f%d", i)
@@ -53,7 +53,7 @@ func cvsVictim(t *testing.T, l *lorry) (string, func(int), func() map[string]str
 			}
 		}
 		cvs(checkout, "commit", "-m", "round "+strconv.Itoa(round))
-		if round%2 == 0 {
+		if round%many(10, 2) == 0 {
 			cvs(checkout, "tag", "r"+strconv.Itoa(round))
 		}
 	}
@@ -99,7 +99,7 @@ func rawVictim(t *testing.T, _ *lorry) (string, func(int), func() map[string]str
 	}))
 	t.Cleanup(server.Close)
 	var urls []string
-	for i := range many(40, 6) {
+	for i := range many(40, 4) {
 		urls = append(urls, fmt.Sprintf(`{"destination": "d%d", "url": "%s/f%d"}`, i, server.URL, i))
 	}
 	return `{"type": "raw-file", "urls": [` + strings.Join(urls, ", ") + `]}`, func(int) { version.Add(1) }, nil

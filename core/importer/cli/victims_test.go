@@ -22,10 +22,10 @@ import (
 // needs a row here.
 func victims() []victim {
 	return append(moreVictims(), []victim{
-		{name: "git", rounds: 20, make: gitVictim},
-		{name: "svn", rounds: 6, make: svnVictim, needs: []string{"svn", "svnadmin", "svnmucc"}},
-		{name: "hg", rounds: 6, make: hgVictim, needs: []string{"hg"}, beside: []string{"hg"}},
-		{name: "archive", rounds: 12, make: archiveVictim},
+		{name: "git", rounds: 6, make: gitVictim},
+		{name: "svn", rounds: 2, slow: true, make: svnVictim, needs: []string{"svn", "svnadmin", "svnmucc"}},
+		{name: "hg", rounds: 2, make: hgVictim, needs: []string{"hg"}, beside: []string{"hg"}},
+		{name: "archive", rounds: 4, make: archiveVictim},
 	}...)
 }
 
@@ -38,7 +38,7 @@ func many(soak, ordinary int) int {
 }
 
 func gitVictim(_ *testing.T, l *lorry) (string, func(int), func() map[string]string) {
-	all := many(3000, 200)
+	all := many(3000, 100)
 	change := func(round int) {
 		n := all
 		if round > 0 && round%10 != 0 {
@@ -78,7 +78,7 @@ func svnVictim(t *testing.T, l *lorry) (string, func(int), func() map[string]str
 		commands := []string{"-m", "round " + strconv.Itoa(round), "-U", url}
 		n := 3
 		if round < 0 {
-			n = many(200, 10)
+			n = many(200, 5)
 		}
 		for i := range n {
 			commands = append(commands, "cp", "HEAD", "trunk", fmt.Sprintf("tags/t%d-%d", round+1, i))

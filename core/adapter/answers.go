@@ -2,7 +2,6 @@ package adapter
 
 import (
 	"hash/maphash"
-	"net"
 	"net/url"
 	"strings"
 	"unicode"
@@ -171,8 +170,7 @@ func unverified(raw string, skipCertificates bool) bool {
 	case "https":
 		return skipCertificates
 	case "http", "git":
-		ip := net.ParseIP(u.Hostname())
-		return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+		return !core.Loopback(u.Hostname())
 	default:
 		return false
 	}

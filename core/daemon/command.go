@@ -2,9 +2,7 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,15 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/settings"
-)
-
-// Exit codes of lorry-controller.
-const (
-	exitOK    = 0
-	exitError = 1 // told on standard error
-	exitUsage = 2 // a mistake on the command line
 )
 
 // webappName is the original's name of the program. Under it there are no
@@ -41,7 +31,7 @@ func Main(args []string, version string, stdout, stderr *os.File) int {
 	} else {
 		err = dispatch(ctx, args[min(1, len(args)):], version, stdout, stderr)
 	}
-	return tell(err, stderr)
+	return settings.Tell(stderr, err)
 }
 
 func dispatch(ctx context.Context, args []string, version string, stdout, stderr *os.File) error {
@@ -121,21 +111,4 @@ func ownDirectory() (string, error) {
 		return "", fmt.Errorf("finding this program: %w", err)
 	}
 	return filepath.Dir(self), nil
-}
-
-// tell prints an error for a person and gives the exit code.
-func tell(err error, stderr io.Writer) int {
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintf(stderr, "ERROR: %v\n", err)
-	var known *core.Error
-	if errors.As(err, &known) && known.Hint != "" {
-		fmt.Fprintf(stderr, "  %s\n", known.Hint)
-	}
-	var usage *settings.UsageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	return exitError
 }

@@ -69,12 +69,7 @@ func TestTheNextStartTakesTheUpkeepOver(t *testing.T) {
 
 func TestWithPostgresOnlyTheSameDirectoryTakesTheUpkeepOver(t *testing.T) {
 	t.Parallel()
-	var servers pgtest.Servers
-	t.Cleanup(func() {
-		if err := servers.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	servers := pgtest.New(t)
 	url := servers.URL(t)
 	here, there := t.TempDir(), t.TempDir()
 	killed := mustCore(t, here, url)

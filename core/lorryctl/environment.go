@@ -2,7 +2,6 @@ package lorryctl
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -95,9 +94,7 @@ func (a *app) token() (core.Secret, error) {
 
 // warnOfPlainToken tells an admin whose token can be read on the way.
 func (a *app) warnOfPlainToken(u *url.URL, token core.Secret) {
-	host := u.Hostname()
-	ip := net.ParseIP(host)
-	if token.Empty() || u.Scheme == "https" || host == "localhost" || ip != nil && ip.IsLoopback() {
+	if token.Empty() || u.Scheme == "https" || core.Loopback(u.Hostname()) {
 		return
 	}
 	fmt.Fprintf(a.stderr, "WARNING: the token goes to %s without encryption; use https://\n", cell(u.Host))

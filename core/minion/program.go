@@ -20,13 +20,6 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/telemetry"
 )
 
-// Exit codes of lorry-minion.
-const (
-	exitOK    = 0
-	exitError = 1 // told on standard error
-	exitUsage = 2 // a mistake on the command line
-)
-
 const program = "lorry-minion"
 
 // Main is lorry-minion: it works until it gets SIGINT or SIGTERM and gives the
@@ -35,20 +28,7 @@ func Main(args []string, version string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	err := start(ctx, args, os.Environ(), version, stdout, stderr)
-	if err == nil {
-		return exitOK
-	}
-	fmt.Fprintf(stderr, "ERROR: %v\n", err)
-	var known *core.Error
-	if errors.As(err, &known) && known.Hint != "" {
-		fmt.Fprintf(stderr, "  %s\n", known.Hint)
-	}
-	var usage *settings.UsageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	return exitError
+	return settings.Tell(stderr, start(ctx, args, os.Environ(), version, stdout, stderr))
 }
 
 // Table lists the settings of lorry-minion: every one that the original's
@@ -136,10 +116,7 @@ func start(ctx context.Context, args, env []string, version string, stdout, stde
 // warnOfPlainToken tells an admin whose token can be read on the way.
 func warnOfPlainToken(log hclog.Logger, o Options) {
 	u, err := url.Parse(o.Controller)
-	if err != nil || o.Token.Empty() || u.Scheme == "https" {
-		return
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+	if err != nil || o.Token.Empty() || u.Scheme == "https" || core.Loopback(u.Hostname()) {
 		return
 	}
 	log.Warn("the token goes to the controller without encryption, and no credentials come back: use https://", "controller", o.Controller)

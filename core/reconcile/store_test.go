@@ -3,7 +3,6 @@ package reconcile_test
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/reconcile"
@@ -22,18 +19,7 @@ import (
 
 var servers pgtest.Servers
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := servers.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
-		code = 1
-	}
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pgtest.Run(m, &servers)) }
 
 // store is what the tests need of a STATEDB.
 type store interface {

@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
 	"github.com/lorry-controller/lorry-controller/integration/pgtest"
@@ -26,16 +24,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(1)
 	}
-	code := m.Run()
-	if err := errors.Join(servers.Stop(), durable.Stop()); err != nil {
-		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
-		code = 1
-	}
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(pgtest.Run(m, &servers, &durable))
 }
 
 // databases are what every test of the store runs on.

@@ -3,14 +3,12 @@ package importv1_test
 import (
 	"database/sql"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/queue"
@@ -21,14 +19,7 @@ import (
 
 var servers pgtest.Servers
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := errors.Join(servers.Stop(), goleak.Find()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(pgtest.Run(m, &servers)) }
 
 // databases are what an old file can be imported into.
 var databases = []struct {

@@ -35,12 +35,7 @@ func twoCores(t *testing.T, url func(t testing.TB) string) (w *world, other *que
 // are another one's.
 func TestWhatAnotherCoreDoesIsTold(t *testing.T) {
 	t.Parallel()
-	var servers pgtest.Servers
-	t.Cleanup(func() {
-		if err := servers.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	servers := pgtest.New(t)
 	for name, url := range map[string]func(t testing.TB) string{
 		"SQLite":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "state.db") },
 		"PostgreSQL": func(t testing.TB) string { return servers.Prepared(t, func(string) error { return nil }) },

@@ -1,7 +1,6 @@
 package forges
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +13,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
 
 // patience bounds every wait. It is no expectation: only a hang reaches it.
@@ -50,25 +50,8 @@ type system struct {
 	dir     string
 	address string
 	cmd     *exec.Cmd
-	out     *logBuffer
+	out     *suite.Log
 	done    chan struct{}
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // start starts a core with lines of webapp.conf and the sections of
@@ -110,7 +93,7 @@ func (s *system) confgit() string { return filepath.Join(s.dir, "confgit") }
 // launch starts the core, for the first time or once more.
 func (s *system) launch(t *testing.T) {
 	t.Helper()
-	s.out, s.done = &logBuffer{}, make(chan struct{})
+	s.out, s.done = &suite.Log{}, make(chan struct{})
 	s.cmd = exec.Command(filepath.Join(binDir, "lorry-controller"), "--config="+filepath.Join(s.dir, "webapp.conf"))
 	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Dir = s.out, s.out, s.dir
 	s.cmd.Env = []string{"PATH=" + binDir + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "GIT_CONFIG_NOSYSTEM=1", "TMPDIR=" + os.Getenv("TMPDIR")}

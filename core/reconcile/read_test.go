@@ -240,6 +240,17 @@ func TestFollowTakesOverAnotherCoresConfiguration(t *testing.T) {
 		if strings.Contains(w.lorries()[0].Text, "hidden") {
 			t.Error("the credential is in the STATEDB")
 		}
+		// The next reading applies what was followed; it is not parsed again.
+		followed := w.r.Config()
+		w.read()
+		if w.r.Config() != followed {
+			t.Error("the same commit was read twice")
+		}
+		w.write("b.lorry", lorryFile("b"))
+		w.read()
+		if diff := cmp.Diff([]string{"lorries:p p/a", "lorries:p p/b"}, w.paths()); diff != "" {
+			t.Error(diff)
+		}
 	})
 }
 

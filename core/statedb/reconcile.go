@@ -159,7 +159,7 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 			return err
 		}
 		from := tx.d.from("x", wantCols)
-		for _, s := range putLorries() {
+		for _, s := range putLorries(tx.d) {
 			if err := tx.later(ctx, s.doing, strings.Replace(s.query, "{rows}", from, 1), arg); err != nil {
 				return err
 			}
@@ -168,14 +168,19 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 	})
 }
 
-// putLorries are the statements of PutLorries, in order.
-func putLorries() []struct{ doing, query string } {
+// putLorries are the statements of PutLorries, in order. Those that change known
+// Lorries look them up one by one: left to its estimates, PostgreSQL would go
+// through the whole queue for each row.
+func putLorries(d dialect) []struct{ doing, query string } {
+	changed := func(column string) string {
+		return `WITH x AS MATERIALIZED (SELECT path, interval_us, spec_text FROM {rows}), c AS MATERIALIZED (SELECT x.path, x.interval_us FROM x JOIN lorries l ON l.path = x.path
+		WHERE l.` + column + ` <> x.` + column + ` AND ` + d.within("l.path", "SELECT path FROM x") + `) `
+	}
 	return []struct{ doing, query string }{
-		{"moving due times", `UPDATE queue SET due = last_run + x.interval_us, turn = last_run + x.interval_us
-		FROM {rows} JOIN lorries l ON l.path = x.path AND l.interval_us <> x.interval_us
-		WHERE queue.path = l.path AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due`},
-		{"forgetting digests", `UPDATE queue SET digest = '' FROM {rows} JOIN lorries l ON l.path = x.path AND l.spec_text <> x.spec_text
-		WHERE queue.path = l.path AND queue.digest <> ''`},
+		{"moving due times", changed("interval_us") + `UPDATE queue SET due = last_run + c.interval_us, turn = last_run + c.interval_us FROM c
+		WHERE queue.path = c.path AND ` + d.within("queue.path", "SELECT path FROM c") + `
+			AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due`},
+		{"forgetting digests", changed("spec_text") + `UPDATE queue SET digest = '' WHERE ` + d.within("path", "SELECT path FROM c") + ` AND digest <> ''`},
 		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, repository, interval_us, timeout_us,
 			rewrites, listed_head, listed_description)
 		SELECT x.path, x.spec_text, x.section, x.host, x.host_path, x.upstream_host, x.repository, x.interval_us, x.timeout_us,

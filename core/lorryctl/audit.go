@@ -44,7 +44,11 @@ func (a *app) auditTable(raw json.RawMessage) (string, error) {
 	t := table{heading: []string{"ROW", "TIME", "WHO", "FROM", "ACTION", "SUBJECT", "RESULT", "CHANGE"}, colour: stateColour}
 	for _, e := range list.Entries {
 		change := e.After
-		if e.Before != e.After && e.Before != "" {
+		switch e.Before {
+		case "":
+		case e.After:
+			change = "" // it had no effect
+		default:
 			change = e.Before + " → " + e.After
 		}
 		t.add(strconv.FormatInt(e.Seq, 10), moment(e.Time), e.Who, e.From, e.Action, e.Subject, e.Result, change)

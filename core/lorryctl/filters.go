@@ -27,6 +27,12 @@ func (s *selection) flags(c *cobra.Command) {
 	f.DurationVar(&s.older, "older", 0, "only those whose last success is older, such as 24h")
 }
 
+// stateFlag is a flag for the state of Lorries.
+func stateFlag(c *cobra.Command, state *string) {
+	c.Flags().StringVar(state, "state", "", "only those in this state: running, due, waiting, held, failing, ok, new or removed")
+	complete(c, "state", "running", "due", "waiting", "held", "failing", "ok", "new", "removed")
+}
+
 func (s *selection) values() url.Values {
 	form := url.Values{}
 	for name, value := range map[string]string{"host": s.host, "kind": s.kind, "text": s.text} {
@@ -53,10 +59,9 @@ func (l *lorryFilter) flags(c *cobra.Command) {
 	l.selection.flags(c)
 	l.paging.flags(c)
 	f := c.Flags()
-	f.StringVar(&l.state, "state", "", "only those in this state: running, due, waiting, held, failing, ok, new or removed")
+	stateFlag(c, &l.state)
 	f.StringVar(&l.sort, "sort", "", "queue, path, host, kind, last-run, last-success, failures or disk-usage; -ORDER turns it round")
 	f.StringVar(&l.cursor, "cursor", "", "begin where the page before has ended")
-	complete(c, "state", "running", "due", "waiting", "held", "failing", "ok", "new", "removed")
 	complete(c, "sort", "queue", "path", "host", "kind", "last-run", "last-success", "failures", "disk-usage")
 }
 
@@ -104,7 +109,7 @@ func (a *app) list(ctx context.Context, l *lorryFilter) error {
 func (a *app) lorryRows(lorries []protocol.Lorry) string {
 	t := table{heading: []string{"PATH", "STATE", "DUE", "LAST RUN", "RESULT", "CAUSE"}, colour: stateColour}
 	for _, l := range lorries {
-		t.add(l.Path, lorryState(l), l.DueNice, l.LastRunNice, l.LastRunExit, l.Failure.Cause)
+		t.add(l.Path, lorryState(l), l.DueNice, l.LastRunNice, lastResult(l), l.Failure.Cause)
 	}
 	return t.text(a.colours)
 }
@@ -168,12 +173,16 @@ func (a *app) retryCommand() *cobra.Command {
 // onGroup is hold or resume: of one Lorry, or of those that flags select.
 func (a *app) onGroup(verb, short string, reason *string) *cobra.Command {
 	var s selection
+	var state string
 	c := &cobra.Command{
-		Use: verb + " PATH | " + verb + " [--kind KIND] [--host HOST] [--text TEXT] [--older AGE]", Short: short, Args: cobra.MaximumNArgs(1),
+		Use: verb + " PATH | " + verb + " [--kind KIND] [--state STATE] [--host HOST] [--text TEXT] [--older AGE]", Short: short, Args: cobra.MaximumNArgs(1),
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			form := s.values()
+			if state != "" {
+				form.Set("state", state)
+			}
 			one := len(args) == 1 && len(form) == 0
-			group := len(args) == 0 && (form.Has("kind") || form.Has("text") || form.Has("older"))
+			group := len(args) == 0 && (form.Has("kind") || form.Has("text") || form.Has("older") || form.Has("state"))
 			if *reason != "" {
 				form.Set("reason", *reason)
 			}
@@ -184,10 +193,11 @@ func (a *app) onGroup(verb, short string, reason *string) *cobra.Command {
 			case group:
 				return a.groupOrder(ctx, "/1.0/"+verb, form)
 			}
-			return usagef("%s needs a PATH, or --kind, --text or --older to select a group; for a whole host there is \"lorryctl hosts %s HOST\"", verb, verb)
+			return usagef("%s needs a PATH, or --kind, --state, --text or --older to select a group; for a whole host there is \"lorryctl hosts %s HOST\"", verb, verb)
 		}),
 	}
 	s.flags(c)
+	stateFlag(c, &state)
 	return c
 }
 
@@ -201,4 +211,16 @@ func (a *app) groupOrder(ctx context.Context, path string, form url.Values) erro
 		answer, err := decode[protocol.GroupChanged](raw)
 		return plain(answer.Message) + "\n", err
 	})
+}
+
+// lastResult is what became of a Lorry's last job, in a word: its exit code says
+// little to most people.
+func lastResult(l protocol.Lorry) string {
+	switch {
+	case l.Failure.Kind != "":
+		return string(l.Failure.Kind)
+	case l.LastRunExit == "0":
+		return "ok"
+	}
+	return l.LastRunExit
 }

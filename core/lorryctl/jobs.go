@@ -143,8 +143,12 @@ func (a *app) jobTable(raw json.RawMessage) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	far := ""
+	if j.Progress != nil {
+		far = j.Progress.Text
+	}
 	text := a.facts(
-		fact{"Job", strconv.FormatInt(int64(j.JobID), 10)}, fact{"Path", j.Path}, fact{"State", jobState(j)}, fact{"Exit", j.Exit},
+		fact{"Job", strconv.FormatInt(int64(j.JobID), 10)}, fact{"Path", j.Path}, fact{"State", jobState(j)}, fact{"Progress", far}, fact{"Exit", j.Exit},
 		fact{"Started", j.JobStarted}, fact{"Ended", j.JobEnded}, fact{"Took", a.took(j)},
 		fact{"Minion", j.Host + ", process " + strconv.Itoa(j.PID)}, fact{"Failure", string(j.Failure.Kind)},
 		fact{"Cause", j.Failure.Cause}, fact{"Advice", j.Failure.Hint}, fact{"Disk usage", j.DiskUsageNice},

@@ -1,12 +1,14 @@
 package lorryctl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,6 +42,7 @@ type app struct {
 	caFile    string
 	format    string
 	timeout   time.Duration
+	asked     string // the command, with those that it is below
 }
 
 // done is an error of a command that was understood, as opposed to a mistake in
@@ -69,7 +72,9 @@ func (a *app) run(ctx context.Context, args []string) error {
 	root.SetArgs(args)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	return root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
+	a.asked = command.CommandPath()
+	return err
 }
 
 // do makes a cobra function of a command's own: what it gets wrong is no
@@ -109,7 +114,7 @@ func (a *app) tell(err error) int {
 	fmt.Fprintf(a.stderr, "ERROR: %s\n", cell(err.Error()))
 	var finished done
 	if !errors.As(err, &finished) {
-		fmt.Fprintln(a.stderr, "  lorryctl --help, also behind a command, says what can be given")
+		fmt.Fprintf(a.stderr, "  %s --help says what can be given\n", cmp.Or(a.asked, "lorryctl"))
 		return exitUsage
 	}
 	kind, hint := core.KindInternal, ""
@@ -117,8 +122,8 @@ func (a *app) tell(err error) int {
 	if errors.As(err, &known) {
 		kind, hint = known.Kind, known.Hint
 	}
-	if hint == "" {
-		hint = nextStep(kind)
+	if hint == "" || strings.Contains(hint, "/1.0/") { // advice for those who use the API by hand
+		hint = cmp.Or(nextStep(kind), hint)
 	}
 	if hint != "" {
 		fmt.Fprintf(a.stderr, "  %s\n", cell(hint))

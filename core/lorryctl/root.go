@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,13 +52,27 @@ Exit codes:
 	return root
 }
 
-// group is a command that only holds others.
+// group is a command that only holds others. Alone it does what its list does,
+// if it has one.
 func group(use, short string, members ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usagef("%s needs one of its commands behind it", c.CommandPath())
+			var names []string
+			for _, m := range members {
+				names = append(names, m.Name())
+			}
+			return usagef("%s needs one of its commands behind it: %s", c.CommandPath(), strings.Join(names, ", "))
 		},
+	}
+	for _, m := range members {
+		if m.Name() == "list" {
+			c.Long = short + ".\n\nWithout one of its commands it does what list does."
+			c.RunE = func(c *cobra.Command, _ []string) error {
+				m.SetContext(c.Context())
+				return m.RunE(m, nil)
+			}
+		}
 	}
 	c.AddCommand(members...)
 	return c

@@ -47,7 +47,7 @@ func TestATamperedAuditIsAnError(t *testing.T) {
 			t.Errorf("%s: got %d, %q, %q", answer, code, stdout, stderr)
 		}
 	}
-	for _, bad := range []string{"token create", "token", "token revoke", "audit verify x", "token create --role"} {
+	for _, bad := range []string{"token create", "token x", "token revoke", "audit verify x", "token create --role"} {
 		if code, _, _ := run(strings.Fields(bad)); code != exitUsage {
 			t.Errorf("%s: got %d", bad, code)
 		}

@@ -40,6 +40,9 @@ func (a *API) group(r *exchange.Request, what string, act func(ctx context.Conte
 	if err != nil {
 		return nil, err
 	}
+	if f.State, err = choice(r, "state", LorryStates()); err != nil {
+		return nil, err
+	}
 	n, err := act(r.Context(), f)
 	if err != nil {
 		if n > 0 {
@@ -57,7 +60,7 @@ func (a *API) group(r *exchange.Request, what string, act func(ctx context.Conte
 // isGroup reports whether a request to hold or resume is about a group. A host
 // alone is the host as a whole, with the Lorries that it will have.
 func isGroup(r *exchange.Request) bool {
-	return r.Form.Get("path") == "" && asks(r, "kind", "text", "older")
+	return r.Form.Get("path") == "" && asks(r, "kind", "text", "older", "state")
 }
 
 // Hold answers POST /1.0/hold: a Lorry, all Lorries of an upstream host, or a

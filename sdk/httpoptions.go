@@ -15,6 +15,9 @@ type HTTPOptions struct {
 	// Proxy is used instead of the one that the environment names; nil leaves
 	// that alone.
 	Proxy *url.URL
+	// ProxyUsername and ProxyPassword log in at Proxy: no URL holds a password.
+	ProxyUsername string
+	ProxyPassword Secret
 	// SkipCertificates and InsecureCredentials are added to those of Env.
 	SkipCertificates, InsecureCredentials bool
 }
@@ -27,6 +30,9 @@ func (e Env) Client(o HTTPOptions) (*http.Client, error) {
 	env.SkipCertificates = e.SkipCertificates || o.SkipCertificates
 	env.InsecureCredentials = e.InsecureCredentials || o.InsecureCredentials
 	same := env.SkipCertificates == e.SkipCertificates && env.InsecureCredentials == e.InsecureCredentials
+	if o.Proxy == nil && (o.ProxyUsername != "" || !o.ProxyPassword.Empty()) {
+		return nil, WithHint(Errorf(Invalid, "there is a login for a proxy, but no proxy"), "set proxy as well")
+	}
 	if o.CAFile == "" && o.Proxy == nil && same && e.HTTP != nil {
 		return e.HTTP, nil
 	}
@@ -36,7 +42,11 @@ func (e Env) Client(o HTTPOptions) (*http.Client, error) {
 	}
 	proxy := http.ProxyFromEnvironment
 	if o.Proxy != nil {
-		proxy = http.ProxyURL(o.Proxy)
+		through := *o.Proxy
+		if o.ProxyUsername != "" {
+			through.User = url.UserPassword(o.ProxyUsername, o.ProxyPassword.Reveal())
+		}
+		proxy = http.ProxyURL(&through)
 	}
 	return politeClient(e.agent(), env, proxy, pool), nil
 }

@@ -13,6 +13,10 @@ import (
 // expiryWarning is how long before its end a credential is warned of.
 const expiryWarning = 30 * 24 * time.Hour
 
+// EndsSoon reports whether a credential that stops working at a time, which is
+// zero for one that does not, is to be warned of.
+func EndsSoon(at, now time.Time) bool { return !at.IsZero() && at.Sub(now) <= expiryWarning }
+
 // check has the adapter look at its host, and keeps the outcome for the pages.
 func (s *supervisor) check(ctx context.Context) error {
 	var report sdk.Report
@@ -57,7 +61,7 @@ func (s *supervisor) noteCheck(report sdk.Report, err error) {
 func (s *supervisor) warnings(now time.Time) []string {
 	list := slices.Clone(s.st.Warnings)
 	end := s.st.ExpiresAt
-	if end.IsZero() || end.Sub(now) > expiryWarning {
+	if !EndsSoon(end, now) {
 		return list
 	}
 	day := end.UTC().Format(time.DateOnly)

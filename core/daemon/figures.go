@@ -30,7 +30,7 @@ func (d *Daemon) metricsSource() metrics.Source {
 			for _, s := range d.adapters.States() {
 				list = append(list, metrics.Adapter{
 					Name: s.Name, Type: s.Type, State: string(s.Phase), Version: s.Version,
-					Starts: s.Starts, Faults: s.Faults, Calls: s.Calls, HeldUntil: s.HeldUntil,
+					Starts: s.Starts, Faults: s.Faults, Calls: s.Calls, HeldUntil: s.HeldUntil, ExpiresAt: s.ExpiresAt,
 				})
 			}
 			return list

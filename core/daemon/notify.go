@@ -115,6 +115,12 @@ func (d *Daemon) troubles(ctx context.Context) ([]notify.Notice, error) {
 		if s.Phase == adapter.PhaseBroken {
 			all = append(all, notify.Notice{Lane: notify.Adapters, Subject: s.Name, Host: s.Name, Detail: s.Reason, Since: s.Since})
 		}
+		if adapter.EndsSoon(s.ExpiresAt, time.Now()) {
+			all = append(all, notify.Notice{
+				Lane: notify.Credentials, Subject: s.Name, Host: s.Name, Since: s.Checked,
+				Detail: "they stop working on " + s.ExpiresAt.UTC().Format(time.DateOnly) + ": replace them before",
+			})
+		}
 	}
 	if warning := d.diskWarning(); warning != "" {
 		all = append(all, notify.Notice{Lane: notify.Disk, Subject: hostName(), Host: hostName(), Detail: warning, Since: time.Now()})

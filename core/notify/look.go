@@ -102,7 +102,7 @@ func (n *Notifier) noteCurrent(ctx context.Context) error {
 		}
 	}
 	var c Change
-	for _, lane := range []Lane{Approvals, Adapters, Disk} {
+	for _, lane := range []Lane{Approvals, Adapters, Disk, Credentials} {
 		known, err := n.o.Store.Notices(ctx, lane)
 		if err != nil {
 			return err

@@ -99,11 +99,12 @@ func subject(lane Lane, news []News) string {
 func what(lane Lane, state State, count int) string {
 	one := count == 1
 	words := map[Lane][4]string{
-		Failures:  {"1 Lorry fails", "%d Lorries fail", "1 Lorry works again", "%d Lorries work again"},
-		Approvals: {"1 change waits for an approval", "%d changes wait for an approval", "1 change waits no longer", "%d changes wait no longer"},
-		Staleness: {"1 mirror is out of date", "%d mirrors are out of date", "1 mirror is up to date again", "%d mirrors are up to date again"},
-		Adapters:  {"1 adapter is broken", "%d adapters are broken", "1 adapter works again", "%d adapters work again"},
-		Disk:      {"the disk is nearly full", "%d disks are nearly full", "the disk has room again", "%d disks have room again"},
+		Failures:    {"1 Lorry fails", "%d Lorries fail", "1 Lorry works again", "%d Lorries work again"},
+		Approvals:   {"1 change waits for an approval", "%d changes wait for an approval", "1 change waits no longer", "%d changes wait no longer"},
+		Staleness:   {"1 mirror is out of date", "%d mirrors are out of date", "1 mirror is up to date again", "%d mirrors are up to date again"},
+		Adapters:    {"1 adapter is broken", "%d adapters are broken", "1 adapter works again", "%d adapters work again"},
+		Credentials: {"the credentials of 1 host end soon", "the credentials of %d hosts end soon", "the credentials of 1 host were renewed", "the credentials of %d hosts were renewed"},
+		Disk:        {"the disk is nearly full", "%d disks are nearly full", "the disk has room again", "%d disks have room again"},
 	}[lane]
 	i := 0
 	if state == Over {

@@ -23,10 +23,12 @@ const (
 	Staleness Lane = "staleness" // Lorries that do not fail and are not equal to their upstream for long
 	Adapters  Lane = "adapters"  // adapters that are broken
 	Disk      Lane = "disk"      // too little room for new jobs
+	// Credentials are those of hosts that are about to stop working, or did.
+	Credentials Lane = "credentials"
 )
 
 // Lanes gives all lanes.
-func Lanes() []Lane { return []Lane{Failures, Approvals, Staleness, Adapters, Disk} }
+func Lanes() []Lane { return []Lane{Failures, Approvals, Staleness, Adapters, Disk, Credentials} }
 
 // Notice is one thing that is not as it should be.
 type Notice struct {

@@ -70,7 +70,8 @@ func open(_ context.Context, env sdk.Env, settings Settings) (*Adapter, error) {
 	}
 	a.name = web.Host
 	client, err := env.Client(sdk.HTTPOptions{
-		CAFile: settings.CAFile, Proxy: settings.Proxy, SkipCertificates: !settings.CheckCertificates, InsecureCredentials: settings.Insecure,
+		CAFile: settings.CAFile, Proxy: settings.Proxy, ProxyUsername: settings.ProxyUsername, ProxyPassword: settings.ProxyPassword,
+		SkipCertificates: !settings.CheckCertificates, InsecureCredentials: settings.Insecure,
 	})
 	if err != nil {
 		return nil, err

@@ -279,6 +279,18 @@ func TestDefaultBranchWaitsUntilThePushIsNoticed(t *testing.T) {
 	}
 }
 
+func TestDefaultBranchThatIsIgnoredIsTold(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, giteafake.Options{})
+	c := downstream(t, address, nil)
+	want := sdk.Want{Path: "mirrors/p", Head: "refs/heads/missing"}
+	ensure(t, c, want)
+	if err := fake.Push("mirrors/p", giteafake.Push{Branches: []string{"main"}}); err != nil {
+		t.Fatal(err)
+	}
+	plugintest.WantTold(t, c.AfterPush(t.Context(), want), sdk.NotFound, `does not take "missing"`)
+}
+
 func TestLongDescriptionsAreCut(t *testing.T) {
 	t.Parallel()
 	fake, address := serve(t, giteafake.Options{})

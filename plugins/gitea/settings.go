@@ -20,10 +20,12 @@ type Settings struct {
 	Username     string     `setting:"username" doc:"User name for git over HTTP." role:"upstream"`
 	Password     sdk.Secret `setting:"password" doc:"Password for git over HTTP; the default is the token." role:"upstream"`
 
-	CheckCertificates   bool     `setting:"check-certificates" doc:"Whether the TLS certificate is verified." default:"true"`
-	InsecureCredentials bool     `setting:"insecure-credentials" doc:"Whether credentials are sent although certificates are not verified." default:"false"`
-	CAFile              string   `setting:"ca-file" doc:"File with further certificates of authorities, in PEM."`
-	Proxy               *url.URL `setting:"proxy" doc:"HTTP proxy for the API. The default is that of proxy.conf, or else of the environment."`
+	CheckCertificates   bool       `setting:"check-certificates" doc:"Whether the TLS certificate is verified." default:"true"`
+	InsecureCredentials bool       `setting:"insecure-credentials" doc:"Whether credentials are sent over plain http, or although certificates are not verified." default:"false"`
+	CAFile              string     `setting:"ca-file" doc:"File with further certificates of authorities, in PEM."`
+	Proxy               *url.URL   `setting:"proxy" doc:"HTTP proxy for the API. The default is that of proxy.conf, or else of the environment."`
+	ProxyUsername       string     `setting:"proxy-username" doc:"Name to log in at proxy with."`
+	ProxyPassword       sdk.Secret `setting:"proxy-password" doc:"Password for it."`
 
 	Organizations []string `setting:"organization" doc:"Organisations whose repositories are listed. With neither organization nor user, the whole instance is listed." role:"upstream"`
 	Groups        []string `setting:"group" doc:"The same as organization, by the name that other forges have for it." role:"upstream"`

@@ -230,6 +230,20 @@ func TestDefaultBranchFollowsThePush(t *testing.T) {
 	plugintest.WantTold(t, c.AfterPush(t.Context(), want), sdk.NotFound, `does not take "missing"`)
 }
 
+// GitLab takes a default branch for a project without a repository, and ignores
+// it in silence.
+func TestDefaultBranchThatIsIgnoredIsTold(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, gitlabfake.Options{})
+	c := downstream(t, address, nil)
+	want := sdk.Want{Path: "mirrors/p", Head: "refs/heads/trunk"}
+	ensure(t, c, want)
+	plugintest.WantTold(t, c.AfterPush(t.Context(), want), sdk.NotFound, `does not take "trunk"`)
+	if p, _ := fake.Project("mirrors/p"); p.DefaultBranch != "" {
+		t.Errorf("the fake took %q", p.DefaultBranch)
+	}
+}
+
 func push(t *testing.T, fake *gitlabfake.Server, p gitlabfake.Push) {
 	t.Helper()
 	if err := fake.Push("mirrors/p", p); err != nil {

@@ -45,7 +45,8 @@ func (a *Adapter) Close() error { return a.api.Close() }
 
 func open(_ context.Context, env sdk.Env, s Settings) (*Adapter, error) {
 	transport := httpforge.Transport{
-		CAFile: s.CAFile, Proxy: s.Proxy, CheckCertificates: s.CheckCertificates, InsecureCredentials: s.InsecureCredentials,
+		CAFile: s.CAFile, Proxy: s.Proxy, ProxyUsername: s.ProxyUsername, ProxyPassword: s.ProxyPassword,
+		CheckCertificates: s.CheckCertificates, InsecureCredentials: s.InsecureCredentials,
 	}
 	c, err := transport.Connect(env, s.address(), "Bearer", s.Token, "api", "v4")
 	if err != nil {

@@ -19,10 +19,12 @@ type Settings struct {
 	Username string     `setting:"username" doc:"User name for git over HTTP, such as that of a deploy token; the default is oauth2." role:"upstream"`
 	Password sdk.Secret `setting:"password" doc:"Password or deploy token for git over HTTP; the default is private-token." role:"upstream"`
 
-	CheckCertificates   bool     `setting:"check-certificates" doc:"Whether the TLS certificate is verified." default:"true"`
-	InsecureCredentials bool     `setting:"insecure-credentials" doc:"Whether credentials are sent although certificates are not verified." default:"false"`
-	CAFile              string   `setting:"ca-file" doc:"File with further certificates of authorities, in PEM."`
-	Proxy               *url.URL `setting:"proxy" doc:"HTTP proxy for the API. The default is that of proxy.conf, or else of the environment."`
+	CheckCertificates   bool       `setting:"check-certificates" doc:"Whether the TLS certificate is verified." default:"true"`
+	InsecureCredentials bool       `setting:"insecure-credentials" doc:"Whether credentials are sent over plain http, or although certificates are not verified." default:"false"`
+	CAFile              string     `setting:"ca-file" doc:"File with further certificates of authorities, in PEM."`
+	Proxy               *url.URL   `setting:"proxy" doc:"HTTP proxy for the API. The default is that of proxy.conf, or else of the environment."`
+	ProxyUsername       string     `setting:"proxy-username" doc:"Name to log in at proxy with."`
+	ProxyPassword       sdk.Secret `setting:"proxy-password" doc:"Password for it."`
 
 	Groups       []string `setting:"group" doc:"Full paths of groups whose projects are listed, those of subgroups too. With neither group nor user, the whole instance is listed." role:"upstream"`
 	Users        []string `setting:"user" doc:"Names of users whose projects are listed." role:"upstream"`

@@ -31,6 +31,7 @@ func gauges() [][]string {
 		{"lorry_adapter_starts", "Starts of an adapter since the core has started.", "host", "type"},
 		{"lorry_adapter_faults", "Crashes and failed starts of an adapter since the core has started.", "host", "type"},
 		{"lorry_adapter_calls", "Calls of an adapter that run now.", "host", "type"},
+		{"lorry_adapter_credentials_end_seconds", "How long the credentials for a host still work; absent where it does not tell.", "host", "type"},
 		{"lorry_adapter_hold_seconds", "How long a host still wants to be left alone.", "host", "type"},
 		{"lorry_mirrors_never_equal", "Lorries that were never known to be equal to their upstream."},
 		{"lorry_mirror_staleness_worst_seconds", "The longest time since a mirror was known to be equal to its upstream."},
@@ -144,6 +145,9 @@ func (c *collector) adapters(tell teller) {
 		tell("lorry_adapter_faults", float64(a.Faults), a.Name, a.Type)
 		tell("lorry_adapter_calls", float64(a.Calls), a.Name, a.Type)
 		tell("lorry_adapter_hold_seconds", max(0, a.HeldUntil.Sub(now).Seconds()), a.Name, a.Type)
+		if !a.ExpiresAt.IsZero() {
+			tell("lorry_adapter_credentials_end_seconds", a.ExpiresAt.Sub(now).Seconds(), a.Name, a.Type)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type Adapter struct {
 	Name, Type, State, Version string
 	Starts, Faults, Calls      int
 	HeldUntil                  time.Time // zero when the host asked for no pause
+	ExpiresAt                  time.Time // of the credentials; zero when they don't, or nobody tells
 }
 
 // Source gives the figures of one moment. Each function is called once a scrape.

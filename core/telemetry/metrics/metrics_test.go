@@ -36,7 +36,7 @@ func source() Source {
 			return []core.Problem{{Severity: core.SeverityError}}, nil
 		},
 		Adapters: func() []Adapter {
-			return []Adapter{{Name: "forge", Type: "gitlab", State: "broken", Version: "1", Starts: 5, Faults: 5, HeldUntil: now.Add(30 * time.Second)}}
+			return []Adapter{{Name: "forge", Type: "gitlab", State: "broken", Version: "1", Starts: 5, Faults: 5, HeldUntil: now.Add(30 * time.Second), ExpiresAt: now.Add(time.Hour)}}
 		},
 	}
 }
@@ -81,7 +81,7 @@ func TestAScrapeTellsHowTheCoreIs(t *testing.T) {
 		`lorry_jobs_running 2`, `lorry_queue_running 1`, `lorry_config_problems{severity="error"} 1`,
 		`lorry_host_repositories{host="forge"} 5`, `lorry_host_list_age_seconds{host="forge"} 60`, `lorry_host_purge_held{host="forge"} 1`,
 		`lorry_adapter_up{host="forge",type="gitlab"} 0`, `lorry_adapter_faults{host="forge",type="gitlab"} 5`,
-		`lorry_adapter_hold_seconds{host="forge",type="gitlab"} 30`,
+		`lorry_adapter_hold_seconds{host="forge",type="gitlab"} 30`, `lorry_adapter_credentials_end_seconds{host="forge",type="gitlab"} 3600`,
 		`lorry_jobs_total{result="other"} 1`, `lorry_jobs_total{result="returned"} 1`, `lorry_job_output_bytes_total 12`,
 		`lorry_job_duration_seconds_bucket{result="unchanged",le="5"} 1`, `lorry_job_duration_seconds_sum{result="ok"} 7200`,
 		`lorry_statedb_operation_seconds_bucket{operation="claim",le="0.005"} 1`, `lorry_webhooks_total{forge="gitlab",result="matched"} 1`,

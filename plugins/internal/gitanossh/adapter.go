@@ -77,7 +77,8 @@ func (a *Adapter) Close() error {
 func (a *Adapter) overHTTP(env sdk.Env) (overHTTP, error) {
 	s := a.settings
 	client, err := env.Client(sdk.HTTPOptions{
-		CAFile: s.CAFile, Proxy: s.Proxy, SkipCertificates: !s.CheckCertificates, InsecureCredentials: s.Insecure,
+		CAFile: s.CAFile, Proxy: s.Proxy, ProxyUsername: s.ProxyUsername, ProxyPassword: s.ProxyPassword,
+		SkipCertificates: !s.CheckCertificates, InsecureCredentials: s.Insecure,
 	})
 	if err != nil {
 		return overHTTP{}, err

@@ -132,8 +132,12 @@ func (c *Client) request(ctx context.Context, req Request) (*http.Request, error
 		return hr, nil
 	}
 	if c.opts.Unverified {
-		return nil, sdk.WithHint(sdk.Errorf(sdk.Denied, "no credential is sent to %s: its certificate is not verified", c.Host()),
-			"verify certificates (ca-file names an authority of your own), or set insecure-credentials for this host")
+		why := "its certificate is not verified"
+		if c.opts.Base.Scheme == "http" {
+			why = "anybody on the way could read it, since this is plain http"
+		}
+		return nil, sdk.WithHint(sdk.Errorf(sdk.Denied, "no credential is sent to %s: %s", c.Host(), why),
+			"use https and verify certificates (ca-file names an authority of your own), or set insecure-credentials for this host")
 	}
 	hr.Header.Set("Authorization", c.opts.Scheme+" "+c.opts.Token.Reveal())
 	return hr, nil

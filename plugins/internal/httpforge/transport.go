@@ -14,22 +14,28 @@ type Transport struct {
 	CAFile string
 	// Proxy is used instead of the one that the environment names.
 	Proxy *url.URL
+	// ProxyUsername and ProxyPassword log in there.
+	ProxyUsername string
+	ProxyPassword sdk.Secret
 	// CheckCertificates false switches verification off, as the core can too.
 	CheckCertificates bool
 	// InsecureCredentials allows credentials on unverified connections.
 	InsecureCredentials bool
 }
 
-// Unverified reports whether no credential may be sent.
-func (t Transport) Unverified(env sdk.Env) bool {
+// Unverified reports whether no credential may be sent to the forge with this
+// web interface: anybody on the way could take it.
+func (t Transport) Unverified(env sdk.Env, web *url.URL) bool {
 	skip := env.SkipCertificates || !t.CheckCertificates
-	return skip && !t.InsecureCredentials && !env.InsecureCredentials
+	plain := web.Scheme == "http" && !Loopback(web)
+	return (skip || plain) && !t.InsecureCredentials && !env.InsecureCredentials
 }
 
 // Client gives the client for a forge.
 func (t Transport) Client(env sdk.Env) (*http.Client, error) {
 	return env.Client(sdk.HTTPOptions{
-		CAFile: t.CAFile, Proxy: t.Proxy, SkipCertificates: !t.CheckCertificates, InsecureCredentials: t.InsecureCredentials,
+		CAFile: t.CAFile, Proxy: t.Proxy, ProxyUsername: t.ProxyUsername, ProxyPassword: t.ProxyPassword,
+		SkipCertificates: !t.CheckCertificates, InsecureCredentials: t.InsecureCredentials,
 	})
 }
 
@@ -52,7 +58,7 @@ func (t Transport) Connect(env sdk.Env, a Address, scheme string, token sdk.Secr
 		role = sdk.RoleUpstream
 	}
 	site := a.Site(role)
-	site.Unverified = t.Unverified(env)
+	site.Unverified = t.Unverified(env, site.Web)
 	api := New(Options{Base: site.API(path...), HTTP: client, Scheme: scheme, Token: token, Unverified: site.Unverified})
 	return Connection{Role: role, Site: site, API: api}, nil
 }

@@ -42,7 +42,7 @@ func TestTransports(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", tc.name, err)
 		}
-		c := New(Options{Base: base, HTTP: client, Scheme: "Bearer", Token: sdk.NewSecret(tc.token), Unverified: tc.transport.Unverified(env)})
+		c := New(Options{Base: base, HTTP: client, Scheme: "Bearer", Token: sdk.NewSecret(tc.token), Unverified: tc.transport.Unverified(env, base)})
 		var out struct{}
 		_, err = c.Do(t.Context(), Request{What: "it"}, &out)
 		if tc.kind != "" {
@@ -51,6 +51,18 @@ func TestTransports(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 		_ = c.Close()
+	}
+	for address, want := range map[string]bool{"http://git.example.com": true, "http://127.0.0.1:3000": false, "http://localhost": false, "https://git.example.com": false} {
+		web, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (Transport{CheckCertificates: true}).Unverified(sdk.Env{}, web); got != want {
+			t.Errorf("%s: unverified: %v, wanted %v", address, got, want)
+		}
+		if (Transport{CheckCertificates: true, InsecureCredentials: true}).Unverified(sdk.Env{}, web) {
+			t.Errorf("%s: refused though an admin wants it", address)
+		}
 	}
 	if _, err := (Transport{CheckCertificates: true, CAFile: file + "x"}).Client(sdk.Env{}); err == nil || sdk.KindOf(err) != sdk.Invalid {
 		t.Errorf("want a missing ca-file refused, got %v", err)

@@ -116,8 +116,8 @@ func checkMailAddress(text string) error {
 
 func checkEvent(text string) error {
 	switch text {
-	case "failures", "approvals", "staleness", "adapters", "disk":
+	case "failures", "approvals", "staleness", "adapters", "disk", "credentials":
 		return nil
 	}
-	return fmt.Errorf("%q is none of failures, approvals, staleness, adapters, disk", text)
+	return fmt.Errorf("%q is none of failures, approvals, staleness, adapters, disk, credentials", text)
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -180,6 +182,10 @@ func (j *job) run(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Fprintf(j.Out, ".. looking at %s\n", j.from())
+	if j.isFirst() {
+		shown.phase("fetching")
+		return j.locked(ctx, lsrefs.Listing{})
+	}
 	upstream, err := source.List(ctx)
 	if err != nil {
 		return err
@@ -196,6 +202,17 @@ func (j *job) run(ctx context.Context) (err error) {
 	shown.refs = len(upstream.Refs)
 	shown.phase("fetching")
 	return j.locked(ctx, upstream)
+}
+
+// isFirst reports whether the job most likely clones a git repository: that
+// tells what upstream has, and a look before it would cost upstream as much
+// again as the rest. The source looks itself should it be otherwise.
+func (j *job) isFirst() bool {
+	if j.Spec.Type != spec.Git || j.Request != nil && j.Request.Digest != "" {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(j.areaDir(), "git"))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // unchanged fills the report of a job with nothing to do in.

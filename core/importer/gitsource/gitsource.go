@@ -39,13 +39,20 @@ func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
 	return l, nil
 }
 
-// Update makes the working area what upstream has. The error is a
+// Update makes the working area what upstream has. Without refs of upstream,
+// nobody has looked yet: a first clone needs no look. The error is a
 // *gitfail.Error; the refs are then what they were before.
 func (s *Source) Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.Result, error) {
 	if err := s.Recover(ctx); err != nil {
 		return workcopy.Result{}, err
 	}
 	if s.Repo.Exists() {
+		if len(upstream.Refs) == 0 {
+			var err error
+			if upstream, err = s.List(ctx); err != nil {
+				return workcopy.Result{}, err
+			}
+		}
 		res, err := s.refresh(ctx, upstream)
 		if err == nil || !s.Broken(ctx, err) {
 			return res, err
@@ -53,7 +60,14 @@ func (s *Source) Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 		fmt.Fprintf(s.Out, ".. the working copy is damaged (%v): making a new one\n", err)
 		s.Log.Warn("working copy is damaged", "lorry", s.Area.Name, "error", err)
 	}
-	return s.initial(ctx)
+	res, err := s.initial(ctx)
+	if err != nil && len(upstream.Refs) == 0 && gitfail.From(err, gitfail.Upstream).Place == gitfail.Upstream && ctx.Err() == nil {
+		// A look says more exactly what is wrong than git does.
+		if _, why := s.List(ctx); why != nil {
+			err = why
+		}
+	}
+	return res, err
 }
 
 // initial makes the repository beside and renames it: a clone writes all refs

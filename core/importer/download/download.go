@@ -226,3 +226,12 @@ func TooLarge(format string, args ...any) error {
 	return gitfail.New(core.FailSpec, gitfail.Upstream, "nothing was changed; if the file is what it should be, mirror it in another form",
 		"upstream: the file is too large: %s", fmt.Sprintf(format, args...))
 }
+
+// Unsupported is the failure of an address that is none of http, https or file.
+func Unsupported(address string) error {
+	scheme, _, _ := strings.Cut(address, "://")
+	return gitfail.New(core.FailSpec, gitfail.Upstream,
+		"put the file's https address into the specification: nearly every ftp server shows the same files over https, often under the same host and path, or a mirror does; "+
+			"or fetch it by other means to a directory of file-roots and use its path",
+		"upstream: %s:// is not supported, only https, http and files: ftp has no way to tell whether what came is whole", scheme)
+}

@@ -77,8 +77,7 @@ func notifySettings(v *Values) (Notify, error) {
 
 func onLoopback(server string) bool {
 	host, _, _ := net.SplitHostPort(server)
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return core.Loopback(host)
 }
 
 // checkHTTPURL does not repeat the URL, since it may be a secret.

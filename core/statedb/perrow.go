@@ -111,22 +111,27 @@ func perRow[T any](ctx context.Context, t *txn, doing string, rows []T, query, c
 
 // column is a field of all rows as an array.
 func column[T any](rows []T, field int) any {
-	switch reflect.TypeFor[T]().Field(field).Type.Kind() {
-	case reflect.String:
-		return columnOf[T, string](rows, field)
-	case reflect.Bool:
-		return columnOf[T, bool](rows, field)
-	default:
-		return columnOf[T, int64](rows, field)
-	}
-}
-
-func columnOf[T, V any](rows []T, field int) []V {
-	all := make([]V, len(rows))
+	var texts []string
+	var flags []bool
+	var numbers []int64
 	for i := range rows {
-		all[i] = plain(reflect.ValueOf(&rows[i]).Elem().Field(field)).(V)
+		switch v := plain(reflect.ValueOf(&rows[i]).Elem().Field(field)).(type) {
+		case string:
+			texts = append(texts, v)
+		case bool:
+			flags = append(flags, v)
+		case int64:
+			numbers = append(numbers, v)
+		}
 	}
-	return all
+	switch {
+	case texts != nil:
+		return texts
+	case flags != nil:
+		return flags
+	default:
+		return numbers
+	}
 }
 
 // plain is a field as a driver takes it; text that rowsOf would not let through

@@ -29,7 +29,7 @@ func BenchmarkQueueSteady(b *testing.B) {
 			url := d.url(b)
 			clock := statedbtest.NewClock()
 			db := statedbtest.Open(b, url, clock)
-			fill(b, db, 100_000)
+			fillAtOnce(b, db, url, 100_000)
 			clock.Advance(time.Hour)
 			q := queue.New(queue.Options{Store: db, Clock: clock.Now})
 			var rates []float64

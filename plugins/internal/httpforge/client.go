@@ -133,7 +133,7 @@ func (c *Client) request(ctx context.Context, req Request) (*http.Request, error
 	}
 	if c.opts.Unverified {
 		why := "its certificate is not verified"
-		if c.opts.Base.Scheme == "http" {
+		if c.opts.Base.Scheme == "http" && !Loopback(c.opts.Base) {
 			why = "anybody on the way could read it, since this is plain http"
 		}
 		return nil, sdk.WithHint(sdk.Errorf(sdk.Denied, "no credential is sent to %s: %s", c.Host(), why),

@@ -46,7 +46,7 @@ func (j *job) former(place workcopy.Copy, author string) func(context.Context) (
 		f := finder{job: j, repo: p.Repo, push: p, origins: origins, author: author, pushed: j.area.Pushed(j.push.URL)}
 		refs, err := f.find(ctx)
 		if err == nil {
-			err = f.clear(ctx)
+			err = f.repo.Restore(ctx, nil, formerRefs)
 		}
 		if err != nil {
 			return nil, gitfail.From(err, gitfail.Downstream)
@@ -119,17 +119,4 @@ func (f *finder) find(ctx context.Context) (map[string]string, error) {
 		return nil, nil
 	}
 	return refs, nil
-}
-
-// clear removes the refs that what was brought stood under.
-func (f *finder) clear(ctx context.Context) error {
-	refs, err := f.repo.Refs(ctx, formerRefs)
-	if err != nil {
-		return err
-	}
-	var gone []repo.Change
-	for name := range refs {
-		gone = append(gone, repo.Change{Ref: name})
-	}
-	return f.repo.Apply(ctx, gone)
 }

@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -79,7 +78,7 @@ func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
 		defer c.Close()
 		f, err = c.Look(ctx)
 	default:
-		err = gitfail.New(core.FailSpec, gitfail.Upstream, "use https, http or a file", "upstream: the url's scheme is not supported for archives by this version")
+		err = download.Unsupported(s.Access.URL)
 	}
 	mark := f.Mark()
 	if err != nil || mark == "" {
@@ -151,7 +150,7 @@ func (s *Source) update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 		err = fastimport.Clear(ctx, s.Repo)
 	}
 	if err == nil {
-		err = s.setRecord(record{mark, s.Access.URL, sum, refs[master], refs[tags+s.tag()]})
+		err = repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), record{mark, s.Access.URL, sum, refs[master], refs[tags+s.tag()]})
 	}
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
@@ -300,25 +299,9 @@ func (s *Source) same(ctx context.Context, one, other string) (bool, error) {
 // record reads what was taken last; nil when it says nothing about the refs as
 // they are.
 func (s *Source) record(refs map[string]string) *record {
-	text, err := os.ReadFile(filepath.Join(s.Repo.Dir, recordName))
-	if err != nil {
-		return nil
-	}
 	var r record
-	if json.Unmarshal(text, &r) != nil || r.Master == "" || refs[master] != r.Master || refs[tags+s.tag()] != r.Tag {
+	if !repo.ReadRecord(filepath.Join(s.Repo.Dir, recordName), &r) || r.Master == "" || refs[master] != r.Master || refs[tags+s.tag()] != r.Tag {
 		return nil
 	}
 	return &r
-}
-
-func (s *Source) setRecord(r record) error {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(s.Repo.Dir, recordName)
-	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".lock", path)
 }

@@ -18,15 +18,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
 	"github.com/lorry-controller/lorry-controller/core"
-	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/area"
-	"github.com/lorry-controller/lorry-controller/core/importer/policy"
-	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy/workcopytest"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
@@ -103,32 +100,14 @@ type mirror struct {
 func newMirror(t *testing.T, name string, data []byte) *mirror {
 	t.Helper()
 	gittest.Require(t, "git")
-	dir := t.TempDir()
-	git, err := childproc.NewGit(childproc.GitOptions{Home: filepath.Join(dir, "home"), Grace: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
 	m := &mirror{t: t, header: http.Header{}, modTime: time.Unix(newest+1000, 0)}
 	m.data.Store(&data)
 	m.server = httptest.NewServer(http.HandlerFunc(m.serve))
 	t.Cleanup(m.server.Close)
-	p, err := policy.New(spec.Spec{Type: spec.Tarball}, core.RewriteByRefspec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.area, err = area.Open(t.Context(), filepath.Join(dir, "work"), "thing", time.Second, time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(m.area.Close)
-	r := &repo.Repo{Dir: m.area.GitDir(), Git: git}
-	m.source = &Source{
-		Copy: workcopy.Copy{
-			Area: m.area, Repo: r, Policy: p, Clock: time.Now, Log: hclog.NewNullLogger(), Out: &m.out, Progress: &m.out,
-		},
-		Kind: spec.Tarball, Access: core.Access{URL: m.server.URL + "/dist/" + name}, Env: git.ToolEnv(),
-	}
-	m.git = gittest.OpenRepo(t, r.Dir)
+	c := workcopytest.New(t, filepath.Join(t.TempDir(), "work"), spec.Spec{Type: spec.Tarball}, &m.out)
+	m.area = c.Area
+	m.source = &Source{Copy: c, Kind: spec.Tarball, Access: core.Access{URL: m.server.URL + "/dist/" + name}, Env: c.Repo.Git.ToolEnv()}
+	m.git = gittest.OpenRepo(t, c.Repo.Dir)
 	return m
 }
 

@@ -170,10 +170,10 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	}
 	res, err := s.Put(ctx, wanted, s.head())
 	if err == nil {
-		err = s.clear(ctx)
+		err = s.Repo.Restore(ctx, nil, scratch)
 	}
 	if err == nil {
-		err = s.setRecord(made)
+		err = repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), made)
 	}
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
@@ -272,25 +272,11 @@ func (s *Source) take(ctx context.Context, from *repo.Repo) error {
 	return s.Repo.Git.Run(ctx, call)
 }
 
-// clear removes the refs that stood for the exports.
-func (s *Source) clear(ctx context.Context) error {
-	refs, err := s.Repo.Refs(ctx, scratch)
-	if err != nil {
-		return err
-	}
-	var gone []repo.Change
-	for name := range refs {
-		gone = append(gone, repo.Change{Ref: name})
-	}
-	return s.Repo.Apply(ctx, gone)
-}
-
 // record reads what was exported last; empty when it says nothing about the
 // refs as they are.
 func (s *Source) record(refs map[string]string) map[string]exported {
 	var r map[string]exported
-	text, err := os.ReadFile(filepath.Join(s.Repo.Dir, recordName))
-	if err != nil || json.Unmarshal(text, &r) != nil {
+	if !repo.ReadRecord(filepath.Join(s.Repo.Dir, recordName), &r) {
 		return nil
 	}
 	have := make(map[string]bool, len(refs))
@@ -305,16 +291,4 @@ func (s *Source) record(refs map[string]string) map[string]exported {
 		}
 	}
 	return r
-}
-
-func (s *Source) setRecord(r map[string]exported) error {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(s.Repo.Dir, recordName)
-	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".lock", path)
 }

@@ -9,7 +9,6 @@ package cvssource
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -104,7 +103,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	}
 	res, err := s.Put(ctx, wanted, master)
 	if err == nil {
-		err = s.clear(ctx)
+		err = s.Repo.Restore(ctx, nil, scratch)
 	}
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
@@ -172,22 +171,12 @@ func (s *Source) run(ctx context.Context, state string, now facts, revisions int
 	}
 	newest, err := s.newest(ctx, tree)
 	if err == nil {
-		var text []byte
-		if text, err = json.Marshal(record{s.Access.URL, s.Module, now.symbols, now.total, newest}); err == nil {
-			err = writeFile(filepath.Join(state, recordName), text)
-		}
+		err = repo.WriteRecord(filepath.Join(state, recordName), record{s.Access.URL, s.Module, now.symbols, now.total, newest})
 	}
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	return nil
-}
-
-func writeFile(path string, text []byte) error {
-	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".lock", path)
 }
 
 // tree is the repository that git cvsimport works in.
@@ -211,11 +200,8 @@ func (s *Source) newest(ctx context.Context, tree *repo.Repo) (int64, error) {
 // record reads what a state was made of.
 func (s *Source) record(state string) (record, bool) {
 	var r record
-	text, err := os.ReadFile(filepath.Join(state, recordName))
-	if err != nil || json.Unmarshal(text, &r) != nil || r.Total == 0 {
-		return r, false
-	}
-	return r, true
+	ok := repo.ReadRecord(filepath.Join(state, recordName), &r)
+	return r, ok && r.Total != 0
 }
 
 // take brings the import's objects into the repository and gives what the refs
@@ -284,19 +270,6 @@ func least(list []string) string {
 		first = min(first, x)
 	}
 	return first
-}
-
-// clear removes the refs that stood for the import.
-func (s *Source) clear(ctx context.Context) error {
-	refs, err := s.Repo.Refs(ctx, scratch)
-	if err != nil {
-		return err
-	}
-	var gone []repo.Change
-	for name := range refs {
-		gone = append(gone, repo.Change{Ref: name})
-	}
-	return s.Repo.Apply(ctx, gone)
 }
 
 // sweep removes the locks that a dead run left in a state.

@@ -9,42 +9,23 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
-	"go.uber.org/goleak"
 
 	"github.com/lorry-controller/lorry-controller/core"
-	"github.com/lorry-controller/lorry-controller/core/childproc"
-	"github.com/lorry-controller/lorry-controller/core/importer/area"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
-	"github.com/lorry-controller/lorry-controller/core/importer/policy"
-	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy/workcopytest"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "hgsource-")
-	if err != nil {
-		panic(err)
-	}
-	seeded.dir = filepath.Join(dir, "seed")
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(status)
-	}))
-}
+func TestMain(m *testing.M) { seeded.Run(m) }
 
 // seeded is the repository of ordinary, made once for all tests.
-var seeded struct {
-	sync.Once
-	dir string
-}
+var seeded workcopytest.Seed
 
 // mirror is a Mercurial repository and its working area.
 type mirror struct {
@@ -71,25 +52,7 @@ func newMirror(t *testing.T) *mirror {
 // newSource makes a working area for the repository.
 func (m *mirror) newSource(work string) *Source {
 	m.t.Helper()
-	git, err := childproc.NewGit(childproc.GitOptions{Home: work + "-home", Grace: time.Second})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	p, err := policy.New(spec.Spec{Type: spec.Hg, Refspecs: []string{"refs/heads/*", "refs/tags/*", "refs/hg/heads/*"}}, core.RewriteByRefspec)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	a, err := area.Open(m.t.Context(), work, "thing", time.Second, time.Now)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.t.Cleanup(a.Close)
-	return &Source{
-		Copy: workcopy.Copy{
-			Area: a, Repo: &repo.Repo{Dir: a.GitDir(), Git: git, Files: []*os.File{a.Lock()}}, Policy: p, Clock: time.Now, Log: hclog.NewNullLogger(), Out: &m.out, Progress: &m.out,
-		},
-		Access: core.Access{URL: m.dir},
-	}
+	return &Source{Copy: workcopytest.New(m.t, work, spec.Spec{Type: spec.Hg, Refspecs: []string{"refs/heads/*", "refs/tags/*", "refs/hg/heads/*"}}, &m.out), Access: core.Access{URL: m.dir}}
 }
 
 func (m *mirror) hg(args ...string) string {
@@ -130,11 +93,11 @@ func (m *mirror) commit(user, message string, options ...string) {
 func (m *mirror) ordinary() {
 	m.t.Helper()
 	seeded.Do(func() {
-		one := &mirror{t: m.t, dir: seeded.dir}
+		one := &mirror{t: m.t, dir: seeded.Dir}
 		one.hg("init", one.dir)
 		one.makeOrdinary()
 	})
-	if out, err := exec.Command("cp", "-a", seeded.dir+"/.", m.dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("cp", "-a", seeded.Dir+"/.", m.dir).CombinedOutput(); err != nil {
 		m.t.Fatalf("%v: %s", err, out)
 	}
 	m.n = 10

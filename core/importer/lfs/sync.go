@@ -74,7 +74,7 @@ func (s *Sync) Run(ctx context.Context, tips, has []string) error {
 	if all[s.Downstream.Access.URL] = (record{rec.Uses, tips}); len(scan.tips) == 0 && len(rec.Tips) == len(tips) {
 		return nil
 	}
-	if err := s.setRecords(all); err != nil {
+	if err := repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), all); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	return nil
@@ -244,16 +244,4 @@ func (s *Sync) records() (map[string]record, error) {
 		return make(map[string]record), nil // then everything is looked at again
 	}
 	return all, nil
-}
-
-func (s *Sync) setRecords(all map[string]record) error {
-	text, err := json.Marshal(all)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(s.Repo.Dir, recordName)
-	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".lock", path)
 }

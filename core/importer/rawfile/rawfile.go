@@ -10,13 +10,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -28,6 +26,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lfs"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 )
@@ -147,7 +146,7 @@ func (s *Source) look(ctx context.Context, f File) (download.Facts, error) {
 	case f.Local != "":
 		return download.LookLocal(f.Access.URL, f.Local)
 	case !overHTTP(f.Access.URL):
-		return download.Facts{}, gitfail.New(core.FailSpec, gitfail.Upstream, "use https, http or a file", "upstream: the url's scheme is not supported for files by this version")
+		return download.Facts{}, download.Unsupported(f.Access.URL)
 	}
 	c := download.New(f.Access, s.Route)
 	defer c.Close()
@@ -199,7 +198,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 		err = fastimport.Clear(ctx, s.Repo)
 	}
 	if now.Master = tip; err == nil {
-		err = s.setRecord(now)
+		err = repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), now)
 	}
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
@@ -314,21 +313,8 @@ func (s *Source) commit(ctx context.Context, now record, parent string) (string,
 // repository as it is.
 func (s *Source) record(tip string) record {
 	var r record
-	text, err := os.ReadFile(filepath.Join(s.Repo.Dir, recordName))
-	if err != nil || json.Unmarshal(text, &r) != nil || r.Master == "" || r.Master != tip {
+	if !repo.ReadRecord(filepath.Join(s.Repo.Dir, recordName), &r) || r.Master == "" || r.Master != tip {
 		return record{}
 	}
 	return r
-}
-
-func (s *Source) setRecord(r record) error {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(s.Repo.Dir, recordName)
-	if err := os.WriteFile(file+".lock", text, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(file+".lock", file)
 }

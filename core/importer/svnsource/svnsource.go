@@ -202,7 +202,7 @@ func (s *Source) prepare(ctx context.Context, now info) (record, error) {
 	case ok:
 		rec.URL = old.URL
 	}
-	if err := s.setRecord(rec); err != nil {
+	if err := repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), rec); err != nil {
 		return rec, gitfail.From(err, gitfail.Local)
 	}
 	if err := sweep(filepath.Join(s.Repo.Dir, "svn")); err != nil {
@@ -258,21 +258,6 @@ func (s *Source) wanted(refs map[string]string) (map[string]string, error) {
 
 func (s *Source) record() (record, bool) {
 	var r record
-	text, err := os.ReadFile(filepath.Join(s.Repo.Dir, recordName))
-	if err != nil || json.Unmarshal(text, &r) != nil || r.UUID == "" {
-		return r, false
-	}
-	return r, true
-}
-
-func (s *Source) setRecord(r record) error {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(s.Repo.Dir, recordName)
-	if err := os.WriteFile(path+".lock", text, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".lock", path)
+	ok := repo.ReadRecord(filepath.Join(s.Repo.Dir, recordName), &r)
+	return r, ok && r.UUID != ""
 }

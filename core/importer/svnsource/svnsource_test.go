@@ -8,43 +8,24 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
-	"go.uber.org/goleak"
 
 	"github.com/lorry-controller/lorry-controller/core"
-	"github.com/lorry-controller/lorry-controller/core/childproc"
-	"github.com/lorry-controller/lorry-controller/core/importer/area"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
-	"github.com/lorry-controller/lorry-controller/core/importer/policy"
-	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy/workcopytest"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "svnsource-")
-	if err != nil {
-		panic(err)
-	}
-	seeded.dir = filepath.Join(dir, "seed")
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(status)
-	}))
-}
+func TestMain(m *testing.M) { seeded.Run(m) }
 
 // seeded is the repository that seed makes, once for all tests: each commit of
 // Subversion waits for the disk.
-var seeded struct {
-	sync.Once
-	dir string
-}
+var seeded workcopytest.Seed
 
 // mirror is a Subversion repository and its working area.
 type mirror struct {
@@ -76,25 +57,7 @@ func newMirror(t *testing.T) *mirror {
 // newSource makes a working area for the repository.
 func (m *mirror) newSource(work string) *Source {
 	m.t.Helper()
-	git, err := childproc.NewGit(childproc.GitOptions{Home: work + "-home", Grace: time.Second})
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	p, err := policy.New(spec.Spec{Type: spec.Svn}, core.RewriteByRefspec)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	a, err := area.Open(m.t.Context(), work, "thing", time.Second, time.Now)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.t.Cleanup(a.Close)
-	return &Source{
-		Copy: workcopy.Copy{
-			Area: a, Repo: &repo.Repo{Dir: a.GitDir(), Git: git, Files: []*os.File{a.Lock()}}, Policy: p, Clock: time.Now, Log: hclog.NewNullLogger(), Out: &m.out, Progress: &m.out,
-		},
-		Access: core.Access{URL: m.url},
-	}
+	return &Source{Copy: workcopytest.New(m.t, work, spec.Spec{Type: spec.Svn}, &m.out), Access: core.Access{URL: m.url}}
 }
 
 func (m *mirror) tool(name string, args ...string) {
@@ -126,7 +89,7 @@ func (m *mirror) put(path, text string) {
 func (m *mirror) seed() {
 	m.t.Helper()
 	seeded.Do(func() {
-		one := &mirror{t: m.t, dir: seeded.dir, url: "file://" + seeded.dir}
+		one := &mirror{t: m.t, dir: seeded.Dir, url: "file://" + seeded.Dir}
 		one.tool("svnadmin", "create", one.dir)
 		one.svn("mkdir", "-m", "layout", one.url+"/trunk", one.url+"/branches", one.url+"/tags")
 		one.put("trunk/file", "one")
@@ -140,7 +103,7 @@ func (m *mirror) seed() {
 	if err := os.RemoveAll(m.dir); err != nil {
 		m.t.Fatal(err)
 	}
-	m.tool("cp", "-a", seeded.dir, m.dir)
+	m.tool("cp", "-a", seeded.Dir, m.dir)
 	m.tool("svnadmin", "setuuid", m.dir)
 }
 

@@ -111,6 +111,10 @@ func (a *app) tell(err error) int {
 	if err == nil {
 		return exitOK
 	}
+	if errors.Is(err, context.Canceled) { // by a signal, nothing else does it
+		fmt.Fprintln(a.stderr, "interrupted")
+		return exitError
+	}
 	fmt.Fprintf(a.stderr, "ERROR: %s\n", cell(err.Error()))
 	var finished done
 	if !errors.As(err, &finished) {

@@ -34,7 +34,7 @@ type waiter struct {
 	// far is the progress that it knows, if it cares.
 	far   *core.Progress
 	cares bool
-	news chan queue.Tail // has room for one; closed without one when the job is gone
+	news  chan queue.Tail // has room for one; closed without one when the job is gone
 }
 
 // wait returns when there is news for w.

@@ -113,19 +113,15 @@ func TestTokenThatEndsSoonIsToldEverywhere(t *testing.T) {
 	t.Parallel()
 	end := time.Now().Add(5 * 24 * time.Hour).UTC().Format(time.DateOnly)
 	fake := gitlabfake.New(gitlabfake.Options{Token: canary, Expires: end})
-	fake.AddProject(gitlabfake.Project{Path: "acme/one"})
-	at, err := url.Parse(serve(t, fake))
-	if err != nil {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(canary), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	people := &inbox{}
 	s := start(t, []string{
-		"downstream-host-type = local", "local-base-directory = " + t.TempDir(),
+		"downstream-host-type = gitlab", "downstream-http-url = " + serve(t, fake), "gitlab-private-token-file = " + token,
 		"notify-webhook = " + serve(t, people), "notify-delay = 1s",
-	}, []map[string]any{{
-		"type": "gitlab", "host": at.Host, "protocol": "http", "private-token": canary,
-		"prefixmap": map[string]string{"acme": "mirrors"}, "ls-interval": "1d", "interval": "1d",
-	}}, nil)
+	}, []map[string]any{}, nil)
 	var list struct {
 		Adapters []struct {
 			Name     string   `json:"name"`
@@ -141,7 +137,7 @@ func TestTokenThatEndsSoonIsToldEverywhere(t *testing.T) {
 	await(t, "the message to people", func() bool { return people.has("credentials of 1 host end soon") && people.has(end) })
 	for path, want := range map[string]string{
 		"/1.0/status-html": "expires on " + end,
-		"/metrics":         fmt.Sprintf(`lorry_adapter_credentials_end_seconds{host=%q,type="gitlab"}`, at.Host),
+		"/metrics":         `lorry_adapter_credentials_end_seconds{host="downstream",type="gitlab"}`,
 	} {
 		if !strings.Contains(s.text(t, path), want) {
 			t.Errorf("%s lacks %q", path, want)

@@ -136,6 +136,8 @@ func TestWhatIsListedCanBeChosen(t *testing.T) {
 	g.Put("old", gerritfake.Project{State: "READ_ONLY"})
 	g.Put("hidden", gerritfake.Project{State: "HIDDEN"})
 	g.Put(`qu"ote`, gerritfake.Project{})
+	g.Put("rights", gerritfake.Project{PermissionsOnly: true})
+	g.Put("All-Users", gerritfake.Project{}) // some servers don't mark it
 	account := serve(t, g)
 	for archived, want := range map[string][]string{"include": {"active", "old"}, "skip": {"active"}, "only": {"old"}} {
 		got, err := listing(t, integration.Session(t, sdk.RoleUpstream, account, map[string]any{"archived": archived, "hint-branches": []any{}}))

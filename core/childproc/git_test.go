@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,6 +168,47 @@ func TestGitErrorIsRedactedAndTyped(t *testing.T) {
 	var e *ExitError
 	if !errors.As(err, &e) || e.Code != 1 || strings.Contains(err.Error()+e.Stderr+stderr.String(), "topsecret") {
 		t.Errorf("got %v, %q", err, stderr.String())
+	}
+}
+
+// Neither hooks of a repository on this machine nor its owner have a say in what
+// is pushed to it.
+func TestHooksOfTheTargetTakeNoPart(t *testing.T) {
+	t.Parallel()
+	g := newGit(t)
+	from, to := filepath.Join(t.TempDir(), "from.git"), filepath.Join(t.TempDir(), "to.git")
+	for _, dir := range []string{from, to} {
+		if err := g.Run(t.Context(), GitCall{Args: []string{"init", "--quiet", "--bare", "--", dir}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const commit = "commit refs/heads/main\ncommitter A <a@example.com> 0 +0000\ndata 1\nx\n"
+	if err := g.Run(t.Context(), GitCall{GitDir: from, Args: []string{"fast-import", "--quiet"}, Stdin: strings.NewReader(commit)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, hook := range []string{"pre-receive", "update", "post-receive"} {
+		file := filepath.Join(to, "hooks", hook)
+		script := "#!/bin/sh\ntouch " + filepath.Join(to, "ran") + "\nexit 1\n"
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(script), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() == 0 { // somebody else's
+		if err := os.Chown(to, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, deferred := range []bool{false, true} {
+		spec := fmt.Sprintf("refs/heads/main:refs/heads/main-%v", deferred)
+		err := g.Run(t.Context(), GitCall{
+			GitDir: from, Args: []string{"push", "--quiet", "--", to, spec}, Protocols: []string{ProtoFile}, DeferRefSync: deferred,
+		})
+		if err != nil {
+			t.Errorf("pushing %s: %v", spec, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(to, "ran")); err == nil {
+		t.Error("a hook ran")
 	}
 }
 

@@ -76,8 +76,8 @@ bench-api: ## the HTTP API beside the bare queue and beside empty handlers (LORR
 	$(GO) test -run '^$$' -bench API -benchtime 20000x -timeout 1h ./core/daemon
 	$(GO) test -run '^$$' -bench 'Wake|Events' -benchtime 100x -timeout 1h ./core/daemon
 
-bench-import: build ## imports beside plain git (LORRY_BENCH_LARGE=REPO:REPO for large ones)
-	LORRY_BENCH_PROGRAM=$(CURDIR)/bin/lorry $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 2h ./integration/importbench
+bench-import: build ## imports and unchanged passes beside plain git (LORRY_BENCH_LARGE=REPO:REPO, LORRY_BENCH_ROUNDS=3)
+	LORRY_BENCH_PROGRAM=$(CURDIR)/bin/lorry $(GO) test -run '^$$' -bench . -benchtime $${LORRY_BENCH_ROUNDS:-3}x -timeout 4h ./integration/importbench
 
 bench: ## benchmarks, each beside its floor
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./core/... ./sdk/...

@@ -69,6 +69,15 @@ func (g *Git) hostAuthorities(a *core.Access) (string, error) {
 	return path, nil
 }
 
+// AuthorityFile is a file with the certificates of all authorities that are
+// trusted for an access, the system's among them; "" when these alone are.
+func (g *Git) AuthorityFile(a *core.Access) (string, error) {
+	if a.Authorities == "" {
+		return g.caFile, nil
+	}
+	return g.hostAuthorities(a)
+}
+
 // networkConfig says to git how it reaches the network.
 func (g *Git) networkConfig() []Setting {
 	var settings []Setting

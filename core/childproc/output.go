@@ -78,7 +78,7 @@ const pause = 4 * time.Millisecond
 func (p paced) Write(text []byte) (int, error) {
 	n, err := p.Writer.Write(text)
 	if len(text) > 0 && len(text) < 4<<10 && text[len(text)-1] == '\r' {
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 	return n, err
 }

@@ -139,51 +139,43 @@ func BenchmarkFirstPass(b *testing.B) {
 			continue
 		}
 		b.Run(fmt.Sprintf("repositories=%d", n), func(b *testing.B) {
-			url := upstreams(b, b.TempDir(), n)
+			url, dir := upstreams(b, b.TempDir(), n), b.TempDir()
+			var oursRate, sameRate, plainRate, ratio, cpuRatio []float64
 			for b.Loop() {
 				used := children()
-				ours := lorries(b, b.TempDir(), n, 4, url)
+				ours := lorries(b, fresh(b, dir), n, 4, url)
 				oursUsed := children() - used
 				used = children()
-				same := cloneAndPush(b, b.TempDir(), careful, n, 4, url)
+				same := cloneAndPush(b, fresh(b, dir), careful, n, 4, url)
 				sameUsed := children() - used
-				plain := cloneAndPush(b, b.TempDir(), nil, n, 1, url)
+				plain := cloneAndPush(b, fresh(b, dir), nil, n, 1, url)
 				each := float64(n)
-				b.ReportMetric(each/ours.Seconds(), "lorries/s")
-				b.ReportMetric(each/same.Seconds(), "git-4-careful/s")
-				b.ReportMetric(each/plain.Seconds(), "git-plain-loop/s")
-				b.ReportMetric(ours.Seconds()/same.Seconds(), "ratio")
-				b.ReportMetric(float64(oursUsed)/float64(sameUsed), "cpu-ratio")
+				oursRate, sameRate, plainRate = append(oursRate, each/ours.Seconds()), append(sameRate, each/same.Seconds()), append(plainRate, each/plain.Seconds())
+				ratio = append(ratio, ours.Seconds()/same.Seconds())
+				cpuRatio = append(cpuRatio, float64(oursUsed)/float64(sameUsed))
 			}
+			b.ReportMetric(median(oursRate), "lorries/s")
+			b.ReportMetric(median(sameRate), "git-4-careful/s")
+			b.ReportMetric(median(plainRate), "git-plain-loop/s")
+			b.ReportMetric(median(ratio), "ratio")
+			b.ReportMetric(median(cpuRatio), "cpu-ratio")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
 
-// BenchmarkLarge mirrors large repositories, which LORRY_BENCH_LARGE names as
-// paths with ":" between them, for the first time.
-func BenchmarkLarge(b *testing.B) {
-	for path := range strings.SplitSeq(os.Getenv("LORRY_BENCH_LARGE"), ":") {
-		if path == "" {
-			continue
-		}
-		b.Run(filepath.Base(filepath.Dir(path)), func(b *testing.B) {
-			root := b.TempDir()
-			if err := os.Symlink(path, filepath.Join(root, "large.git")); err != nil {
-				b.Fatal(err)
-			}
-			server := gittest.NewServer(b, root)
-			url := func(int) string { return server.URL + "/large.git" }
-			for b.Loop() {
-				ours := lorries(b, b.TempDir(), 1, 1, url)
-				same := cloneAndPush(b, b.TempDir(), careful, 1, 1, url)
-				b.ReportMetric(ours.Seconds(), "s")
-				b.ReportMetric(same.Seconds(), "git-careful-s")
-				b.ReportMetric(ours.Seconds()/same.Seconds(), "ratio")
-			}
-			b.ReportMetric(0, "ns/op")
-		})
+// fresh makes an empty directory, which goes before the next one is made, since a disk
+// may not hold those of all rounds.
+func fresh(b *testing.B, below string) string {
+	b.Helper()
+	dir := filepath.Join(below, "round")
+	if err := os.RemoveAll(dir); err != nil {
+		b.Fatal(err)
 	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	return dir
 }
 
 // BenchmarkPushOfManyRefs changes 2,000 refs. ratio is lorry's whole run by one
@@ -204,25 +196,27 @@ func BenchmarkPushOfManyRefs(b *testing.B) {
 	lorries(b, ours, 1, 1, url)
 	cloneAndPush(b, same, careful, 1, 1, url)
 	env := gitEnv(careful)
-	var oursTook, fetchTook, pushTook time.Duration
+	var oursTook, fetchTook, pushTook, ratio []float64
 	for b.Loop() {
 		up.Branches(refs, "more")
-		oursTook += lorries(b, ours, 1, 1, url)
+		mine := lorries(b, ours, 1, 1, url)
 		work := "--git-dir=" + filepath.Join(same, "w0")
 		start := time.Now()
 		if err := run(env, same, "git", work, "fetch", "-q", "--atomic", "--no-tags", "--", url(0), "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"); err != nil {
 			b.Fatal(err)
 		}
-		fetchTook += time.Since(start)
+		fetch := time.Since(start)
 		start = time.Now()
 		if err := run(env, same, "git", work, "push", "-q", "--", filepath.Join(same, "d0"), "refs/heads/*", "refs/tags/*"); err != nil {
 			b.Fatal(err)
 		}
-		pushTook += time.Since(start)
+		push := time.Since(start)
+		oursTook, fetchTook, pushTook = append(oursTook, mine.Seconds()), append(fetchTook, fetch.Seconds()), append(pushTook, push.Seconds())
+		ratio = append(ratio, mine.Seconds()/(fetch+push).Seconds())
 	}
-	b.ReportMetric(oursTook.Seconds()/float64(b.N), "s")
-	b.ReportMetric(fetchTook.Seconds()/float64(b.N), "git-fetch-s")
-	b.ReportMetric(pushTook.Seconds()/float64(b.N), "git-push-s")
-	b.ReportMetric(oursTook.Seconds()/(fetchTook+pushTook).Seconds(), "ratio")
+	b.ReportMetric(median(oursTook), "s")
+	b.ReportMetric(median(fetchTook), "git-fetch-s")
+	b.ReportMetric(median(pushTook), "git-push-s")
+	b.ReportMetric(median(ratio), "ratio")
 	b.ReportMetric(0, "ns/op")
 }

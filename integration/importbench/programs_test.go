@@ -202,15 +202,22 @@ func used(b *testing.B, cmd *exec.Cmd) (cpu time.Duration, peak int64) {
 		}
 		cpu += time.Duration(ticks) * 10 * time.Millisecond
 	}
-	status, err := os.ReadFile(dir + "status")
+	return cpu, peakOf(cmd.Process.Pid)
+}
+
+// peakOf is the most memory that one process has had, in bytes; 0 when it has
+// ended.
+func peakOf(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		b.Fatal(err)
+		return 0
 	}
-	if _, rest, ok := strings.Cut(string(status), "VmHWM:"); ok {
-		kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-		peak = kib << 10
+	_, rest, ok := strings.Cut(string(status), "VmHWM:")
+	if !ok {
+		return 0
 	}
-	return cpu, peak
+	kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	return kib << 10
 }
 
 // BenchmarkUnchangedPrograms runs the same jobs as BenchmarkUnchanged through

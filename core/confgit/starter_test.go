@@ -130,17 +130,24 @@ func TestStarterTakesMirrorsAndDirectories(t *testing.T) {
 	}
 }
 
-// What the operator changed stays, and what is new is added to it.
-func TestStarterKeepsEdits(t *testing.T) {
-	t.Parallel()
-	git := needGit(t)
-	o := starterOptions(t, git)
+// clonedStarter makes a starter with one mirror, and a clone in which the
+// operator edits it.
+func clonedStarter(t *testing.T) (o StarterOptions, clone string) {
+	t.Helper()
+	o = starterOptions(t, needGit(t))
 	o.Mirrors = []string{"https://git.example.com/a"}
 	if _, err := MakeStarter(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	clone := filepath.Join(t.TempDir(), "clone")
+	clone = filepath.Join(t.TempDir(), "clone")
 	runGit(t, t.TempDir(), "clone", "-q", o.Dir, clone)
+	return o, clone
+}
+
+// What the operator changed stays, and what is new is added to it.
+func TestStarterKeepsEdits(t *testing.T) {
+	t.Parallel()
+	o, clone := clonedStarter(t)
 	edited := "[\n  {\"type\": \"lorries\", \"prefix\": \"own\", \"globs\": [\"own/*.lorry\"],\n     \"interval\": \"3h\"}\n]\n"
 	commitFiles(t, clone, "main", map[string]string{
 		ConfFile: edited, "own/a.lorry": `{"b": {"type": "git", "url": "https://git.example.com/a"}}`, "README.md": "mine",
@@ -200,14 +207,7 @@ func TestStarterRefuses(t *testing.T) {
 
 func TestStarterLeavesABrokenFileAlone(t *testing.T) {
 	t.Parallel()
-	git := needGit(t)
-	o := starterOptions(t, git)
-	o.Mirrors = []string{"https://git.example.com/a"}
-	if _, err := MakeStarter(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	clone := filepath.Join(t.TempDir(), "clone")
-	runGit(t, t.TempDir(), "clone", "-q", o.Dir, clone)
+	o, clone := clonedStarter(t)
 	commitFiles(t, clone, "main", map[string]string{ConfFile: "[\n{]\n"})
 	runGit(t, clone, "push", "-q", "origin", "HEAD:main")
 	o.Mirrors = []string{"https://git.example.com/b"}

@@ -24,17 +24,15 @@ type twoCores struct {
 	env   []string // with the STATEDB, for the controllers
 	url   [2]string
 	admin string // a token
+
+	client *http.Client
 }
 
 func startTwoCores(t *testing.T) *twoCores {
 	t.Helper()
-	var servers pgtest.Servers
-	t.Cleanup(func() {
-		if err := servers.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	w := &twoCores{T: t, dir: t.TempDir()}
+	servers := pgtest.New(t)
+	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
+	t.Cleanup(w.client.CloseIdleConnections)
 	w.env = append(os.Environ(), "LORRY_STATEDB="+servers.Prepared(t, func(string) error { return nil }), "PATH="+binDir+":"+os.Getenv("PATH"))
 	for name, text := range map[string]string{
 		"lorry-controller.conf": `[{"type": "lorries", "interval": "1h", "prefix": "m", "globs": ["*.lorry"]}]`,
@@ -112,7 +110,7 @@ func (w *twoCores) ask(at int, token, method, path, body string) (int, string) {
 	} else if body != "" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := w.client.Do(r)
 	if err != nil {
 		return 0, err.Error()
 	}

@@ -126,7 +126,7 @@ func (a *app) tell(err error) int {
 	if errors.As(err, &known) {
 		kind, hint = known.Kind, known.Hint
 	}
-	if hint == "" || strings.Contains(hint, "/1.0/") { // advice for those who use the API by hand
+	if hint == "" || strings.Contains(hint, "/1.0/") || strings.Contains(hint, "Authorization:") { // advice for those who use the API by hand
 		hint = cmp.Or(nextStep(kind), hint)
 	}
 	if hint != "" {

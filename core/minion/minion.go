@@ -3,6 +3,7 @@ package minion
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -92,9 +93,9 @@ type worker struct {
 	looker     *looker // nil when lorry-cmd is another program, or git is missing
 
 	mu             sync.Mutex
-	skewed, drains bool     // the controller's protocol is another one; it wants no work done. Told once
-	holds          []string // paths that were worked on, the latest last
-	away           bool     // the controller can't be reached; told once
+	skewed, drains bool      // the controller's protocol is another one; it wants no work done. Told once
+	holds          []string  // paths that were worked on, the latest last
+	away           core.Kind // how the controller can't be reached, or ""; told once
 }
 
 // Run works until ctx ends. Then the jobs that run are stopped and handed back,
@@ -255,19 +256,27 @@ func (w *worker) ask(ctx context.Context, most int) (protocol.Job, error) {
 	})
 }
 
-// unreachable reports whether a call failed, and tells the log when that
-// changes rather than each time.
+// unreachable reports whether a call failed, and tells the log when that, or the
+// kind of failure, changes rather than each time.
 func (w *worker) unreachable(err error) bool {
+	var now core.Kind
+	var known *core.Error
+	hint := "see to the controller, and to what is between"
+	if err != nil {
+		if now = core.KindOf(err); errors.As(err, &known) && known.Hint != "" {
+			hint = known.Hint
+		}
+	}
 	w.mu.Lock()
 	was := w.away
-	w.away = err != nil
+	w.away = now
 	w.mu.Unlock()
 	switch {
-	case err != nil && !was:
-		w.Log.Warn("controller does not answer as it should, trying again until it does", "error", err)
+	case err != nil && was != now:
+		w.Log.Warn("controller does not answer as it should, trying again until it does", "error", err, "hint", hint)
 	case err != nil:
 		w.Log.Debug("controller still does not answer as it should", "error", err)
-	case was:
+	case was != "":
 		w.Log.Info("controller answers again")
 	}
 	return err != nil

@@ -60,7 +60,7 @@ func (w *World) notifier(current *[]notify.Notice, targets ...notify.Target) *no
 	run, err := notify.New(notify.Options{
 		Store: w.DB, Clock: w.Clock.Now,
 		Settings: notify.Settings{Targets: targets, Delay: time.Minute, Digest: time.Hour, StaleAfter: 24 * time.Hour},
-		NewID: func() string { n++; return fmt.Sprintf("%d-%d", w.Clock.Now().UnixNano(), n) }, Log: hclog.NewNullLogger(),
+		NewID:    func() string { n++; return fmt.Sprintf("%d-%d", w.Clock.Now().UnixNano(), n) }, Log: hclog.NewNullLogger(),
 		Current: func(context.Context) ([]notify.Notice, error) {
 			if current == nil {
 				return nil, nil

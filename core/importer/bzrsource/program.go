@@ -59,8 +59,12 @@ func (s *Source) brz(ctx context.Context, near bool, out io.Writer, command stri
 	if first.SkipCertificates {
 		options[2] = "-Ossl.cert_reqs=none"
 	}
-	if s.Route.CAFile != "" {
-		options = append(options, "-Ossl.ca_certs="+s.Route.CAFile)
+	authorities, err := git.AuthorityFile(&first)
+	if err != nil {
+		return "", err
+	}
+	if authorities != "" {
+		options = append(options, "-Ossl.ca_certs="+authorities)
 	}
 	call := childproc.Spec{
 		Name: "brz", Args: append(options, args...), Dir: git.Home(), ExtraFiles: files, Secrets: secrets,

@@ -51,6 +51,15 @@ func (s *Source) hg(ctx context.Context, out io.Writer, command string, args ...
 	if !s.Access.Secret.Empty() {
 		secrets = []string{s.Access.Secret.Reveal()}
 	}
+	environment := append(git.ToolEnv(), "HGPLAIN=1", "HGENCODING=utf-8", "HGRCSKIPREPO=1", "PYTHONDONTWRITEBYTECODE=1",
+		fmt.Sprintf("HGRCPATH=/proc/self/fd/%d", 2+len(files)))
+	authorities, err := git.AuthorityFile(&s.Access)
+	if err != nil {
+		return "", err
+	}
+	if authorities != "" {
+		environment = append(environment, "SSL_CERT_FILE="+authorities)
+	}
 	var answer bytes.Buffer
 	if out == nil {
 		out = &answer
@@ -62,9 +71,7 @@ func (s *Source) hg(ctx context.Context, out io.Writer, command string, args ...
 	}
 	err = childproc.Run(ctx, childproc.Spec{
 		Name: "hg", Args: append([]string{command}, args...), Dir: git.Home(), ExtraFiles: files, Secrets: secrets,
-		Env: append(git.ToolEnv(), "HGPLAIN=1", "HGENCODING=utf-8", "HGRCSKIPREPO=1", "PYTHONDONTWRITEBYTECODE=1",
-			fmt.Sprintf("HGRCPATH=/proc/self/fd/%d", 2+len(files))),
-		Stdout: out, Stderr: stderr,
+		Env: environment, Stdout: out, Stderr: stderr,
 	})
 	return answer.String(), err
 }

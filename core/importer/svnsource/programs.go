@@ -3,6 +3,7 @@ package svnsource
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/url"
@@ -41,24 +42,69 @@ func (s *Source) svn(ctx context.Context, command string, args ...string) (strin
 // configDir is a directory of Subversion's own, in place of the account's.
 func (s *Source) configDir() string { return filepath.Join(s.Repo.Git.Home(), "subversion") }
 
-// proxyConfig gives the directory of Subversion's configuration. Where the
-// network is reached through the job's relay, it is one of this job alone.
-func (s *Source) proxyConfig() (dir string, done func(), err error) {
-	proxy, err := url.Parse(s.Repo.Git.Proxy())
-	if err != nil || proxy.Host == "" {
-		return s.configDir(), func() {}, err
+// networkConfig gives the directory of Subversion's configuration. Where the
+// network is reached through the job's relay, or other authorities than the
+// system's are trusted, it is one of this job alone.
+func (s *Source) networkConfig() (dir string, done func(), err error) {
+	text := "[global]\n"
+	if proxy, err := url.Parse(s.Repo.Git.Proxy()); err != nil {
+		return "", nil, err
+	} else if proxy.Host != "" {
+		token, _ := proxy.User.Password()
+		text += fmt.Sprintf("http-proxy-host = %s\nhttp-proxy-port = %s\nhttp-proxy-username = %s\nhttp-proxy-password = %s\n",
+			proxy.Hostname(), proxy.Port(), proxy.User.Username(), token)
+	}
+	authorities, err := s.authorities()
+	if err != nil {
+		return "", nil, err
+	}
+	if text == "[global]\n" && len(authorities) == 0 {
+		return s.configDir(), func() {}, nil
 	}
 	if dir, err = s.Area.Temp(); err != nil {
 		return "", nil, err
 	}
-	token, _ := proxy.User.Password()
-	text := fmt.Sprintf("[global]\nhttp-proxy-host = %s\nhttp-proxy-port = %s\nhttp-proxy-username = %s\nhttp-proxy-password = %s\n",
-		proxy.Hostname(), proxy.Port(), proxy.User.Username(), token)
-	if err = os.WriteFile(filepath.Join(dir, "servers"), []byte(text), 0o600); err != nil {
+	files := make([]string, len(authorities))
+	for i, certificate := range authorities {
+		files[i] = filepath.Join(dir, fmt.Sprintf("authority-%d.pem", i))
+		if err == nil {
+			err = os.WriteFile(files[i], certificate, 0o600)
+		}
+	}
+	if len(files) > 0 {
+		text += "ssl-authority-files = " + strings.Join(files, ";") + "\n"
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "servers"), []byte(text), 0o600)
+	}
+	if err != nil {
 		_ = os.RemoveAll(dir)
 		return "", nil, err
 	}
 	return dir, func() { _ = os.RemoveAll(dir) }, nil
+}
+
+// authorities are the certificates of the authorities that are trusted beside
+// the system's, each alone: Subversion reads no more than one from a file.
+func (s *Source) authorities() ([][]byte, error) {
+	rest := []byte(s.Access.Authorities)
+	if s.Route.CAFile != "" {
+		own, err := os.ReadFile(s.Route.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		rest = append(append(rest, '\n'), own...)
+	}
+	var list [][]byte
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return list, nil
+		}
+		if block.Type == "CERTIFICATE" {
+			list = append(list, pem.EncodeToMemory(block))
+		}
+	}
 }
 
 // answers answers git svn's questions from its environment. What is asked for
@@ -81,7 +127,7 @@ func (s *Source) fetch(ctx context.Context, rec record, now info) error {
 	if err := s.configure(ctx, rec); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
-	config, done, err := s.proxyConfig()
+	config, done, err := s.networkConfig()
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}

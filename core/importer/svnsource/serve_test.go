@@ -49,12 +49,7 @@ func TestPassword(t *testing.T) {
 // serve runs svnserve and gives the URL.
 func serve(t *testing.T, dir string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close()
+	address := freeAddress(t)
 	host, port, _ := net.SplitHostPort(address)
 	cmd := exec.Command("svnserve", "-d", "--foreground", "--listen-host="+host, "--listen-port="+port, "-r", filepath.Dir(dir))
 	if err := cmd.Start(); err != nil {
@@ -64,6 +59,24 @@ func serve(t *testing.T, dir string) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	awaitServer(t, address)
+	return "svn://" + address + "/" + filepath.Base(dir)
+}
+
+// freeAddress is an address on loopback where nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// awaitServer waits until somebody listens there.
+func awaitServer(t *testing.T, address string) {
+	t.Helper()
 	deadline, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -71,12 +84,12 @@ func serve(t *testing.T, dir string) string {
 	for {
 		if c, err := net.Dial("tcp", address); err == nil {
 			_ = c.Close()
-			return "svn://" + address + "/" + filepath.Base(dir)
+			return
 		}
 		select {
 		case <-tick.C:
 		case <-deadline.Done():
-			t.Fatal("svnserve does not answer")
+			t.Fatal("the server does not answer")
 		}
 	}
 }

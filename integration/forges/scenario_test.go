@@ -95,11 +95,12 @@ func (w *world) start(t *testing.T) {
 	}
 	webapp := []string{
 		"downstream-host-type = " + w.kind, "downstream-http-url = " + w.address, "downstream-visibility = public",
-		"downstream-setting = protocol=" + strings.SplitN(w.address, ":", 2)[0],
+		"downstream-setting = insecure-credentials=yes, protocol=" + strings.SplitN(w.address, ":", 2)[0],
 	}
 	section := map[string]any{
 		"type": w.kind, "host": w.host(), "protocol": strings.SplitN(w.address, ":", 2)[0], "http-url": w.address,
-		"private-token": w.token, "prefixmap": map[string]string{w.up: w.down}, "ls-interval": "1d", "interval": "1d",
+		"insecure-credentials": true, // a given server may speak plain http
+		"private-token":        w.token, "prefixmap": map[string]string{w.up: w.down}, "ls-interval": "1d", "interval": "1d",
 	}
 	if w.kind == "gitea" {
 		webapp = append(webapp, "gitea-access-token-file = "+token)

@@ -90,7 +90,7 @@ func (a Adapter) session(t *testing.T, role sdk.Role, s Server, more map[string]
 			t.Error(err)
 		}
 	})
-	values := map[string]any{"http-url": s.URL}
+	values := map[string]any{"http-url": s.URL, "insecure-credentials": true}
 	maps.Copy(values, more)
 	diags, err := conn.Configure(t.Context(), host.Settings{
 		Instance: "test", Role: role, Values: values, Secrets: map[string]sdk.Secret{a.forge.Token: sdk.NewSecret(s.Token)},
@@ -115,9 +115,9 @@ func (a Adapter) conforms(t *testing.T, s Server) {
 	}
 	secrets := map[string]string{a.forge.Token: s.Token}
 	sdktest.ConformBinary(t, a.path, sdktest.Fixture{
-		Upstream:   sdktest.Host{Settings: map[string]any{"http-url": s.URL, a.forge.Below: group}, Secrets: secrets},
+		Upstream:   sdktest.Host{Settings: map[string]any{"http-url": s.URL, "insecure-credentials": true, a.forge.Below: group}, Secrets: secrets},
 		Repos:      repos,
-		Downstream: sdktest.Host{Settings: map[string]any{"http-url": s.URL}, Secrets: secrets},
+		Downstream: sdktest.Host{Settings: map[string]any{"http-url": s.URL, "insecure-credentials": true}, Secrets: secrets},
 		Prefix:     s.Parent + unique("conform"),
 		MaxDepth:   a.forge.MaxDepth,
 	})

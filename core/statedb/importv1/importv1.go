@@ -43,6 +43,12 @@ func Import(ctx context.Context, path string, db *statedb.DB) (Report, error) {
 	if err != nil {
 		return r, err
 	}
+	if old.tables["schema_migrations"] != nil {
+		return r, errors.Join(&core.Error{
+			Kind: core.KindInvalid, Fact: fmt.Sprintf("%q is a state database of this program, not of the original", path),
+			Hint: "it needs no import: name it with statedb",
+		}, old.db.Close())
+	}
 	into, err := db.StartImport(ctx, filepath.Base(path))
 	if err == nil {
 		err = old.importAll(ctx, into, &r)
@@ -57,8 +63,18 @@ type source struct {
 }
 
 func open(ctx context.Context, path string) (*source, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, core.Errorf(core.KindInvalid, "the old state database: %w", err)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, &core.Error{
+			Kind: core.KindInvalid, Err: err, Fact: fmt.Sprintf("the old state database can't be read: %v", err),
+			Hint: "its name is what the original's setting statedb says",
+		}
+	}
+	if info.IsDir() {
+		return nil, &core.Error{
+			Kind: core.KindInvalid, Fact: fmt.Sprintf("the old state database %q is a directory", path),
+			Hint: "name the file in it that the original's setting statedb names",
+		}
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -71,10 +87,13 @@ func open(ctx context.Context, path string) (*source, error) {
 	}
 	s := &source{db: db, tables: map[string]map[string]bool{}}
 	if err := s.look(ctx); err != nil {
-		return nil, errors.Join(core.Errorf(core.KindInvalid, "the old state database %q: %w", path, err), db.Close())
+		return nil, errors.Join(&core.Error{
+			Kind: core.KindInvalid, Err: err, Fact: fmt.Sprintf("the old state database %q can't be read: %v", path, err),
+			Hint: "name the SQLite file that the original's setting statedb names; one that is damaged has to come from a backup",
+		}, db.Close())
 	}
 	if s.tables["lorries"] == nil || s.tables["jobs"] == nil {
-		return nil, errors.Join(core.Errorf(core.KindInvalid, "%q is no state database: it has no tables lorries and jobs", path), db.Close())
+		return nil, errors.Join(core.Errorf(core.KindInvalid, "%q is no state database of the original: it has no tables lorries and jobs", path), db.Close())
 	}
 	return s, nil
 }

@@ -3,10 +3,12 @@ package protocol
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -167,8 +169,21 @@ func unreachable(ctx context.Context, base string, err error) error {
 	}
 	return &core.Error{
 		Kind: core.KindUnavailable, Err: err, Fact: fmt.Sprintf("controller at %s can't be reached: %v", base, err),
-		Hint: "check the address, and that the controller runs",
+		Hint: nextStep(err),
 	}
+}
+
+// nextStep says what to do about a connection that was not made.
+func nextStep(err error) string {
+	var untrusted *tls.CertificateVerificationError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &untrusted):
+		return "name the authority of the controller's certificate with ca-file (LORRY_CA_FILE for lorryctl), and the controller as its certificate does"
+	case errors.As(err, &op) && op.Op == "remote error": // an alert of TLS
+		return "the controller takes no such client certificate: it must be of the authority that its minion-ca names, and valid"
+	}
+	return "check the address, and that the controller runs"
 }
 
 // answerError makes an error of an answer that is not 2xx.

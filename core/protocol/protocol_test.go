@@ -2,7 +2,12 @@ package protocol
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -133,5 +138,27 @@ func TestProgressInWords(t *testing.T) {
 	}
 	if got := ProgressOf(nil); got != nil {
 		t.Errorf("no progress is shown as %+v", got)
+	}
+}
+
+// TestAConnectionThatIsNotTrustedHasItsOwnNextStep holds that nobody is sent to
+// check an address when it is a certificate that is wrong.
+func TestAConnectionThatIsNotTrustedHasItsOwnNextStep(t *testing.T) {
+	t.Parallel()
+	trusting := httptest.NewUnstartedServer(http.NotFoundHandler())
+	trusting.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS13}
+	trusting.Config.ErrorLog = log.New(io.Discard, "", 0)
+	trusting.StartTLS()
+	defer trusting.Close()
+	for want, client := range map[string]*http.Client{
+		"ca-file":   {Transport: &http.Transport{}},
+		"minion-ca": trusting.Client(),
+	} {
+		var known *core.Error
+		err := (&Client{Base: trusting.URL, HTTP: client}).Get(t.Context(), "/1.0/status", nil, nil)
+		if !errors.As(err, &known) || known.Kind != core.KindUnavailable || !strings.Contains(known.Hint, want) {
+			t.Errorf("want a hint with %q, got %+v", want, known)
+		}
+		client.CloseIdleConnections()
 	}
 }

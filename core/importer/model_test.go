@@ -6,7 +6,9 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -171,8 +173,17 @@ func TestFiftyThousandRefs(t *testing.T) {
 	w := newWorld(t)
 	w.opts.Spec.Refspecs = []string{"+refs/heads/*", "+refs/tags/*"}
 	w.opts.Spec.Prune = true
+	step := time.Now()
+	told := func(what string) {
+		var used syscall.Rusage // of the largest program so far
+		_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &used)
+		t.Logf("%d refs %s: %v, at most %d MiB in one program", n, what, time.Since(step).Round(time.Millisecond), used.Maxrss>>10)
+		step = time.Now()
+	}
 	w.up.Branches(n, "first")
+	told("made upstream")
 	w.mustRun()
+	told("mirrored")
 	w.mustEqual()
 	old := w.up.Refs("refs/heads/b/")
 	// All of them rewritten at once: forced, and every old tip is kept.
@@ -182,7 +193,9 @@ func TestFiftyThousandRefs(t *testing.T) {
 		in.WriteString("update " + ref + " " + fresh + "\n")
 	}
 	w.up.Stdin(in.String(), "update-ref", "--stdin")
+	step = time.Now()
 	w.mustRun()
+	told("rewritten")
 	w.mustEqual()
 	kept := make(map[string]bool)
 	for _, object := range w.area().Refs("refs/lorry/kept/") {
@@ -200,7 +213,9 @@ func TestFiftyThousandRefs(t *testing.T) {
 	}
 	w.up.Stdin(in.String(), "update-ref", "--stdin")
 	before := w.down.Mirrored()
+	step = time.Now()
 	w.mustRun()
+	told("gone")
 	if !maps.Equal(before, w.down.Mirrored()) || !strings.Contains(w.out.String(), "none is pruned") {
 		t.Errorf("%d refs are left of %d", len(w.down.Mirrored()), len(before))
 	}

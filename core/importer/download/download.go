@@ -233,5 +233,5 @@ func Unsupported(address string) error {
 	return gitfail.New(core.FailSpec, gitfail.Upstream,
 		"put the file's https address into the specification: nearly every ftp server shows the same files over https, often under the same host and path, or a mirror does; "+
 			"or fetch it by other means to a directory of file-roots and use its path",
-		"upstream: %s:// is not supported, only https, http and files: ftp has no way to tell whether what came is whole", scheme)
+		"upstream: %s:// is not supported, only https, http and files", scheme)
 }

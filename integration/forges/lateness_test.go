@@ -1,8 +1,10 @@
 package forges
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,10 +30,20 @@ type visits struct {
 }
 
 func (v *visits) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if path, ok := strings.CutSuffix(r.URL.Path, "/info/refs"); ok {
-		v.mu.Lock()
-		v.at[path] = append(v.at[path], time.Now())
-		v.mu.Unlock()
+	// A server that is known is not asked first what it can: the list of refs
+	// is what every look asks for.
+	if path, ok := strings.CutSuffix(r.URL.Path, "/git-upload-pack"); ok {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte("command=ls-refs")) {
+			v.mu.Lock()
+			v.at[path] = append(v.at[path], time.Now())
+			v.mu.Unlock()
+		}
 	}
 	v.next.ServeHTTP(w, r)
 }

@@ -293,12 +293,22 @@ func TestPathsOutsideTheRootsAreRefused(t *testing.T) {
 	w.mustRun()
 }
 
-func TestTwoNamesOneDirectoryIsRefused(t *testing.T) {
+// Two Lorries whose directories would have the same name are both mirrored,
+// each from its own working copy.
+func TestTwoNamesThatMeet(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, other := newWorld(t), newWorld(t)
+	other.opts.WorkingArea = w.opts.WorkingArea
+	other.opts.Spec.Name, other.opts.Request.Path = "group_thing", "group_thing"
 	w.mustRun()
-	w.opts.Spec.Name = "group_thing"
-	if cause := w.mustFail(core.FailSpec).Failure.Cause; !strings.Contains(cause, `"group/thing"`) {
-		t.Errorf("got %q", cause)
+	other.mustRun()
+	w.up.Commit("refs/heads/main", "one more here")
+	other.up.Commit("refs/heads/next", "one more there")
+	for _, each := range []*world{w, other} {
+		each.mustRun()
+		each.mustEqual()
+	}
+	if diff := cmp.Diff(w.up.Mirrored(), w.area().Refs("refs/heads/", "refs/tags/")); diff != "" {
+		t.Errorf("the first one's working copy (-up +area):\n%s", diff)
 	}
 }

@@ -38,6 +38,7 @@ func (a *app) jobOutputCommand() *cobra.Command {
 		}
 		return a.printOutput(ctx, id)
 	})
+	plain.Aliases = []string{"log", "logs"}
 	once := plain.RunE
 	plain.RunE = func(c *cobra.Command, args []string) error {
 		if follow && !c.Flags().Changed("timeout") {

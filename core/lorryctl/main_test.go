@@ -81,6 +81,8 @@ func TestEachCommandAsksItsRoute(t *testing.T) {
 		{"lorries hold --kind auth --text up --reason why", `{"changed": 2, "message": "2 Lorries are held"}`, "POST /1.0/hold kind=auth&reason=why&text=up", "2 Lorries are held\n"},
 		{"lorries resume --host h --state held", `{"changed": 1, "message": "1 Lorry is resumed"}`, "POST /1.0/resume host=h&state=held", "1 Lorry is resumed\n"},
 		{"retry --kind auth --text up", `{"changed": 1, "message": "ok"}`, "POST /1.0/retry kind=auth&text=up", "ok\n"},
+		{"jobs log 7", `{"job_id": 7, "output": "one\ntwo"}`, "GET /1.0/job/7", "one\ntwo"},
+		{"jobs --failed", `{"jobs": []}`, "GET /1.0/jobs?failed=1&limit=50", "JOB  PATH  STATE  STARTED  TOOK  MINION  CAUSE\n"},
 		{"jobs", `{"jobs": []}`, "GET /1.0/jobs?limit=50", "JOB  PATH  STATE  STARTED  TOOK  MINION  CAUSE\n"},
 		{
 			"lorries", `{"run_queue": [{"path": "a", "last_run_exit": "0"}, {"path": "b", "last_run_exit": "1", "failure": {"kind": "auth", "cause": "no"}}, {"path": "c", "last_run_exit": "returned"}]}`,

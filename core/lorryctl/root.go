@@ -67,7 +67,8 @@ func group(use, short string, members ...*cobra.Command) *cobra.Command {
 	}
 	for _, m := range members {
 		if m.Name() == "list" {
-			c.Long = short + ".\n\nWithout one of its commands it does what list does."
+			c.Long = short + ".\n\nWithout one of its commands it does what list does, with the same flags."
+			c.Flags().AddFlagSet(m.Flags())
 			c.RunE = func(c *cobra.Command, _ []string) error {
 				m.SetContext(c.Context())
 				return m.RunE(m, nil)

@@ -71,7 +71,7 @@ func serve(ctx context.Context, args []string, embedded bool, version string, st
 		return err
 	}
 	if len(values.Args) > 0 {
-		return usageError(fmt.Sprintf("what is %q? Only options can be here", values.Args[0]))
+		return usageError(fmt.Sprintf("what is %q? Only options can be here; a command stands before them", values.Args[0]))
 	}
 	config, err := settings.NewController(values, embedded)
 	if err != nil {

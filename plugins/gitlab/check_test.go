@@ -75,7 +75,7 @@ func TestSettingsAreValidated(t *testing.T) {
 		{"host with a path", Settings{Host: "git.example.com/x"}, []string{"host is not the name of a host"}},
 		{"no token downstream", Settings{HTTPURL: site(t, "https://git.example.com")}, []string{`"private-token" is missing`}},
 		{"bad ssh", Settings{Host: "git.example.com", SSHURL: "ssh://git:pw@git.example.com"}, []string{"ssh-url must not have a password in it"}},
-		{"plain http", Settings{Host: "git.example.com", Protocol: "http"}, []string{"the forge is asked over plain http, so no token is sent unless insecure-credentials is set"}},
+		{"plain http", Settings{Host: "git.example.com", Protocol: "http"}, []string{"the forge is asked over plain http, which anybody on the way can read"}},
 		{"empty group", Settings{Host: "git.example.com", Groups: []string{"/"}}, []string{"group has an empty item"}},
 		{"membership", Settings{Host: "git.example.com", Membership: true}, []string{"membership needs a token"}},
 		{"user alone", Settings{Host: "git.example.com", Username: "me"}, []string{"username is given without a password and is not used"}},

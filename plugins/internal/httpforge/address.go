@@ -52,7 +52,7 @@ func (a Address) Validate() []sdk.Diagnostic {
 		}
 	}
 	if site := a.Site(sdk.RoleUnknown); site.Web.Scheme == "http" && !Loopback(site.Web) {
-		complain(sdk.SeverityWarning, "http-url", "the forge is asked over plain http, so no token is sent unless insecure-credentials is set", "use https")
+		complain(sdk.SeverityWarning, "http-url", "the forge is asked over plain http, which anybody on the way can read", "use https; a token is sent only if insecure-credentials is set")
 	}
 	return diags
 }

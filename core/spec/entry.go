@@ -147,6 +147,10 @@ func (p *parser) branches(f *fields, verify bool) []Branch {
 			g.errorf(key.line, "", "%q is no name of a branch", key.text)
 			continue
 		}
+		if !g.has(key.text) {
+			g.errorf(key.line, key.text, "the url is empty")
+			continue
+		}
 		branches = append(branches, Branch{Name: key.text, Access: g.address(key.text, Bzr, verify)})
 	}
 	f.failed = f.failed || g.failed

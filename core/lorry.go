@@ -40,7 +40,8 @@ type Lorry struct {
 	// HostPath is the repository's path on Host, or "".
 	HostPath string
 	// UpstreamHost is the host name that the spec's URL points to, for limits
-	// per upstream host; "" when the spec has none (a plain path).
+	// per upstream host. Where the spec has none (a plain path) it is Host in
+	// lower case, or "".
 	UpstreamHost string
 	// Repository is the RepositoryName of the spec's URL, or "".
 	Repository string

@@ -309,10 +309,7 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 }
 
 func (d *Daemon) openServer(context.Context) error {
-	guard := diskGuard{adminQueue: d.adminQueue(), dirs: []string{d.config.Data}, minFree: func() int64 { return d.live().MinFree }, free: freeBytes}
-	if d.config.Minions > 0 {
-		guard.dirs = append(guard.dirs, d.config.WorkingArea)
-	}
+	guard := diskGuard{adminQueue: d.adminQueue(), dirs: guardedDirs(d.config), minFree: func() int64 { return d.live().MinFree }, free: freeBytes}
 	d.prepare = &preparer{
 		adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue,
 		taken: d.confgit.Taken, retired: d.db, confirm: d.confgit.ListSoon, allowed: d.addresses,

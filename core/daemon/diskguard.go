@@ -3,10 +3,14 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/schedule"
+	"github.com/lorry-controller/lorry-controller/core/settings"
+	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/telemetry/metrics"
 )
 
@@ -51,6 +55,20 @@ func (g diskGuard) Claim(ctx context.Context, p queue.ClaimParams) ([]queue.Clai
 	return g.adminQueue.Claim(ctx, p)
 }
 
+// Explain tells of the room, too.
+func (g diskGuard) Explain(ctx context.Context, path string) (queue.Why, error) {
+	why, err := g.adminQueue.Explain(ctx, path)
+	return g.because(why), err
+}
+
+// because gives the reason of a Lorry that nothing but the room keeps waiting.
+func (g diskGuard) because(why queue.Why) queue.Why {
+	if warning := g.warning(); warning != "" && why.Reason == schedule.BecauseDue {
+		why.Reason, why.Detail = schedule.BecauseDisk, warning
+	}
+	return why
+}
+
 // WaitDue waits for room before it waits for a Lorry.
 func (g diskGuard) WaitDue(ctx context.Context) {
 	if g.warning() == "" {
@@ -76,6 +94,18 @@ func (g diskGuard) warning() string {
 		}
 	}
 	return ""
+}
+
+// guardedDirs are where this core and its own minions write.
+func guardedDirs(c settings.Controller) []string {
+	dirs := []string{c.Data}
+	if url := c.StateDB.Reveal(); !statedb.IsPostgres(url) {
+		dirs = append(dirs, filepath.Dir(url))
+	}
+	if c.Minions > 0 {
+		dirs = append(dirs, c.WorkingArea)
+	}
+	return dirs
 }
 
 // freeBytes tells how much disk space is left where dir is.

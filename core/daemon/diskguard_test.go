@@ -8,7 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/queue"
+	"github.com/lorry-controller/lorry-controller/core/settings"
 )
 
 func TestDiskGuardGivesNothingWhileADiskIsFull(t *testing.T) {
@@ -29,6 +33,35 @@ func TestDiskGuardGivesNothingWhileADiskIsFull(t *testing.T) {
 	free["/work"] = 100
 	if got := g.warning(); got != "" {
 		t.Errorf("want no warning once there is room, got %q", got)
+	}
+}
+
+func TestDiskGuardIsTheReasonOnlyOfWhatIsDue(t *testing.T) {
+	t.Parallel()
+	var free int64
+	g := diskGuard{dirs: []string{"/data"}, minFree: func() int64 { return 1 }, free: func(string) (int64, error) { return free, nil }}
+	explain := func(reason string) queue.Why { return g.because(queue.Why{Reason: reason, Detail: "as it is"}) }
+	if why := explain("due"); why.Reason != "disk" || !strings.Contains(why.Detail, "/data") {
+		t.Errorf("due: %+v", why)
+	}
+	if diff := cmp.Diff(queue.Why{Reason: "held", Detail: "as it is"}, explain("held")); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	free = 1
+	if diff := cmp.Diff(queue.Why{Reason: "due", Detail: "as it is"}, explain("due")); diff != "" {
+		t.Errorf("with room (-want +got):\n%s", diff)
+	}
+}
+
+func TestDiskGuardWatchesEveryPlaceThatIsWrittenTo(t *testing.T) {
+	t.Parallel()
+	c := settings.Controller{Data: "/data", StateDB: core.NewSecret("/db/state.db"), WorkingArea: "/work", Minions: 1}
+	if diff := cmp.Diff([]string{"/data", "/db", "/work"}, guardedDirs(c)); diff != "" {
+		t.Error(diff)
+	}
+	c.StateDB, c.Minions = core.NewSecret("postgres://lorry@db.example.com/lorry"), 0
+	if diff := cmp.Diff([]string{"/data"}, guardedDirs(c)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -87,7 +87,7 @@ type JobFilter struct {
 
 // Why explains why a Lorry is not running now.
 type Why struct {
-	Reason string    // "running", "due", "not due", "held", "backing off", "queue stopped", "host held", "host limit", "max-jobs"
+	Reason string    // "running", "due", "not due", "held", "backing off", "queue stopped", "host held", "host limit", "max-jobs", "disk"
 	Detail string    // a sentence for people
 	Until  time.Time // when it changes by itself, or zero
 }

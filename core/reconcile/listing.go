@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -75,7 +76,7 @@ func (l *listing) lorry(i int) (core.Lorry, bool) {
 	}
 	return core.Lorry{
 		Path: it.path, Text: s.Text(it.path), Section: confgit.HostSection(h.Name),
-		Host: h.Name, HostPath: it.hostPath, UpstreamHost: s.UpstreamHost(), Repository: core.RepositoryName(it.url),
+		Host: h.Name, HostPath: it.hostPath, UpstreamHost: cmp.Or(s.UpstreamHost(), strings.ToLower(h.Name)), Repository: core.RepositoryName(it.url),
 		Interval: h.Interval, Timeout: h.Timeout, Rewrites: h.Rewrites,
 		ListedHead: it.head, ListedDescription: description,
 	}, true

@@ -25,6 +25,7 @@ const (
 	BecauseHost    = "host held"
 	BecausePerHost = "host limit"
 	BecauseMaxJobs = "max-jobs"
+	BecauseDisk    = "disk" // said by whoever watches the file systems
 )
 
 // Surroundings is what, beside a Lorry's own state, decides whether it runs.

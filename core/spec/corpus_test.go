@@ -116,7 +116,7 @@ func TestKeysOfOneType(t *testing.T) {
 		"x:\n  type: cvs\n  url: /srv/cvs\n  module: ../up\n":                                     "4 error x.module: \"../up\" is no name of a module\n",
 		"x:\n  type: git\n  url: /srv/x\n  bookmarks: yes\n":                                      "4 notice x.bookmarks: the key \"bookmarks\" is not known for type \"git\" and is ignored\n",
 		"x:\n  type: hg\n  url: /srv/x\n  bookmarks: perhaps\n":                                   "4 error x.bookmarks: the value must be true or false, not \"perhaps\"\n",
-		"x:\n  type: bzr\n  branches:\n    c:\n": "4 error x.branches.c: the url is empty\n",
+		"x:\n  type: bzr\n  branches:\n    c:\n":                                                  "4 error x.branches.c: the url is empty\n",
 		"x:\n  type: bzr\n  branches:\n    a b: lp:x\n    ok: lp:y\n    c: ftp://example.org/z\n": "4 error x.branches: \"a b\" is no name of a branch\n6 error x.branches.c: the scheme \"ftp\" is not allowed for type \"bzr\" (allowed: https, http, bzr, bzr+ssh, sftp, file)\n",
 	} {
 		_, got := Parse("x.lorry", []byte(lines))

@@ -2,8 +2,12 @@ package webapp_test
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
@@ -54,6 +58,34 @@ func TestAHostWithAPortShowsTheHoldOfItsName(t *testing.T) {
 		answer := s.get(t, page)
 		answer.want(t, 200, `"held_until":4102444800,"held_reason":"it moves"`)
 		answer.want(t, 200, `"held_until":0,"held_reason":""`)
+	}
+}
+
+// TestAHostIsHeldByEveryNameItHas: CONFGIT may call an Upstream Host otherwise
+// than the URLs of its Lorries do, or with a port and in capital letters.
+func TestAHostIsHeldByEveryNameItHas(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.queue.Put(core.LorryState{Lorry: core.Lorry{Path: "up/a", Host: "Forge", UpstreamHost: "git.example.com"}})
+	held := func() []string {
+		t.Helper()
+		holds, err := s.queue.HostHolds(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Sorted(maps.Keys(holds))
+	}
+	for name, want := range map[string][]string{
+		"Forge": {"forge", "git.example.com"}, "Other.example.com:8443": {"other.example.com"}, "*": {"*"},
+	} {
+		s.post(t, "/1.0/hold", "until=4102444800&host="+name).want(t, 200, "is held")
+		if diff := cmp.Diff(want, held()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		s.post(t, "/1.0/resume", "host="+name).want(t, 200, "is resumed")
+		if got := held(); len(got) > 0 {
+			t.Errorf("%s is resumed, but %q are held", name, got)
+		}
 	}
 }
 

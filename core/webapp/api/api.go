@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"net"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -306,10 +304,7 @@ func hostList(hosts []core.HostState, holds []protocol.HostHold, now time.Time) 
 // bareHold gives the hold of a host that CONFGIT names with a port: the run
 // queue holds by the name alone, in lower case, as in a Lorry's URL.
 func bareHold(name string, holds []protocol.HostHold) (until int64, reason string) {
-	if bare, _, err := net.SplitHostPort(name); err == nil {
-		name = bare
-	}
-	name = strings.ToLower(name)
+	name = bareName(name)
 	for _, hold := range holds {
 		if hold.Name == name {
 			return hold.Until, hold.Reason

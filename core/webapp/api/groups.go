@@ -89,8 +89,14 @@ func (a *API) Hold(r *exchange.Request) (exchange.Answer, error) {
 			}
 			until = time.Unix(seconds, 0)
 		}
-		if err := a.queue.HoldHost(r.Context(), host, until, reason); err != nil {
+		names, err := a.heldNames(r.Context(), host)
+		if err != nil {
 			return nil, err
+		}
+		for _, name := range names {
+			if err := a.queue.HoldHost(r.Context(), name, until, reason); err != nil {
+				return nil, err
+			}
 		}
 		return exchange.Line("Upstream host " + host + " is held"), nil
 	}
@@ -112,8 +118,14 @@ func (a *API) Resume(r *exchange.Request) (exchange.Answer, error) {
 		return nil, err
 	}
 	if host != "" {
-		if err := a.queue.ResumeHost(r.Context(), host); err != nil {
+		names, err := a.heldNames(r.Context(), host)
+		if err != nil {
 			return nil, err
+		}
+		for _, name := range names {
+			if err := a.queue.ResumeHost(r.Context(), name); err != nil {
+				return nil, err
+			}
 		}
 		return exchange.Line("Upstream host " + host + " is resumed"), nil
 	}

@@ -75,11 +75,10 @@ func Lives(ctx context.Context, db *DB, ids []core.JobID) (known, read []queue.L
 }
 
 // KnownLives is how many running jobs are remembered.
-func KnownLives(db *DB) int {
-	n := 0
-	_ = db.tx(context.Background(), func(context.Context, *txn) error {
+func KnownLives(ctx context.Context, db *DB) (n int, err error) {
+	err = db.tx(ctx, func(context.Context, *txn) error {
 		n = len(db.write.lives.kept)
 		return nil
 	})
-	return n
+	return n, err
 }

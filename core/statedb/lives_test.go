@@ -34,7 +34,11 @@ func TestWhatIsRememberedOfRunningJobsIsTrue(t *testing.T) {
 				db = there
 			}
 			l.step(db)
-			remembered += statedb.KnownLives(here)
+			n, err := statedb.KnownLives(t.Context(), here)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			remembered += n
 			l.compare(here)
 		}
 	})

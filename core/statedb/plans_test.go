@@ -42,6 +42,15 @@ var plans = []struct {
 	{name: "failed jobs", text: "j.fail_kind <> ''.*ORDER BY j.id DESC", indexes: []string{"jobs_failed"}},
 }
 
+// explained gives what explains the statements of a database, and the URL to
+// open it with: what explains PostgreSQL's has those of one connection.
+func explained(url string) (string, func(*testing.T, *statedb.DB) map[string]string) {
+	if statedb.IsPostgres(url) {
+		return url + "&pool_max_conns=1", explainPostgres
+	}
+	return url, explainSQLite
+}
+
 // Each statement goes by its indexes, whatever its parameters are: none reads
 // all Lorries or all jobs, none sorts them.
 func TestNoHotStatementReadsEverything(t *testing.T) {
@@ -49,12 +58,7 @@ func TestNoHotStatementReadsEverything(t *testing.T) {
 	for _, d := range databases {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			url := d.url(t)
-			explain := explainSQLite
-			if statedb.IsPostgres(url) {
-				explain = explainPostgres
-				url += "&pool_max_conns=1" // it keeps the statements of one connection
-			}
+			url, explain := explained(d.url(t))
 			clock := statedbtest.NewClock()
 			db := statedbtest.Open(t, url, clock)
 			fill(t, db, 3000)
@@ -88,12 +92,7 @@ func TestApplyingAChangeLooksUpEachLorry(t *testing.T) {
 	for _, d := range databases {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			url := d.url(t)
-			explain := explainSQLite
-			if statedb.IsPostgres(url) {
-				explain = explainPostgres
-				url += "&pool_max_conns=1"
-			}
+			url, explain := explained(d.url(t))
 			db := statedbtest.Open(t, url, statedbtest.NewClock())
 			fillAtOnce(t, db, url, 20_000)
 			if err := statedb.Script(t.Context(), db, "ANALYZE"); err != nil {

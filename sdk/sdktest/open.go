@@ -23,7 +23,8 @@ func Open(t testing.TB, p *sdk.Plugin, settings host.Settings) *host.Client {
 		t.Fatalf("configuring: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := s.Close(context.Background()); err != nil {
+		// The test's own context has ended by now; the client's deadline counts.
+		if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Errorf("closing: %v", err)
 		}
 		if err := s.End(); err != nil {

@@ -153,9 +153,10 @@ func TestBzrFaults(t *testing.T) {
 	}
 	empty := filepath.Join(w.dir, "bzr", "empty")
 	bzr(t, filepath.Dir(trunk), "init", "-q", empty)
-	// A branch that is a reference to another's place.
-	reference := filepath.Join(w.dir, "bzr", "reference")
-	bzr(t, filepath.Dir(trunk), "checkout", "-q", "--lightweight", side, reference)
+	// A branch that is a reference to a place that may not be read.
+	elsewhere, reference := filepath.Join(t.TempDir(), "side"), filepath.Join(w.dir, "bzr", "reference")
+	bzr(t, filepath.Dir(trunk), "branch", "-q", side, elsewhere)
+	bzr(t, filepath.Dir(trunk), "checkout", "-q", "--lightweight", elsewhere, reference)
 	for address, kind := range map[string]core.FailureKind{
 		filepath.Join(w.dir, "bzr", "none"): core.FailGone,
 		empty:                               core.FailEmpty,

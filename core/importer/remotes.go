@@ -65,6 +65,14 @@ func (j *job) readable(a core.Access) error {
 		"upstream: the path %s is not below a directory that may be read", path)
 }
 
+// roots are the directories below which paths may be read: all by hand.
+func (j *job) roots() []string {
+	if j.Request == nil {
+		return []string{"/"}
+	}
+	return j.Request.FileRoots
+}
+
 // from is where the source is, for people.
 func (j *job) from() string {
 	all := append(j.Spec.Remotes(), j.fetch)

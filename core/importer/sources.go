@@ -45,7 +45,7 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 			Copy: place, Kind: j.Spec.Type, Access: j.fetch, Path: LocalPath(j.fetch.URL), SHA256: j.Spec.SHA256, Env: j.Git.ToolEnv(),
 		}, nil
 	case spec.Bzr:
-		return &bzrsource.Source{Copy: place, Branches: j.branches}, nil
+		return &bzrsource.Source{Copy: place, Branches: j.branches, Roots: j.roots()}, nil
 	case spec.Cvs:
 		return &cvssource.Source{Copy: place, Access: j.fetch, Module: j.Spec.Module, Open: j.Spec.InsecureCredentials}, nil
 	case spec.RawFile:

@@ -34,6 +34,9 @@ const OnlyBranch = "trunk"
 type Source struct {
 	workcopy.Copy
 	Branches []Branch
+	// Roots are the directories to which branches may lead that are all on this
+	// machine themselves, beside their own.
+	Roots []string
 }
 
 // Branch is one branch and its name in git.
@@ -158,7 +161,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 				return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 			}
 		}
-		if made[b.Name], err = s.branch(ctx, b, target); err != nil {
+		if made[b.Name], err = s.branch(ctx, b, now[i].Tags, target); err != nil {
 			return workcopy.Result{}, err
 		}
 	}
@@ -197,16 +200,15 @@ func (s *Source) target(ctx context.Context, dir string) (*repo.Repo, error) {
 	return r, os.WriteFile(filepath.Join(info, "alternates"), []byte(objects+"\n"), 0o644)
 }
 
-// branch brings one branch up to date and exports it.
-func (s *Source) branch(ctx context.Context, b Branch, target *repo.Repo) (exported, error) {
+// branch brings one branch, which has these tags, up to date and exports it.
+func (s *Source) branch(ctx context.Context, b Branch, tags map[string]string, target *repo.Repo) (exported, error) {
 	place, err := s.pull(ctx, b)
 	if err != nil {
 		return exported{}, err
 	}
-	out, err := s.brz(ctx, true, nil, "lorry-tips", "--", place)
-	var now []state
-	if err != nil || json.Unmarshal([]byte(out), &now) != nil || len(now) != 1 {
-		return exported{}, failure(err, gitfail.Local)
+	now, err := s.look(ctx, place, tags, filepath.Dir(target.Dir))
+	if err != nil {
+		return exported{}, err
 	}
 	before, err := target.Refs(ctx)
 	if err != nil {
@@ -226,7 +228,7 @@ func (s *Source) branch(ctx context.Context, b Branch, target *repo.Repo) (expor
 	if err != nil {
 		return exported{}, gitfail.From(err, gitfail.Local)
 	}
-	e := exported{State: now[0], Object: after[heads+b.Name], Tags: make(map[string]string)}
+	e := exported{State: now, Object: after[heads+b.Name], Tags: make(map[string]string)}
 	if e.Object == "" {
 		return exported{}, gitfail.New(core.FailOther, gitfail.Local, "", "working area: brz exported no branch %s", b.Name)
 	}

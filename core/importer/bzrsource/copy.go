@@ -4,14 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
-	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 )
 
@@ -54,57 +55,32 @@ func (s *Source) pull(ctx context.Context, b Branch) (string, error) {
 	return place, nil
 }
 
-// failure reads what brz says.
-func failure(err error, place gitfail.Place) *gitfail.Error {
-	if err == nil {
-		err = errors.New("brz gave no answer")
-	}
-	var exit *childproc.ExitError
-	if !errors.As(err, &exit) || exit.Err != nil {
-		return gitfail.From(err, place)
-	}
-	text := strings.ToLower(exit.Stderr)
-	for _, r := range []struct {
-		kind     core.FailureKind
-		patterns []string
-	}{
-		{core.FailTool, []string{`library "fastimport"`, "no module named 'fastimport'", "unknown command"}},
-		{core.FailDisk, []string{"no space left", "disk quota", "input/output error"}},
-		{core.FailHostKey, []string{"host key verification failed"}},
-		{core.FailSpec, []string{"is not its own place"}},
-		{core.FailGone, []string{"not a branch", "no such file", "moved to another host", "no such project", "has no branch", "http status 404", "http status 410"}},
-		{core.FailTLS, []string{"certificate"}},
-		{core.FailAuth, []string{"permission denied", "http status 401", "http status 403", "403 forbidden", "401 unauthorized", "authentication"}},
-		{core.FailNetwork, []string{"http status 5", "connection error", "could not resolve", "timed out", "connection closed", "connection reset", "no route", "refused", "unexpected end"}},
-		{core.FailCorrupt, []string{"bzrcheckerror", "corrupt", "knit", "error in data", "nosuchrevision", "checksum"}},
-	} {
-		for _, p := range r.patterns {
-			if line := lineWith(exit.Stderr, text, p); line != "" {
-				hint := gitfail.Hint(r.kind, place)
-				if r.kind == core.FailTool {
-					hint = "install brz with its library for fast-import where the minion runs (on Debian: apt install brz python3-fastimport)"
-				}
-				if r.kind == core.FailSpec {
-					hint = "name the branch itself: one that refers to another, or is stacked on it, is read only on the same host"
-				}
-				e := gitfail.New(r.kind, place, hint, "%s: %s", place, line)
-				e.Err = err
-				return e
-			}
+// look gives the state of a copy, which has no tags but these: a pull brings
+// new ones and leaves those that upstream has deleted. dir is for a moment.
+func (s *Source) look(ctx context.Context, place string, tags map[string]string, dir string) (state, error) {
+	for attempt := 0; ; attempt++ {
+		out, err := s.brz(ctx, true, nil, "lorry-tips", "--", place)
+		var now []state
+		if err != nil || json.Unmarshal([]byte(out), &now) != nil || len(now) != 1 {
+			return state{}, failure(err, gitfail.Local)
+		}
+		deleted := maps.Clone(now[0].Tags)
+		maps.DeleteFunc(deleted, func(tag, _ string) bool { return tags[tag] != "" })
+		if attempt > 0 || len(deleted) == 0 {
+			return now[0], nil
+		}
+		list, err := json.Marshal(slices.Sorted(maps.Keys(tags)))
+		path := filepath.Join(dir, "tags")
+		if err == nil {
+			err = os.WriteFile(path, list, 0o600)
+		}
+		if err != nil {
+			return state{}, gitfail.From(err, gitfail.Local)
+		}
+		if _, err := s.brz(ctx, true, nil, "lorry-keep-tags", "--", place, path); err != nil {
+			return state{}, failure(err, gitfail.Local)
 		}
 	}
-	return gitfail.From(err, place)
-}
-
-// lineWith gives the line of a text that holds a pattern.
-func lineWith(text, lower, pattern string) string {
-	i := strings.Index(lower, pattern)
-	if i < 0 || len(lower) != len(text) {
-		return ""
-	}
-	start := strings.LastIndexByte(text[:i], '\n') + 1
-	line, _, _ := strings.Cut(text[start:], "\n")
-	return strings.TrimPrefix(strings.TrimSpace(line), "brz: ERROR: ")
 }
 
 // tagName is the tag that a ref of an export names.

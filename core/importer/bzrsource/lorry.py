@@ -122,4 +122,20 @@ class cmd_lorry_tips(Command):
         self.outf.write(json.dumps(answer) + '\n')
 
 
+class cmd_lorry_keep_tags(Command):
+    __doc__ = """Delete the tags of a branch that a list, as JSON, does not name."""
+    takes_args = ['location', 'list']
+    hidden = True
+
+    def run(self, location, list):
+        with open(list, encoding='utf-8') as f:
+            keep = set(json.load(f))
+        branch = breezy.branch.Branch.open(location)
+        with branch.lock_write():
+            for tag in branch.tags.get_tag_dict():
+                if tag not in keep:
+                    branch.tags.delete_tag(tag)
+
+
 register_command(cmd_lorry_tips)
+register_command(cmd_lorry_keep_tags)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,7 +70,9 @@ func (s *Source) brz(ctx context.Context, near bool, out io.Writer, command stri
 	call := childproc.Spec{
 		Name: "brz", Args: append(options, args...), Dir: git.Home(), ExtraFiles: files, Secrets: secrets,
 		Env: append(git.ToolEnv(), "BRZ_HOME="+home, "BRZ_PLUGIN_PATH=-user:-site:+core", "BRZ_PLUGINS_AT=lorry@"+path, "BRZ_DISABLE_PLUGINS=github:gitlab:netrc_credential_store:email:propose:pypi:webdav",
-			"BRZ_EMAIL=Lorry <lorry@lorry>", "BRZ_LOG=/dev/null", "BRZ_PROGRESS_BAR=none", "BRZ_SSH="+ssh, "PYTHONUTF8=1", "PYTHONDONTWRITEBYTECODE=1",
+			"BRZ_EMAIL=Lorry <lorry@lorry>", "BRZ_LOG=/dev/null", "BRZ_PROGRESS_BAR=none", "BRZ_SSH="+ssh, "PYTHONDONTWRITEBYTECODE=1",
+			// Where brz is a program with a Python inside, the locale alone says how paths are written.
+			"LC_ALL=C.UTF-8", "PYTHONUTF8=1",
 			fmt.Sprintf("LORRY_ACCESS_FD=%d", 2+len(files))),
 		Stdout: out, Stderr: stderr,
 	}
@@ -137,6 +140,11 @@ func (s *Source) access(near bool) (*os.File, []string, error) {
 		p.Paths = append(p.Paths, realDir(s.Area.Dir))
 	}
 	var secrets []string
+	if !near && !slices.ContainsFunc(s.Branches, func(b Branch) bool { return local(b.Access) == "" }) {
+		for _, root := range s.Roots {
+			p.Paths = append(p.Paths, realDir(root))
+		}
+	}
 	for _, b := range s.Branches {
 		if near {
 			break

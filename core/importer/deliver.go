@@ -12,15 +12,16 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
-	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 	"github.com/lorry-controller/lorry-controller/core/importer/push"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
 )
 
 // deliver pushes the refs and proves that they have arrived. It gives how many
 // changed downstream.
-func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (int, error) {
+func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Result) (int, error) {
+	refs, r := got.Refs, &repo.Repo{Dir: place.Repo.Dir, Git: j.net.pushGit, Files: place.Repo.Files}
 	wanted, missing := j.policy.Wanted(refs.Map())
 	for _, name := range missing {
 		fmt.Fprintf(j.Out, ".. warning: upstream has no %s any more, which the refspecs name\n", name)
@@ -41,7 +42,7 @@ func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (i
 	}
 	p := &push.Push{
 		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
-		Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted),
+		Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted), Taking: j.keepTaken(place, r, got),
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
 	res, err := p.Run(ctx, wanted)
@@ -69,6 +70,25 @@ func (j *job) deliver(ctx context.Context, r *repo.Repo, refs lsrefs.Listing) (i
 		}
 	}
 	return res.Changed, nil
+}
+
+// keepTaken keeps what the push takes from the mirror's refs. What the working
+// copy had itself at the beginning of this job has been seen to.
+func (j *job) keepTaken(place *workcopy.Copy, r *repo.Repo, got workcopy.Result) func(context.Context, map[string]string) error {
+	return func(ctx context.Context, from map[string]string) error {
+		known := make(map[string]bool)
+		for _, object := range got.Before {
+			known[object] = true
+		}
+		for _, ref := range got.Refs.Refs {
+			known[ref.Object] = true
+		}
+		maps.DeleteFunc(from, func(_, object string) bool { return known[object] })
+		if len(from) == 0 {
+			return nil
+		}
+		return place.KeepTaken(ctx, r, j.push, from)
+	}
 }
 
 // openLocal gets a downstream repository on this machine ready: it puts right

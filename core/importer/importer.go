@@ -274,7 +274,7 @@ func (j *job) work(ctx context.Context, place *workcopy.Copy, source source, ups
 		}
 		fmt.Fprintln(j.Out, ".. not pushing: pull-only is set")
 	} else {
-		if changed, err = j.deliver(ctx, &repo.Repo{Dir: r.Dir, Git: j.net.pushGit, Files: r.Files}, got.Refs); err != nil {
+		if changed, err = j.deliver(ctx, place, got); err != nil {
 			return err
 		}
 		j.report.Digest = j.digest(got.Upstream)

@@ -30,9 +30,9 @@ func (j *job) prepare() error {
 		return gitfail.New(core.FailSpec, gitfail.Upstream, "", "%v", err)
 	}
 	if j.Request != nil {
-		approved := map[string]string{}
+		approved := map[string]policy.Rewrite{}
 		for _, a := range j.Request.Approved {
-			approved[a.Ref] = a.New
+			approved[a.Ref] = policy.Rewrite{Old: a.Old, New: a.New}
 		}
 		j.policy = j.policy.Approve(approved)
 	}

@@ -154,9 +154,11 @@ type Proxy struct {
 	Password string `json:"password,omitempty"`
 }
 
-// Approval lets the rewrite of one downstream ref to one object through.
+// Approval lets the rewrite of one downstream ref from one object to another
+// through. Old is "", for any, from a core that does not tell it yet.
 type Approval struct {
 	Ref string `json:"ref"`
+	Old string `json:"old,omitempty"`
 	New string `json:"new"`
 }
 

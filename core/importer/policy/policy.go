@@ -24,15 +24,26 @@ type Policy struct {
 	leave    []string       // patterns of sources
 	rewrites core.RewritePolicy
 	prune    bool
-	approved map[string]string // by downstream ref: the object it may be rewritten to
+	approved map[string]Rewrite // by downstream ref
 }
+
+// Rewrite is one rewrite of a downstream ref: from which object, "" for any, and
+// to which.
+type Rewrite struct{ Old, New string }
 
 // Wanted is one ref that the downstream repository shall have.
 type Wanted struct {
 	Dst, Src string // full names
 	Object   string
-	// Force allows to rewrite Dst.
+	// Force allows to rewrite Dst: from any object or, when From is not "", from
+	// this one alone.
 	Force bool
+	From  string
+}
+
+// Forces reports whether Dst, which now has an object, may be rewritten.
+func (w Wanted) Forces(now string) bool {
+	return w.Force && now != "" && (w.From == "" || w.From == now)
 }
 
 // New makes the policy of a specification. rewrites, when not "", is what the
@@ -83,10 +94,10 @@ func New(s spec.Spec, rewrites core.RewritePolicy) (Policy, error) {
 // Rewrites is what happens with a ref that was rewritten upstream.
 func (p Policy) Rewrites() core.RewritePolicy { return p.rewrites }
 
-// Approve lets single rewrites through: approved names, by downstream ref, the
-// object that it may be rewritten to. An admin's word for one rewrite goes
-// before any policy, and is not part of Key: it passes with the job.
-func (p Policy) Approve(approved map[string]string) Policy {
+// Approve lets single rewrites through, by downstream ref. An admin's word for
+// one rewrite goes before any policy, and is not part of Key: it passes with the
+// job. It is for what the admin saw: not once somebody else has changed the ref.
+func (p Policy) Approve(approved map[string]Rewrite) Policy {
 	p.approved = approved
 	return p
 }
@@ -160,8 +171,11 @@ func (p Policy) Wanted(refs map[string]string) (wanted []Wanted, missing []strin
 	add := func(r spec.Refspec, src, dst string) {
 		if !seen[dst] {
 			seen[dst] = true
-			approved := refs[src] != "" && p.approved[dst] == refs[src]
-			wanted = append(wanted, Wanted{Dst: dst, Src: src, Object: refs[src], Force: p.force(r) || approved})
+			w := Wanted{Dst: dst, Src: src, Object: refs[src], Force: p.force(r)}
+			if approved := p.approved[dst]; !w.Force && w.Object != "" && approved.New == w.Object {
+				w.Force, w.From = true, approved.Old
+			}
+			wanted = append(wanted, w)
 		}
 	}
 	for _, r := range p.take {

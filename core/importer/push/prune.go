@@ -63,3 +63,23 @@ func (p *Push) prune(ctx context.Context, gone []string, have map[string]string)
 	}
 	return said, failed
 }
+
+// take tells of the refs that will not have their objects any more.
+func (p *Push) take(ctx context.Context, differ []policy.Wanted, gone []string, have map[string]string) error {
+	if p.Taking == nil {
+		return nil
+	}
+	from := make(map[string]string)
+	for _, w := range differ {
+		if w.Forces(have[w.Dst]) {
+			from[w.Dst] = have[w.Dst]
+		}
+	}
+	for _, ref := range gone {
+		from[ref] = have[ref]
+	}
+	if len(from) == 0 {
+		return nil
+	}
+	return p.Taking(ctx, from)
+}

@@ -45,6 +45,10 @@ type Push struct {
 	// Before, when not nil, brings what must be downstream before any ref is
 	// pushed. It gets the refs that are there now.
 	Before func(ctx context.Context, have map[string]string) error
+	// Taking, when not nil, is told of every ref that the push may take an object
+	// from, by force or by deleting it, before it does. After an error nothing is
+	// pushed.
+	Taking func(ctx context.Context, from map[string]string) error
 	// Temp makes an empty directory on the same disk as the repository.
 	Temp          func() (string, error)
 	Out, Progress io.Writer
@@ -83,6 +87,9 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 	gone := p.gone(wanted, have)
 	if len(differ) == 0 && len(gone) == 0 {
 		return Result{}, nil
+	}
+	if err := p.take(ctx, differ, gone, have); err != nil {
+		return Result{}, err
 	}
 	outcome, failed := p.send(ctx, differ, gone, have)
 	if ctx.Err() != nil {
@@ -165,7 +172,7 @@ func parts(refs []policy.Wanted, have map[string]string) [][]policy.Wanted {
 	var all [][]policy.Wanted
 	start, leases := 0, 0
 	for i, w := range refs {
-		if w.Force && have[w.Dst] != "" {
+		if w.Forces(have[w.Dst]) {
 			leases++
 		}
 		if leases > maxLeases {
@@ -211,7 +218,7 @@ func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]s
 	defer func() { _ = repo.Remove(dir) }()
 	var args []string
 	for _, w := range refs {
-		if old := have[w.Dst]; w.Force && old != "" {
+		if old := have[w.Dst]; w.Forces(old) {
 			// Compare and swap. A "+" in the refspec would switch it off.
 			args = append(args, "--force-with-lease="+w.Dst+":"+old)
 		}

@@ -234,6 +234,22 @@ func (r *Repo) Lost(ctx context.Context, objects []string) (map[string]bool, err
 	return lost, nil
 }
 
+// Missing gives those of the given objects that are not here.
+func (r *Repo) Missing(ctx context.Context, objects []string) (map[string]bool, error) {
+	commits, others, err := r.sortOut(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	missing := make(map[string]bool)
+	for _, object := range objects {
+		missing[object] = !others[object]
+	}
+	for _, object := range commits {
+		missing[object] = false
+	}
+	return missing, nil
+}
+
 // sortOut separates commits from other objects; what is missing is in neither.
 func (r *Repo) sortOut(ctx context.Context, objects []string) (commits []string, others map[string]bool, err error) {
 	call := r.Call("cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")

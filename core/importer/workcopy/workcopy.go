@@ -55,8 +55,14 @@ type Result struct {
 	// that the update read it: the next job's digest is compared with its. No
 	// refs: upstream cannot be looked at cheaply.
 	Upstream lsrefs.Listing
+	// Before are the refs as they were before the update, when any changed: their
+	// old tips are kept.
+	Before map[string]string
 	// Changed counts the refs that changed.
 	Changed int
+	// Left is a *gitfail.Error that says what upstream has and the update could
+	// not bring; nil when it brought everything. The rest is as it shall be.
+	Left error
 }
 
 // Recover undoes a run that died: its locks, its temporary files, its half of a
@@ -216,6 +222,7 @@ func (c *Copy) Change(ctx context.Context, before map[string]string, do func(con
 	res, err := do(ctx)
 	if err == nil {
 		if err = c.Area.Commit(); err == nil {
+			res.Before = before
 			return res, nil
 		}
 	}
@@ -257,11 +264,10 @@ func (c *Copy) Keep(ctx context.Context, before, after map[string]string) error 
 	if err != nil {
 		return err
 	}
-	stamp := c.Clock().UTC().Format(keptStamp)
 	var kept []repo.Change
 	for name, old := range before {
 		if after[name] != old && lost[old] {
-			ref := keptRefs + strings.TrimPrefix(name, "refs/") + "/" + stamp + "-" + old[:12]
+			ref := c.keptName(name, old)
 			kept = append(kept, repo.Change{Ref: ref, New: old})
 			fmt.Fprintf(c.Out, ".. upstream rewrote %s: the old tip %.12s is kept as %s\n", name, old, ref)
 		}

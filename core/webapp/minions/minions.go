@@ -318,7 +318,7 @@ func (m *Minions) jobAnswer(job ready, modern, credentials bool) protocol.Job {
 	answer.FileRoots = job.prepared.FileRoots
 	answer.DenyPrivateAddresses, answer.AllowAddresses = job.prepared.DenyPrivate, job.prepared.Allow
 	for _, held := range job.Approved {
-		answer.Approved = append(answer.Approved, protocol.Approval{Ref: held.Ref, New: held.New})
+		answer.Approved = append(answer.Approved, protocol.Approval{Ref: held.Ref, Old: held.Old, New: held.New})
 	}
 	answer.Fetch = access(job.prepared.Fetch, credentials)
 	answer.Push = access(&job.prepared.Push, credentials)

@@ -49,7 +49,7 @@ var importRules = []rule{
 	{"core/adapter/...", []string{"core", "core/adapter/...", "sdk/...", "plugins/local"}, "the core's only way to the adapters"},
 	{"core/importer/...", []string{"core", "core/protocol", "core/spec", "core/childproc", "core/settings", "core/telemetry", "core/importer/..."}, "lorry knows no queue and no daemon"},
 	{"core/minion/...", []string{"core", "core/protocol", "core/childproc", "core/settings", "core/telemetry", "core/spec", "core/importer", "core/importer/lsrefs", "core/minion/..."}, "a minion knows the core by HTTP alone, and looks at upstream as lorry does"},
-	{"core/webapp/...", []string{"core", "core/protocol", "core/queue", "core/reconcile", "core/adapter", "core/token", "core/audit", "core/webapp/..."}, "HTTP on top of the queue, never SQL"},
+	{"core/webapp/...", []string{"core", "core/protocol", "core/queue", "core/reconcile", "core/adapter", "core/retire", "core/token", "core/audit", "core/webapp/..."}, "HTTP on top of the queue, never SQL"},
 	{"core/lorryctl/...", []string{"core", "core/protocol", "core/settings", "core/audit", "core/lorryctl/..."}, "the admin's commands use the API like anybody else"},
 	{"core/daemon/...", []string{"core/...", "sdk/host", "integration/..."}, "the composition root may see everything"},
 	{"sdk/examples/...", []string{"sdk", "sdk/sdktest"}, "what a third party can import"},

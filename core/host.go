@@ -64,6 +64,11 @@ type Problem struct {
 	Key      string `json:"key,omitempty"`
 	Message  string `json:"message"`
 	Severity string `json:"severity"` // SeverityError, SeverityWarning or SeverityNotice
+	// Host is the host that the problem is of, when it is none of a file:
+	// "downstream" or the name of an Upstream Host.
+	Host string `json:"host,omitempty"`
+	// Hint says what to do, where the message does not.
+	Hint string `json:"hint,omitempty"`
 }
 
 // How bad a Problem is: an error means that something was left out, a warning

@@ -106,7 +106,7 @@ func (a *app) hostTable(raw json.RawMessage) (string, error) {
 
 func (a *app) problemsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "problems", Short: "List what is wrong in CONFGIT", Args: cobra.NoArgs,
+		Use: "problems", Short: "List what is wrong in CONFGIT, and what hosts need of a person", Args: cobra.NoArgs,
 		RunE: a.do(func(ctx context.Context, _ []string) error {
 			raw, err := a.get(ctx, "/1.0/problems", nil)
 			if err != nil {

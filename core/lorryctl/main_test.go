@@ -72,6 +72,17 @@ func TestEachCommandAsksItsRoute(t *testing.T) {
 		},
 		{"adapters restart a/b", "ok", "POST /1.0/adapters/a%2Fb/restart", "ok\n"},
 		{"approve a refs/heads/b 0123", "ok", "POST /1.0/approve new=0123&path=a&ref=refs%2Fheads%2Fb", "ok\n"},
+		{
+			"problems -o table", `{"problems": [{"host": "downstream", "key": "credentials", "message": "they end", "severity": "warning", "hint": "make new ones"}]}`, "GET /1.0/problems",
+			"SEVERITY  WHERE       KEY          PROBLEM\nwarning   downstream  credentials  they end; make new ones\n",
+		},
+		{
+			"retirements --state failing", `{"retirements": [{"path": "a", "state": "failing", "attempts": 3, "next": 60, "error": "no"}, {"path": "b", "state": "archived", "attempts": 1, "archived": 61}], "next": "abc"}`,
+			"GET /1.0/retirements?limit=100&state=failing",
+			"PATH  STATE     ATTEMPTS  NEXT                 ARCHIVED             NOTE\na     failing   3         1970-01-01 00:01:00                       no\nb     archived  1                              1970-01-01 00:01:01  \nThere are more: --cursor abc\n",
+		},
+		{"retirement retry a/b", "ok", "POST /1.0/retirements/retry path=a%2Fb", "ok\n"},
+		{"retirements cancel a/b", "ok", "POST /1.0/retirements/cancel path=a%2Fb", "ok\n"},
 		{"approve --host h", "ok", "POST /1.0/approve host=h", "ok\n"},
 		{"held a", `{"held_rewrites": [{"path": "a", "ref": "r", "old": "1", "new": "2"}]}`, "GET /1.0/held-rewrites?path=a", "PATH  REF  APPROVED  OLD  NEW\na     r    no        1    2\n"},
 		{"lorry list --state failing --host h --older 2h --sort -path", `{"lorries": [], "next": "abc"}`, "GET /1.0/lorries?host=h&limit=100&older=7200&sort=-path&state=failing", "PATH  STATE  DUE  LAST RUN  RESULT  CAUSE\nThere are more: --cursor abc\n"},

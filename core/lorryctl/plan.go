@@ -156,7 +156,14 @@ func (a *app) problemRows(problems []core.Problem) string {
 		if p.Line > 0 {
 			where += ":" + strconv.Itoa(p.Line)
 		}
-		t.add(p.Severity, where, p.Key, p.Message)
+		if where == "" {
+			where = p.Host
+		}
+		message := p.Message
+		if p.Hint != "" {
+			message += "; " + p.Hint
+		}
+		t.add(p.Severity, where, p.Key, message)
 	}
 	return t.text(a.colours)
 }

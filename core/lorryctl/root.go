@@ -44,7 +44,7 @@ Exit codes:
 	flags.DurationVar(&a.timeout, "timeout", 5*time.Minute, "wait so long for an answer; 0 means for ever")
 	root.AddCommand(
 		a.statusCommand(), a.queueCommand(), a.lorriesCommand(), a.jobsCommand(), a.hostsCommand(),
-		a.configCommand(), a.problemsCommand(), a.adaptersCommand(), a.approveCommand(), a.heldCommand(),
+		a.configCommand(), a.problemsCommand(), a.adaptersCommand(), a.approveCommand(), a.heldCommand(), a.retirementsCommand(),
 		a.retryCommand(), a.failuresCommand(), a.minionsCommand(), a.eventsCommand(), a.reloadCommand(), a.maxJobsCommand(), a.tokenCommand(), a.auditCommand(), a.versionCommand(), a.manCommand(root),
 	)
 	// It fails for a flag that does not exist, and this one does.

@@ -140,12 +140,21 @@ func (r *Retirer) one(ctx context.Context, host Host, one Retirement) (goOn bool
 		r.note(ctx, one, now, "left as it is", string(core.KindUnsupported))
 		return true, r.o.Store.ForgetRetirement(ctx, one.Path)
 	}
-	one.Error, one.Next = failure.Error(), now.Add(wait(one.Attempts, failure))
+	one.Error, one.Next = reason(failure), now.Add(wait(one.Attempts, failure))
 	r.o.Log.Warn("a repository can't be archived yet", "path", one.Path, "attempts", one.Attempts, "again", one.Next, "err", failure)
 	if one.Attempts == 1 {
 		r.note(ctx, one, now, "", string(core.KindOf(failure)))
 	}
 	return concernsOne(failure), r.o.Store.EndRetirement(ctx, one)
+}
+
+// reason is what people are told of a failure, with what to do about it.
+func reason(failure error) string {
+	var known *core.Error
+	if errors.As(failure, &known) && known.Hint != "" {
+		return failure.Error() + "; " + known.Hint
+	}
+	return failure.Error()
 }
 
 // wait is how long a repository is left alone after so many attempts.

@@ -96,7 +96,8 @@ func (db *DB) EndRetirement(ctx context.Context, r retire.Retirement) error {
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if r.Done.IsZero() {
 			return tx.later(ctx, "putting off what is to be archived",
-				`UPDATE retirements SET next_try = $2, error = $3 WHERE path = $1 AND done = 0`, r.Path, micros(r.Next), text)
+				`UPDATE retirements SET next_try = CASE WHEN next_try = $4 THEN $4 ELSE $2 END, error = $3 WHERE path = $1 AND done = 0`,
+				r.Path, micros(r.Next), text, never)
 		}
 		return tx.later(ctx, "noting what was archived", `INSERT INTO retirements (path, attempts, next_try, done)
 			VALUES ($1, $2, $3, $3) ON CONFLICT (path) DO UPDATE SET done = excluded.done, error = ''`,

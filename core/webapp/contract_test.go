@@ -43,6 +43,7 @@ func contractSite(t *testing.T) *site {
 		o.Queue = tidyQueue{o.Queue.(*webapptest.Queue)}
 		o.Configuration = planningConfig{&webapptest.Configuration{}}
 		o.Info.Adapters = &fakeAdapters{}
+		o.Retirements = someRetirements()
 		o.PretendTime = func(time.Time) {}
 		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x 1\n") })
 		o.Reload = func(context.Context) (protocol.Reload, error) {
@@ -88,6 +89,9 @@ func contractCalls() map[string][][2]string {
 		"POST /1.0/resume":                 {{"", "path=upstream/foo"}, {"", "text=hoo"}},
 		"GET /1.0/held-rewrites":           {{"/1.0/held-rewrites", ""}, {"/1.0/held-rewrites?approved=0&limit=1", ""}},
 		"POST /1.0/approve":                {{"", "path=upstream/foo&ref=refs/heads/main&new=bb"}, {"", "host=forge.example.com"}},
+		"GET /1.0/retirements":             {{"/1.0/retirements", ""}, {"/1.0/retirements?state=failing&limit=1&path=old/a", ""}, {"/1.0/retirements?state=x", ""}},
+		"POST /1.0/retirements/retry":      {{"", "path=old/a"}, {"", "path=old/none"}},
+		"POST /1.0/retirements/cancel":     {{"", "path=old/a"}, {"", "path=old/done"}},
 		"POST /1.0/adapters/:name/restart": {{"/1.0/adapters/forge/restart", ""}, {"/1.0/adapters/none/restart", ""}},
 		"POST /1.0/minions/drain":          {{"", "minion=m1"}, {"", "minion=none"}},
 		"POST /1.0/minions/resume":         {{"", "minion=m1"}},

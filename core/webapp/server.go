@@ -45,6 +45,8 @@ type Options struct {
 	// PretendTime stops the clock at a time, for tests; nil means that this is
 	// not allowed.
 	PretendTime func(time.Time)
+	// Retirements knows what is archived downstream; nil: nothing is.
+	Retirements api.Retirements
 	// StatusHTML is the file that GET /1.0/status-html rewrites, or "".
 	StatusHTML string
 	// PrepareTimeout bounds what the Downstream Host may take for one job;
@@ -106,7 +108,7 @@ func New(o Options) (*Server, error) {
 	}
 	admin := api.New(api.Options{
 		Queue: o.Queue, Configuration: o.Configuration, Info: o.Info, Clock: o.Clock, Log: o.Log.Named("api"),
-		PretendTime: o.PretendTime,
+		PretendTime: o.PretendTime, Retirements: o.Retirements,
 	})
 	workers := minions.New(minions.Options{
 		Queue: o.Queue, Preparer: o.Preparer, Clock: o.Clock, Log: o.Log.Named("minions"),

@@ -14,6 +14,8 @@ func retireTests() []test {
 		{"a Lorry that goes while its job runs is retired when the job ends", retireAfterJob},
 		{"a retirement outlives an attempt that never ended", retireAgain},
 		{"no repository is retired whose Lorry is back", retireNotBack},
+		{"retirements are listed by their state, and page by page", retireListed},
+		{"a retirement that an admin cancels is left alone until he hastens it", retireCancelled},
 	}
 }
 
@@ -124,4 +126,63 @@ func retireNotBack(w *World) {
 	}
 	w.ok(w.DB.RemoveLorries(w.Ctx, []string{"a", "mixed/case"}))
 	same(w, "gone again", []string{"Mixed/Case", "a", "mixed/case"}, w.due())
+}
+
+// found gives "PATH STATE" of what a search finds.
+func (w *World) found(s retire.Search) []string {
+	w.Helper()
+	all, err := w.DB.FindRetirements(w.Ctx, s)
+	w.ok(err)
+	names := []string{}
+	for _, r := range all {
+		names = append(names, r.Path+" "+string(r.State))
+	}
+	return names
+}
+
+func retireListed(w *World) {
+	w.archiving("a", "b", "c", "D")
+	w.ok(w.DB.RemoveLorries(w.Ctx, []string{"a", "b", "c", "D"}))
+	w.begin("a", time.Minute)
+	w.ok(w.DB.EndRetirement(w.Ctx, retire.Retirement{Path: "a", Attempts: 1, Next: w.Clock.Now().Add(Hour), Error: "no"}))
+	w.begin("b", time.Minute)
+	w.ok(w.DB.EndRetirement(w.Ctx, retire.Retirement{Path: "b", Attempts: 1, Done: w.Clock.Now()}))
+	w.put("d") // to most hosts the same as D
+	same(w, "all", []string{"D returning", "a failing", "b archived", "c waiting"}, w.found(retire.Search{}))
+	same(w, "a page", []string{"a failing", "b archived"}, w.found(retire.Search{After: "D", Limit: 2}))
+	same(w, "of one", []string{"b archived"}, w.found(retire.Search{Path: "b"}))
+	same(w, "by state", []string{"c waiting"}, w.found(retire.Search{State: retire.Waiting}))
+	same(w, "by attempts", []string{"a failing", "b archived"}, w.found(retire.Search{Attempts: 1}))
+	all, err := w.DB.FindRetirements(w.Ctx, retire.Search{Path: "a"})
+	w.ok(err)
+	same(w, "one", retire.Retirement{Path: "a", Attempts: 1, Next: w.Clock.Now().Add(Hour), Error: "no"}, all[0].Retirement)
+}
+
+func retireCancelled(w *World) {
+	w.archiving("a", "b")
+	w.ok(w.DB.RemoveLorries(w.Ctx, []string{"a", "b"}))
+	same(w, "begun", true, w.begin("a", time.Minute))
+	w.ok(w.DB.CancelRetirement(w.Ctx, "a")) // while the host is asked, which fails
+	w.ok(w.DB.EndRetirement(w.Ctx, retire.Retirement{Path: "a", Attempts: 1, Next: w.Clock.Now().Add(time.Minute), Error: "no"}))
+	w.Clock.Advance(1000 * Hour)
+	same(w, "due", []string{"b"}, w.due())
+	same(w, "begun, though it is cancelled", false, w.begin("a", time.Minute))
+	same(w, "all", []string{"a cancelled", "b waiting"}, w.found(retire.Search{}))
+	w.ok(w.DB.HastenRetirement(w.Ctx, "a"))
+	same(w, "due after all", []string{"a", "b"}, w.due())
+
+	w.ok(w.DB.CancelRetirement(w.Ctx, "a"))
+	w.ok(w.DB.PutLorries(w.Ctx, []core.Lorry{NewLorry("a")}))
+	w.ok(w.DB.RemoveLorries(w.Ctx, []string{"a"}))
+	same(w, "it went a second time", []string{"a", "b"}, w.due())
+
+	w.begin("b", time.Minute)
+	w.ok(w.DB.EndRetirement(w.Ctx, retire.Retirement{Path: "b", Attempts: 1, Done: w.Clock.Now()}))
+	for path, want := range map[string]core.Kind{"b": core.KindConflict, "none": core.KindNotFound} {
+		for _, err := range []error{w.DB.CancelRetirement(w.Ctx, path), w.DB.HastenRetirement(w.Ctx, path)} {
+			if err == nil || core.KindOf(err) != want {
+				w.Errorf("%s: want %q, got %v", path, want, err)
+			}
+		}
+	}
 }

@@ -45,6 +45,8 @@ type Options struct {
 	// PretendTime stops the clock at a time, for tests; nil when this is not
 	// allowed.
 	PretendTime func(time.Time)
+	// Retirements may be nil: nothing is archived.
+	Retirements Retirements
 }
 
 // API answers the admin's routes.
@@ -56,13 +58,14 @@ type API struct {
 	log    hclog.Logger
 
 	pretendTime func(time.Time)
+	retirements Retirements
 }
 
 // New makes an API.
 func New(o Options) *API {
 	return &API{
 		queue: o.Queue, config: o.Configuration,
-		info: o.Info, clock: o.Clock, log: o.Log, pretendTime: o.PretendTime,
+		info: o.Info, clock: o.Clock, log: o.Log, pretendTime: o.PretendTime, retirements: o.Retirements,
 	}
 }
 

@@ -249,13 +249,14 @@ func (a *API) Hosts(r *exchange.Request) (exchange.Answer, error) {
 	return exchange.JSON(protocol.Hosts{Hosts: list, Troves: list, Holds: holds}), nil
 }
 
-// Problems answers GET /1.0/problems.
+// Problems answers GET /1.0/problems: those of CONFGIT, and those of hosts that
+// a person has to see to.
 func (a *API) Problems(r *exchange.Request) (exchange.Answer, error) {
-	problems, err := a.queue.Problems(r.Context())
+	problems, err := a.problems(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return exchange.JSON(protocol.Problems{Problems: append([]core.Problem{}, problems...)}), nil
+	return exchange.JSON(protocol.Problems{Problems: problems}), nil
 }
 
 // NotFound is the error for a path that is no route.

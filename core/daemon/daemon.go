@@ -321,7 +321,7 @@ func (d *Daemon) openServer(context.Context) error {
 		Guard:    d.guard, Tokens: d.db, Audit: d.db, MetricsPublic: d.config.Access.MetricsPublic,
 		Metrics: d.metrics.Handler(), Ready: d.db.Ping,
 		Queue: timedQueue{guard, d.metrics}, Configuration: countedReads{d.confgit, d.metrics}, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: d.clock.now,
-		StatusHTML: d.config.StatusHTML, PretendTime: d.pretendTime(), Reload: d.Reload,
+		StatusHTML: d.config.StatusHTML, PretendTime: d.pretendTime(), Reload: d.Reload, Retirements: d.db,
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
 			Downstream: describeDownstream(d.config.Downstream), PublishFailures: func() bool { return d.live().PublishFailures },

@@ -182,17 +182,14 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 	if url := d.config.StateDB.Reveal(); !statedb.IsPostgres(url) {
 		release, err := lockStateDB(url)
 		if err != nil {
-			return err
+			return stateDBError(d.config, err)
 		}
 		d.onClose(release)
 		if err := takeOver(ctx, url, d.log); err != nil {
 			return err
 		}
 	}
-	db, err := statedb.Open(ctx, statedb.Options{URL: d.config.StateDB.Reveal(), Log: d.log.Named("statedb"), Clock: d.clock.now})
-	if url := d.config.StateDB.Reveal(); err != nil && !statedb.IsPostgres(url) {
-		return fmt.Errorf("%s: %w", url, err)
-	}
+	db, err := openStateDB(ctx, d.config, statedb.Options{Log: d.log.Named("statedb"), Clock: d.clock.now})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/settings"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/statedb/importv1"
 )
@@ -40,7 +41,7 @@ func takeOver(ctx context.Context, path string, log hclog.Logger) (err error) {
 	if err := errors.Join(remove(filled), remove(filled+"-wal"), remove(filled+"-shm")); err != nil {
 		return err
 	}
-	report, err := importInto(ctx, path, filled)
+	report, err := importInto(ctx, path, settings.Controller{StateDB: core.NewSecret(filled)})
 	if err != nil {
 		return fmt.Errorf("taking over the state database of the original: %w", err)
 	}
@@ -67,8 +68,8 @@ func remove(path string) error {
 }
 
 // importInto imports the original's file into a STATEDB that is closed again.
-func importInto(ctx context.Context, old, url string) (report importv1.Report, err error) {
-	db, err := statedb.Open(ctx, statedb.Options{URL: url, Clock: time.Now})
+func importInto(ctx context.Context, old string, c settings.Controller) (report importv1.Report, err error) {
+	db, err := openStateDB(ctx, c, statedb.Options{Clock: time.Now})
 	if err != nil {
 		return report, err
 	}
@@ -93,11 +94,11 @@ func importCommand(ctx context.Context, args []string, version string, stdout io
 	if url := config.StateDB.Reveal(); !statedb.IsPostgres(url) {
 		release, err := lockStateDB(url)
 		if err != nil {
-			return err
+			return stateDBError(config, err)
 		}
 		defer release()
 	}
-	report, err := importInto(ctx, rest[0], config.StateDB.Reveal())
+	report, err := importInto(ctx, rest[0], config)
 	if err != nil {
 		return err
 	}

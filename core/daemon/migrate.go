@@ -39,7 +39,7 @@ func migrate(ctx context.Context, args []string, version string, stdout io.Write
 	}
 	db, err := statedb.Connect(ctx, statedb.Options{URL: config.StateDB.Reveal(), Clock: time.Now})
 	if err != nil {
-		return err
+		return stateDBError(config, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if what == "up" {
@@ -50,11 +50,11 @@ func migrate(ctx context.Context, args []string, version string, stdout io.Write
 		if err == nil && len(made) == 0 {
 			fmt.Fprintln(stdout, "the schema is up to date")
 		}
-		return err
+		return stateDBError(config, err)
 	}
 	steps, err := db.MigrationStatus(ctx)
 	if err != nil {
-		return err
+		return stateDBError(config, err)
 	}
 	if what == "status" {
 		return printSteps(stdout, steps)

@@ -71,6 +71,9 @@ func lockStateDB(path string) (release func(), err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
+	if at, err := os.Stat(path); err == nil && at.IsDir() {
+		return nil, badStateDB(path, syscall.EISDIR)
+	}
 	lock, err := lockFile(path + ".lock")
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, &core.Error{
@@ -80,7 +83,7 @@ func lockStateDB(path string) (release func(), err error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("locking the state database: %w", err)
+		return nil, badStateDB(path, err)
 	}
 	return func() { unlock(lock) }, nil
 }

@@ -42,7 +42,7 @@ func openOffline(ctx context.Context, values *settings.Values) (*statedb.DB, err
 			}
 		}
 	}
-	return statedb.Open(ctx, statedb.Options{URL: url, Clock: time.Now})
+	return openStateDB(ctx, config, statedb.Options{Clock: time.Now})
 }
 
 // operator is who runs an offline command.

@@ -22,8 +22,10 @@ type Controller struct {
 	// StateDB is the name of the SQLite file, or a postgres:// URL with its
 	// password, which makes the whole a secret.
 	StateDB core.Secret
-	Listen  string // ADDR:PORT
-	WSGI    bool   // serve FastCGI on standard input
+	// StateDBSource says where StateDB comes from, as Values.Source does.
+	StateDBSource string
+	Listen        string // ADDR:PORT
+	WSGI          bool   // serve FastCGI on standard input
 	// StatusHTML is the file of the static status page, or "" for none.
 	StatusHTML      string
 	PublishFailures bool
@@ -176,6 +178,7 @@ func NewController(v *Values, embedded bool) (Controller, error) {
 	c.Notify, notifyErr = notifySettings(v)
 	c.Access, accessErr = access(v)
 	c.StateDB, stateErr = stateDB(v, c.Data)
+	c.StateDBSource = v.Source("statedb")
 	c.Confgit, confErr = confgit(v, c.Data, embedded)
 	c.Downstream, downErr = downstream(v, c.Data, embedded)
 	return c, errors.Join(stateErr, confErr, downErr, accessErr, notifyErr, absolute(v, "file-roots", c.FileRoots))

@@ -62,6 +62,10 @@ confgit-url = ssh://git@localhost/TROVE_ID/local-config/lorries
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.HasSuffix(got.StateDBSource, "webapp.conf:6: statedb") {
+		t.Errorf("the STATEDB comes from %q", got.StateDBSource)
+	}
+	got.StateDBSource = ""
 	want := Controller{
 		Data: "/home/lorry", StateDB: core.NewSecret("/home/lorry/webapp.db"), Listen: "127.0.0.1:12765", WSGI: true,
 		StatusHTML: "/home/lorry/lc-status.html",

@@ -133,6 +133,9 @@ func classify(doing string, err error) error {
 	if _, ok := errors.AsType[*core.Error](err); ok {
 		return err
 	}
+	if lost, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return unreachable(lost)
+	}
 	kind := core.KindUnavailable
 	hint := ""
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {

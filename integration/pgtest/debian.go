@@ -69,44 +69,91 @@ func startDebian(durable bool) (*server, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return remove(fmt.Errorf("initdb: %w: %s", err, out))
 	}
+	if err := askPassword(filepath.Join(data, "pg_hba.conf")); err != nil {
+		return remove(err)
+	}
 	port, err := freePort()
 	if err != nil {
 		return remove(err)
 	}
-	var log bytes.Buffer
 	memory := []string{"-c", "shared_buffers=64MB"}
 	if durable { // as a server of its own would have it
 		memory = []string{"-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB"}
 	}
 	args := append([]string{"-D", data, "-k", dir, "-p", strconv.Itoa(port)}, memory...)
-	postgres := exec.Command(filepath.Join(bin, "postgres"), append(args, "-c", "listen_addresses=127.0.0.1",
-		"-c", "fsync="+onOff(durable), "-c", "synchronous_commit=on", "-c", "full_page_writes="+onOff(durable), "-c", "max_connections=400")...)
-	postgres.SysProcAttr, postgres.Dir, postgres.Stdout, postgres.Stderr = attr, dir, &log, &log
-	if err := postgres.Start(); err != nil {
-		return remove(fmt.Errorf("postgres: %w", err))
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- postgres.Wait() }()
+	args = append(args, "-c", "listen_addresses=127.0.0.1",
+		"-c", "fsync="+onOff(durable), "-c", "synchronous_commit=on", "-c", "full_page_writes="+onOff(durable), "-c", "max_connections=400")
+	run := &process{attr: attr, dir: dir, program: filepath.Join(bin, "postgres"), args: args}
 	srv := &server{
 		url: &url.URL{
 			Scheme: "postgres", User: url.User("postgres"), Path: "/postgres",
 			RawQuery: url.Values{"host": {dir}, "port": {strconv.Itoa(port)}, "sslmode": {"disable"}}.Encode(),
 		},
-		stop: func() error {
-			err := postgres.Process.Signal(syscall.SIGQUIT) // the data are thrown away
-			select {
-			case <-ended:
-			case <-time.After(startTimeout):
-				err = errors.Join(errors.New("postgres does not end"), postgres.Process.Kill())
-				<-ended
-			}
-			return errors.Join(err, os.RemoveAll(dir))
-		},
+		crash: run.end,
+		stop:  func() error { return errors.Join(run.end(), os.RemoveAll(dir)) },
 	}
-	if err := srv.wait(startTimeout); err != nil {
-		return nil, errors.Join(err, srv.stop(), fmt.Errorf("postgres: %s", log.String()))
+	srv.start = func() error {
+		if err := run.start(); err != nil {
+			return err
+		}
+		return srv.wait(startTimeout)
+	}
+	if err := srv.start(); err != nil {
+		return nil, errors.Join(err, srv.stop(), fmt.Errorf("postgres: %s", run.log.String()))
 	}
 	return srv, nil
+}
+
+// process is a server's process, which can be started more than once.
+type process struct {
+	attr    *syscall.SysProcAttr
+	dir     string
+	program string
+	args    []string
+	log     bytes.Buffer
+
+	running *exec.Cmd // nil: none
+	ended   chan struct{}
+}
+
+func (p *process) start() error {
+	cmd := exec.Command(p.program, p.args...)
+	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = p.attr, p.dir, &p.log, &p.log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("postgres: %w", err)
+	}
+	p.running, p.ended = cmd, make(chan struct{})
+	go func(ended chan struct{}) {
+		_ = cmd.Wait() // told by the signal that it gets
+		close(ended)
+	}(p.ended)
+	return nil
+}
+
+// end is an immediate shutdown: nothing is written any more.
+func (p *process) end() error {
+	if p.running == nil {
+		return nil
+	}
+	err := p.running.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-p.ended:
+	case <-time.After(startTimeout):
+		err = errors.Join(errors.New("postgres does not end"), p.running.Process.Kill())
+		<-p.ended
+	}
+	p.running = nil
+	return err
+}
+
+// askPassword puts a line for PasswordRole before those that trust everybody.
+func askPassword(file string) error {
+	rules, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	first := "local all " + PasswordRole + " scram-sha-256\nhost all " + PasswordRole + " 127.0.0.1/32 scram-sha-256\n"
+	return os.WriteFile(file, append([]byte(first), rules...), 0o600)
 }
 
 func onOff(on bool) string {

@@ -42,8 +42,36 @@ type Servers struct {
 
 // server is one running PostgreSQL.
 type server struct {
-	url  *url.URL     // with a database from which others can be made
-	stop func() error // ends it; nil for one that is not ours
+	url   *url.URL     // with a database from which others can be made
+	stop  func() error // ends it; nil for one that is not ours
+	crash func() error // ends it as a crash does, until start; nil where that can't be done
+	start func() error
+}
+
+// PasswordRole is a role that a private server asks for its password. It is to
+// be made by the test.
+const PasswordRole = "lorry_by_password"
+
+// Crash ends the server as a crash does, without a checkpoint. The function that
+// it gives starts it again. It skips the test with a server that is not ours.
+func (s *Servers) Crash(t testing.TB) (restart func()) {
+	t.Helper()
+	srv := s.need(t)
+	if srv.crash == nil && os.Getenv("LORRY_TEST_POSTGRES_URL") != "" {
+		t.Skip("the PostgreSQL of LORRY_TEST_POSTGRES_URL is not to be stopped")
+	}
+	if srv.crash == nil {
+		tool.Missing(t, "a PostgreSQL in a container is not stopped", "all", "postgres")
+	}
+	if err := srv.crash(); err != nil {
+		t.Fatalf("crash PostgreSQL: %v", err)
+	}
+	return func() {
+		t.Helper()
+		if err := srv.start(); err != nil {
+			t.Fatalf("start PostgreSQL again: %v", err)
+		}
+	}
 }
 
 // startTimeout bounds the start of a server.

@@ -1,0 +1,138 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/lorry-controller/lorry-controller/integration/pgtest"
+)
+
+// ledger is what a controller has acknowledged.
+type ledger struct {
+	mu    sync.Mutex
+	jobs  map[int64]bool
+	count atomic.Int64
+	end   chan struct{}
+}
+
+// work asks for jobs and ends them until the ledger is closed. An end that was
+// not acknowledged is told again, as a minion does.
+func (l *ledger) work(w *twoCores, name string) {
+	for {
+		select {
+		case <-l.end:
+			return
+		default:
+		}
+		status, text := w.ask(0, "", http.MethodPost, "/1.0/give-me-job", "version=2&wait=1&pid=1&host="+name)
+		var job struct {
+			ID    *int64 `json:"job_id"`
+			Fence int64
+		}
+		if status != http.StatusOK || json.Unmarshal([]byte(text), &job) != nil || job.ID == nil {
+			continue
+		}
+		report := fmt.Sprintf(`{"job_id": %d, "fence": %d, "exit": "0", "stdout": "done"}`, *job.ID, job.Fence)
+		for {
+			if status, _ := w.ask(0, "", http.MethodPost, "/1.0/job-update", report); status == http.StatusOK {
+				break
+			}
+			select {
+			case <-l.end:
+				return // never acknowledged
+			default:
+			}
+		}
+		l.mu.Lock()
+		l.jobs[*job.ID] = true
+		l.mu.Unlock()
+		l.count.Add(1)
+	}
+}
+
+// TestACoreOutlivesACrashOfPostgres crashes PostgreSQL under a core that is
+// asked for jobs all the time. The core says that it is not ready, is ready
+// again by itself, and has lost nothing that it has acknowledged.
+func TestACoreOutlivesACrashOfPostgres(t *testing.T) {
+	t.Parallel()
+	servers := pgtest.New(t)
+	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
+	t.Cleanup(w.client.CloseIdleConnections)
+	w.env = append(os.Environ(), "LORRY_STATEDB="+servers.Prepared(t, func(string) error { return nil }))
+	var lorries []string
+	for i := range 200 {
+		lorries = append(lorries, fmt.Sprintf(`"r%d": {"type": "git", "url": "https://git.example.com/r%d"}`, i, i))
+	}
+	for name, text := range map[string]string{
+		"lorry-controller.conf": `[{"type": "lorries", "interval": "0s", "prefix": "m", "globs": ["*.lorry"]}]`,
+		"many.lorry":            "{" + strings.Join(lorries, ",\n") + "}",
+	} {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.startCore(0)
+	l := &ledger{jobs: map[int64]bool{}, end: make(chan struct{})}
+	var working sync.WaitGroup
+	for i := range 4 {
+		working.Go(func() { l.work(w, fmt.Sprintf("box%d", i)) })
+	}
+	grown := func() func() bool {
+		was := l.count.Load()
+		return func() bool { return l.count.Load() >= was+20 }
+	}
+	w.await(grown())
+	for range 2 {
+		restart := servers.Crash(t)
+		w.await(func() bool {
+			status, text := w.ask(0, "", http.MethodGet, "/-/ready", "")
+			return status == http.StatusServiceUnavailable && strings.Contains(text, "PostgreSQL")
+		})
+		restart()
+		w.await(func() bool {
+			status, _ := w.ask(0, "", http.MethodGet, "/-/ready", "")
+			return status == http.StatusOK
+		})
+		w.await(grown())
+	}
+	close(l.end)
+	working.Wait()
+	for id := range l.jobs {
+		w.want(0, "", http.MethodGet, fmt.Sprintf("/1.0/job/%d", id), "", http.StatusOK, `"exit":"0"`)
+	}
+	t.Logf("%d ends of jobs acknowledged, all of them there", len(l.jobs))
+}
+
+// startCore starts a core on the environment's STATEDB and waits for CONFGIT.
+func (w *twoCores) startCore(i int) {
+	w.Helper()
+	address := freeAddress(w.T)
+	w.url[i] = "http://" + address
+	core := exec.Command(filepath.Join(binDir, "lorry-controller"), "--no-default-configs", "--data", filepath.Join(w.dir, fmt.Sprint("data", i)),
+		"--configuration-directory", w.dir, "--downstream-host-type", "local", "--local-base-directory", filepath.Join(w.dir, "mirrors"), "--listen", address)
+	var log bytes.Buffer
+	core.Env, core.Stderr = w.env, &log
+	if err := core.Start(); err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() {
+		_ = core.Process.Signal(syscall.SIGTERM)
+		if err := core.Wait(); err != nil || w.Failed() {
+			w.Errorf("core: %v\n%s", err, log.String())
+		}
+	})
+	w.await(func() bool {
+		status, text := w.ask(i, "", http.MethodGet, "/1.0/list-queue", "")
+		return status == http.StatusOK && strings.Contains(text, "m/")
+	})
+}

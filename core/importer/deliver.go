@@ -16,6 +16,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/push"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/core/spec"
 )
 
 // deliver pushes the refs and proves that they have arrived. It gives how many
@@ -42,7 +43,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 	}
 	p := &push.Push{
 		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
-		Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted), Taking: j.keepTaken(place, r, got),
+		Whole: j.Spec.Type == spec.Git, Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted), Taking: j.keepTaken(place, r, got),
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
 	res, err := p.Run(ctx, wanted)

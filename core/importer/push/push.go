@@ -34,6 +34,9 @@ type Push struct {
 	// Local is the downstream repository's directory when it is on this
 	// machine, or "".
 	Local string
+	// Whole says that Repo holds nothing that its refs do not lead to as long as it
+	// has a single pack.
+	Whole bool
 	// Policy decides whether a refused rewrite is held or final.
 	Policy policy.Policy
 	// Pushed are the refs that this Lorry brought here before, as they were.
@@ -91,7 +94,11 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 	if err := p.take(ctx, differ, gone, have); err != nil {
 		return Result{}, err
 	}
-	outcome, failed := p.send(ctx, differ, gone, have)
+	var outcome map[string]report
+	seeded, failed := p.seed(ctx, wanted, have)
+	if !seeded && failed == nil {
+		outcome, failed = p.send(ctx, differ, gone, have)
+	}
 	if ctx.Err() != nil {
 		return Result{}, gitfail.From(context.Cause(ctx), gitfail.Downstream)
 	}
@@ -373,9 +380,12 @@ func (p *Push) failure(refs []core.RefResult, worst map[core.FailureKind]core.Re
 			return e.Failure
 		}
 	}
-	what := fmt.Sprintf("%s: %s", first.Ref, first.Reason)
+	what := fmt.Sprintf("downstream refused %s: %s", first.Ref, first.Reason)
+	if kind == core.FailDiverged {
+		what = fmt.Sprintf("downstream's %s would lose what it has: %s", first.Ref, first.Reason)
+	}
 	if count > 1 {
 		what += fmt.Sprintf(" (and %d more refs)", count-1)
 	}
-	return core.Failure{Kind: kind, Cause: "downstream refused " + what, Hint: gitfail.Hint(kind, gitfail.Downstream)}
+	return core.Failure{Kind: kind, Cause: what, Hint: gitfail.Hint(kind, gitfail.Downstream)}
 }

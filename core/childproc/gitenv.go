@@ -61,6 +61,8 @@ const globalText = `# Written by the program that runs git here; changes are los
 [init]
 	defaultBranch = main
 	templateDir =
+[advice]
+	pushUpdateRejected = false
 `
 
 // fixedConfig wins over the configuration of the repository itself.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
@@ -45,31 +46,51 @@ func (e Export) quoted(name string) string {
 	}, strings.TrimSuffix(e.FetchBase, "/")+"/"+name)
 }
 
+// exported is one copy of a repository: create writes it to a path.
+type exported struct {
+	when   When
+	path   string
+	create func(ctx context.Context, r *repo.Repo, path string) error
+}
+
+func (e Export) files(name string) []exported {
+	return []exported{
+		{e.Bundle, filepath.Join(e.BundleDir, e.quoted(name)+".bndl"), func(ctx context.Context, r *repo.Repo, path string) error {
+			return r.Git.Run(ctx, r.Call("bundle", "create", "--quiet", path, "--branches", "--tags"))
+		}},
+		{e.Tarball, filepath.Join(e.TarballDir, e.quoted(name)+".tar"), func(ctx context.Context, r *repo.Repo, path string) error {
+			return tarTo(ctx, path, r.Dir)
+		}},
+	}
+}
+
+// due reports whether the file is to be written.
+func (f exported) due() bool {
+	_, err := os.Stat(f.path)
+	return f.when == WhenAlways || f.when == WhenFirst && errors.Is(err, fs.ErrNotExist)
+}
+
+// due reports whether write has anything to write.
+func (e Export) due(name string) bool {
+	return slices.ContainsFunc(e.files(name), exported.due)
+}
+
 // write writes what is wanted. Each file appears whole or not at all: it may
 // be served to others at the same moment.
 func (e Export) write(ctx context.Context, r *repo.Repo, name string, out io.Writer) error {
-	for _, x := range []struct {
-		when   When
-		path   string
-		create func(path string) error
-	}{
-		{e.Bundle, filepath.Join(e.BundleDir, e.quoted(name)+".bndl"), func(path string) error {
-			return r.Git.Run(ctx, r.Call("bundle", "create", "--quiet", path, "--branches", "--tags"))
-		}},
-		{e.Tarball, filepath.Join(e.TarballDir, e.quoted(name)+".tar"), func(path string) error { return tarTo(ctx, path, r.Dir) }},
-	} {
-		path, err := filepath.Abs(x.path)
+	for _, f := range e.files(name) {
+		if !f.due() {
+			continue
+		}
+		path, err := filepath.Abs(f.path)
 		if err != nil {
 			return gitfail.From(err, gitfail.Local)
-		}
-		if _, err := os.Stat(path); x.when == WhenNever || x.when == "" || x.when == WhenFirst && !errors.Is(err, fs.ErrNotExist) {
-			continue
 		}
 		fmt.Fprintf(out, ".. writing %s\n", path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return gitfail.From(err, gitfail.Local)
 		}
-		err = x.create(path + ".tmp")
+		err = f.create(ctx, r, path+".tmp")
 		if err == nil {
 			err = os.Rename(path+".tmp", path)
 		}

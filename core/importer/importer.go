@@ -208,7 +208,7 @@ func (j *job) run(ctx context.Context) (err error) {
 // tells what upstream has, and a look before it would cost upstream as much
 // again as the rest. The source looks itself should it be otherwise.
 func (j *job) isFirst() bool {
-	if j.Spec.Type != spec.Git || j.Request != nil && j.Request.Digest != "" {
+	if j.Spec.Type != spec.Git || j.lastDigest() != "" {
 		return false
 	}
 	_, err := os.Lstat(filepath.Join(j.areaDir(), "git"))
@@ -217,7 +217,7 @@ func (j *job) isFirst() bool {
 
 // unchanged fills the report of a job with nothing to do in.
 func (j *job) unchanged(upstream lsrefs.Listing) {
-	j.report.Unchanged, j.report.Digest = true, j.Request.Digest
+	j.report.Unchanged, j.report.Digest = true, j.lastDigest()
 	j.report.Head = j.head(upstream)
 	if h, known := area.ReadHealth(j.areaDir()); known {
 		j.report.DiskUsage = h.Size
@@ -239,7 +239,10 @@ func (j *job) locked(ctx context.Context, upstream lsrefs.Listing) error {
 	if err != nil {
 		return err
 	}
-	health := j.begin(ctx, &place)
+	health, err := j.begin(ctx, &place)
+	if err != nil {
+		return err
+	}
 	err = j.work(ctx, &place, source, upstream, health)
 	if err != nil && gitfail.From(err, gitfail.Local).Place != gitfail.Upstream && place.Broken(ctx, err) {
 		// What could not be used is damaged here; a source finds out itself

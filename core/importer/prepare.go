@@ -153,12 +153,17 @@ func (j *job) secrets() []string {
 }
 
 // digest is that of a listing under this Lorry's policy, or "" for one that
-// says nothing.
+// says nothing. The queue forgets it when the Lorry's text or the Downstream
+// Host changes; that of a run by hand has to tell of both.
 func (j *job) digest(l lsrefs.Listing) string {
 	if len(l.Refs) == 0 {
 		return ""
 	}
-	return l.Digest(j.policy.Key() + " lfs " + string(j.Spec.LFS))
+	key := j.policy.Key() + " lfs " + string(j.Spec.LFS)
+	if j.Request == nil {
+		key += " to " + j.PushBase + " of " + j.Spec.Text(j.Spec.Name)
+	}
+	return l.Digest(key)
 }
 
 func (j *job) areaDir() string { return area.Dir(j.WorkingArea, j.Spec.Name) }

@@ -2,8 +2,11 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/importer/area"
@@ -17,7 +20,7 @@ import (
 // last verified push, and the mirror need not be looked at or is as it was too.
 // The error, a *gitfail.Error, is the mirror's.
 func (j *job) settled(ctx context.Context, upstream lsrefs.Listing) (bool, error) {
-	if j.Request == nil || j.Request.Digest == "" || j.Request.Digest != j.digest(upstream) {
+	if last := j.lastDigest(); last == "" || last != j.digest(upstream) {
 		return false, nil
 	}
 	if h, known := area.ReadHealth(j.areaDir()); known {
@@ -27,6 +30,31 @@ func (j *job) settled(ctx context.Context, upstream lsrefs.Listing) (bool, error
 		return true, nil
 	}
 	return j.mirrored(ctx, upstream)
+}
+
+// lastDigest is the digest of upstream at the last verified push, or "". A job
+// of the queue brings it along; a run by hand wrote it down, and does not go by
+// it where it has more to do than to mirror.
+func (j *job) lastDigest() string {
+	if j.Request != nil {
+		return j.Request.Digest
+	}
+	if j.PullOnly || j.Export.due(j.Spec.Name) || j.mirrorGone() {
+		return ""
+	}
+	h, _ := area.ReadHealth(j.areaDir())
+	return h.Digest
+}
+
+// mirrorGone reports whether a mirror on this machine is not there.
+func (j *job) mirrorGone() bool {
+	dir := LocalPath(j.push.URL)
+	if dir == "" {
+		return false
+	}
+	_, err := os.Stat(dir)
+	_, bare := os.Stat(dir + ".git")
+	return errors.Is(err, fs.ErrNotExist) && errors.Is(bare, fs.ErrNotExist)
 }
 
 // turn reports whether a Lorry without a working copy, and so without a record

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/importer/area"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
 )
@@ -53,7 +54,7 @@ func (j *job) checkDue(h area.Health) bool {
 
 // begin reads when what was made sure of, makes room, and checks the working
 // copy when its turn has come: before anything is pushed from it.
-func (j *job) begin(ctx context.Context, place *workcopy.Copy) area.Health {
+func (j *job) begin(ctx context.Context, place *workcopy.Copy) (area.Health, error) {
 	if j.Upkeep.Free > 0 {
 		told := func(line string) { fmt.Fprintf(j.Out, ".. little disk space is left: %s\n", line) }
 		if err := area.Evict(j.WorkingArea, j.Upkeep.Free, told); err != nil {
@@ -61,6 +62,13 @@ func (j *job) begin(ctx context.Context, place *workcopy.Copy) area.Health {
 		}
 	}
 	h, known := area.ReadHealth(j.area.Dir)
+	if h.Digest != "" {
+		// Whatever becomes of this run, what it pushes is not as it was then.
+		h.Digest = ""
+		if err := j.area.SetHealth(h); err != nil {
+			return h, gitfail.From(err, gitfail.Local)
+		}
+	}
 	if !known && j.Upkeep.check() > 0 {
 		// Not all Lorries that came at once are to be checked at once.
 		h.Checked = j.Clock().Add(-j.share(j.Upkeep.check()))
@@ -73,7 +81,7 @@ func (j *job) begin(ctx context.Context, place *workcopy.Copy) area.Health {
 			j.collect = place.Repo.Exists()
 		}
 	}
-	return h
+	return h, nil
 }
 
 // end records what was made sure of. That it could not be recorded makes no
@@ -81,6 +89,9 @@ func (j *job) begin(ctx context.Context, place *workcopy.Copy) area.Health {
 func (j *job) end(ctx context.Context, place *workcopy.Copy, h area.Health) {
 	if !j.PullOnly {
 		h.Verified = j.Clock()
+		if j.Request == nil {
+			h.Digest = j.report.Digest
+		}
 	}
 	err := place.Rescue(ctx)
 	if err == nil && (j.collect || j.Upkeep.KeepRewritten > 0) {

@@ -18,6 +18,9 @@ type Health struct {
 	Verified time.Time
 	// Checked is when the repository was last seen to be whole, and packed.
 	Checked time.Time
+	// Digest is that of what upstream had at the last verified push of a run by
+	// hand, or "": the queue has its own.
+	Digest string
 	// Size is what the Lorry's directory took then, in bytes.
 	Size int64
 }
@@ -33,6 +36,10 @@ func ReadHealth(dir string) (h Health, known bool) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if key == "size" {
 			h.Size, _ = strconv.ParseInt(value, 10, 64) // 0 says nothing
+			continue
+		}
+		if key == "digest" {
+			h.Digest = value
 			continue
 		}
 		at, err := time.Parse(time.RFC3339, value)
@@ -53,6 +60,9 @@ func ReadHealth(dir string) (h Health, known bool) {
 // that something is made sure of once more.
 func (a *Area) SetHealth(h Health) error {
 	var b strings.Builder
+	if h.Digest != "" {
+		fmt.Fprintf(&b, "digest %s\n", h.Digest)
+	}
 	fmt.Fprintf(&b, "verified %s\nchecked %s\nsize %d\n", h.Verified.UTC().Format(time.RFC3339), h.Checked.UTC().Format(time.RFC3339), h.Size)
 	return write(a.Path(healthName), b.String(), false)
 }

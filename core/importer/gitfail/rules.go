@@ -122,7 +122,7 @@ func Hint(kind core.FailureKind, place Place) string {
 	case core.FailEmpty:
 		return "nothing was changed downstream; see whether upstream is meant to be empty, and check the refspecs"
 	case core.FailDiverged:
-		return "upstream rewrote what was mirrored: look at it, then approve the rewrite or put + before the refspec"
+		return "upstream was rewritten, or somebody else changed the mirror: look at it, then approve the rewrite or put + before the refspec"
 	case core.FailRefused:
 		return "see the reason for each ref; the Downstream Host's rules or hooks decide"
 	case core.FailLFS:

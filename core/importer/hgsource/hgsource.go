@@ -43,7 +43,7 @@ const (
 func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
 	refs, marks, err := s.heads(ctx)
 	if err != nil {
-		return lsrefs.Listing{}, gitfail.From(err, gitfail.Upstream)
+		return lsrefs.Listing{}, failure(err)
 	}
 	for name, node := range marks {
 		refs[name] += " " + node
@@ -87,7 +87,7 @@ func (s *Source) mark(ctx context.Context, wanted, known map[string]string) erro
 	}
 	_, marks, err := s.heads(ctx)
 	if err != nil {
-		return gitfail.From(err, gitfail.Upstream)
+		return failure(err)
 	}
 	for name, node := range marks {
 		switch object := known[node]; {
@@ -109,17 +109,14 @@ func empty() error {
 // are then what they were before.
 func (s *Source) Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.Result, error) {
 	return s.Run(ctx, func(ctx context.Context) (workcopy.Result, error) {
-		res, err := s.update(ctx)
+		res, err := s.update(ctx, upstream)
 		// The heads were listed before the pull, which brought at least these.
 		res.Upstream = upstream
 		return res, err
 	})
 }
 
-func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
-	if err := s.pull(ctx); err != nil {
-		return workcopy.Result{}, err
-	}
+func (s *Source) update(ctx context.Context, upstream lsrefs.Listing) (workcopy.Result, error) {
 	known, err := s.known(ctx)
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
@@ -129,6 +126,9 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
 	defer func() { _ = repo.Remove(dir) }()
+	if err := s.pull(ctx, dir, upstream); err != nil {
+		return workcopy.Result{}, err
+	}
 	wanted, err := s.export(ctx, dir, known)
 	if err == nil {
 		err = s.mark(ctx, wanted, known)
@@ -144,46 +144,6 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
 	return res, nil
-}
-
-// pull brings the clone up to date; one that cannot be used is made anew, which
-// costs time and nothing else.
-func (s *Source) pull(ctx context.Context) error {
-	clone := s.Area.Path(cloneName)
-	if _, err := os.Stat(filepath.Join(clone, ".hg", "store", "journal")); err == nil {
-		// A run died within a transaction.
-		if _, err := s.hg(ctx, nil, "recover", "--no-verify", "-q", "-R", clone); err != nil && ctx.Err() == nil {
-			s.Log.Warn("cannot recover the clone", "lorry", s.Area.Name, "error", err)
-		}
-	}
-	if _, err := os.Stat(filepath.Join(clone, ".hg")); err == nil {
-		fmt.Fprintln(s.Out, ".. pulling changesets")
-		_, err := s.hg(ctx, s.Progress, "pull", s.insecure("-q", "-R", clone, "--", s.Access.URL)...)
-		if err == nil {
-			return nil
-		}
-		if kind := gitfail.From(err, gitfail.Upstream).Kind; kind != core.FailOther && kind != core.FailCorrupt || ctx.Err() != nil {
-			return gitfail.From(err, gitfail.Upstream)
-		}
-		fmt.Fprintf(s.Out, ".. the clone cannot be updated (%v): making a new one\n", err)
-	}
-	fmt.Fprintln(s.Out, ".. doing initial clone")
-	dir, err := s.Area.Temp()
-	if err != nil {
-		return gitfail.From(err, gitfail.Local)
-	}
-	defer func() { _ = repo.Remove(dir) }()
-	fresh := filepath.Join(dir, "hg")
-	if _, err := s.hg(ctx, s.Progress, "clone", s.insecure("-q", "--noupdate", "--pull", "--", s.Access.URL, fresh)...); err != nil {
-		return gitfail.From(err, gitfail.Upstream)
-	}
-	if err := os.RemoveAll(clone); err != nil {
-		return gitfail.From(err, gitfail.Local)
-	}
-	if err := os.Rename(fresh, clone); err != nil {
-		return gitfail.From(err, gitfail.Local)
-	}
-	return nil
 }
 
 // known reads which changesets have a commit here. A map that does not fit the

@@ -7,6 +7,7 @@ import time
 from urllib.request import HTTPRedirectHandler
 
 from mercurial import hg, registrar, scmutil, templatefilters
+from mercurial.node import bin, hex
 
 cmdtable = {}
 command = registrar.command(cmdtable)
@@ -150,6 +151,8 @@ def export(ui, repo, known, result):
     out, made = ui.fout, []
     repo = repo.filtered(b'visible')
     new = [rev for rev in repo if repo[rev].hex() not in have]
+    if any(b'.hgsub' in repo[rev].files() for rev in new):
+        ui.warn(b'warning: subrepositories are not converted, only .hgsub and .hgsubstate\n')
     with ui.makeprogress(b'converting changesets', total=len(new)) as progress:
         for rev in new:
             ctx = repo[rev]
@@ -173,9 +176,7 @@ def export(ui, repo, known, result):
         f.write(b'end\n')
 
 
-@command(b'lorry-heads', [(b'', b'insecure', None, b''), (b'', b'marks', None, b'')], b'URL', norepo=True)
-def heads(ui, url, **opts):
-    """list the heads of the branches of a repository"""
+def open_peer(ui, url):
     path = url
     try:
         from mercurial.utils import urlutil
@@ -183,7 +184,36 @@ def heads(ui, url, **opts):
         path = urlutil.get_unique_pull_path_obj(b'lorry', ui, url)
     except (ImportError, AttributeError):
         pass
-    peer = hg.peer(ui, {}, path)
+    return hg.peer(ui, {}, path)
+
+
+@command(b'lorry-gone', [(b'', b'insecure', None, b'')], b'LISTED URL')
+def gone(ui, repo, listed, url, **opts):
+    """tell which heads the repository at URL, which listed its own, has no more"""
+    repo = repo.filtered(b'visible')
+    with open(listed, 'rb') as f:
+        there = [bin(node) for node in f.read().split()]
+    there = [node for node in there if repo.changelog.hasnode(node)]
+    heads = [repo[rev].node() for rev in repo.revs(b'heads(all()) - ::%ln', there)]
+    if not heads:
+        return
+    peer = open_peer(ui, url)
+    try:
+        for i in range(0, len(heads), 50) if peer.capable(b'known') else ():
+            asked = heads[i:i + 50]
+            with peer.commandexecutor() as e:
+                answers = e.callcommand(b'known', {b'nodes': asked}).result()
+            for node, known in zip(asked, answers):
+                if not known:
+                    ui.write(b'%s\n' % hex(node)[:12])
+    finally:
+        peer.close()
+
+
+@command(b'lorry-heads', [(b'', b'insecure', None, b''), (b'', b'marks', None, b'')], b'URL', norepo=True)
+def heads(ui, url, **opts):
+    """list the heads of the branches of a repository"""
+    peer = open_peer(ui, url)
     try:
         with peer.commandexecutor() as e:
             branches = e.callcommand(b'branchmap', {}).result()

@@ -1,16 +1,10 @@
 package svnsource
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -23,6 +17,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy/workcopytest"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
@@ -78,14 +73,14 @@ func TestOwnAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	behind.Path = ""
-	certificate := selfSigned(t, "localhost")
+	certificate := workcopytest.SelfSigned(t, "localhost")
 	front := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(behind))
 	front.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	front.Config.ErrorLog = log.New(io.Discard, "", 0)
 	front.StartTLS()
 	t.Cleanup(front.Close)
 	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
-	another := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: selfSigned(t, "another").Certificate[0]})
+	another := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: workcopytest.SelfSigned(t, "another").Certificate[0]})
 	file := filepath.Join(t.TempDir(), "own.pem")
 	if err := os.WriteFile(file, append(another, own...), 0o644); err != nil {
 		t.Fatal(err)
@@ -107,23 +102,4 @@ func TestOwnAuthority(t *testing.T) {
 	if got := m.git.Git("show", master+":file"); got != "two" {
 		t.Errorf("got %q", got)
 	}
-}
-
-// selfSigned makes a certificate for a host, which is its own authority.
-func selfSigned(t *testing.T, name string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }

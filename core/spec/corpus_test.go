@@ -115,6 +115,8 @@ func TestKeysOfOneType(t *testing.T) {
 		"x:\n  type: cvs\n  url: /srv/cvs\n  module: a;b\n":                                       "4 error x.module: \"a;b\" is no name of a module\n",
 		"x:\n  type: cvs\n  url: /srv/cvs\n  module: ../up\n":                                     "4 error x.module: \"../up\" is no name of a module\n",
 		"x:\n  type: git\n  url: /srv/x\n  bookmarks: yes\n":                                      "4 notice x.bookmarks: the key \"bookmarks\" is not known for type \"git\" and is ignored\n",
+		"x:\n  type: zip\n  url: https://example.org/x\n  SHA-256: 00\n":                           "4 notice x.SHA-256: the key \"SHA-256\" is not known for type \"zip\" and is ignored (did you mean \"sha256sum\"?)\n",
+		"x:\n  type: git\n  url: /srv/x\n  refspec: [a]\n":                                       "4 notice x.refspec: the key \"refspec\" is not known for type \"git\" and is ignored (did you mean \"refspecs\"?)\n",
 		"x:\n  type: hg\n  url: /srv/x\n  bookmarks: perhaps\n":                                   "4 error x.bookmarks: the value must be true or false, not \"perhaps\"\n",
 		"x:\n  type: bzr\n  branches:\n    c:\n":                                                  "4 error x.branches.c: the url is empty\n",
 		"x:\n  type: bzr\n  branches:\n    a b: lp:x\n    ok: lp:y\n    c: ftp://example.org/z\n": "4 error x.branches: \"a b\" is no name of a branch\n6 error x.branches.c: the scheme \"ftp\" is not allowed for type \"bzr\" (allowed: https, http, bzr, bzr+ssh, sftp, file)\n",

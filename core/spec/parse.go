@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -206,7 +207,21 @@ func (f *fields) unknown(n *node, t Type) {
 		case slices.Contains([]string{"compression", "strip"}, key.text):
 			f.p.notice(key.line, f.key(key.text), "the key %q is no longer needed and is ignored", key.text)
 		default:
-			f.p.notice(key.line, f.key(key.text), "the key %q is not known for type %q and is ignored", key.text, t)
+			f.p.notice(key.line, f.key(key.text), "the key %q is not known for type %q and is ignored%s", key.text, t, f.suggest(key.text))
 		}
 	}
+}
+
+// suggest names the key that was probably meant: one that begins like it, but
+// for dashes and capitals, or it like that one.
+func (f *fields) suggest(key string) string {
+	plain := func(s string) string { return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s)) }
+	const tooShort = 3
+	for _, known := range slices.Sorted(maps.Keys(f.read)) {
+		a, b := plain(key), plain(known)
+		if min(len(a), len(b)) >= tooShort && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a)) {
+			return fmt.Sprintf(" (did you mean %q?)", known)
+		}
+	}
+	return ""
 }

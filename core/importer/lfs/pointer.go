@@ -27,6 +27,9 @@ type Pointer struct {
 // maxPointer bounds the text of a pointer, in bytes: the specification's rule.
 const maxPointer = 1024
 
+// minPointer is less than any pointer takes, in bytes.
+const minPointer = len("version ") + len("oid ") + 64 + len("size 0")
+
 // versions are the first lines of pointers: today's, and two of the time before
 // the program had its name, which git-lfs still reads.
 func versions() []string {

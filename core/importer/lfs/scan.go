@@ -72,6 +72,45 @@ func (s *scanner) pointers(ctx context.Context) ([]Pointer, error) {
 	return found, err
 }
 
+// mayHave reports whether any file in the repository, wherever it is, is a
+// pointer. It walks through no history and reads only files of a pointer's
+// length, which takes a fraction of the time where everything is new.
+func (s *scanner) mayHave(ctx context.Context) (bool, error) {
+	in, out := io.Pipe()
+	listed := make(chan error, 1)
+	go func() {
+		names := bufio.NewWriter(out)
+		call := s.repo.Call("cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch-check=%(objecttype) %(objectsize) %(objectname)")
+		call.Stdout = meter.Lines(func(line string) {
+			words := strings.Split(line, " ")
+			if len(words) != 3 || words[0] != "blob" {
+				return
+			}
+			if size, err := strconv.Atoi(words[1]); err == nil && size >= minPointer && size < maxPointer {
+				_, _ = names.WriteString(words[2] + "\n") // a reader that has gone tells why itself
+			}
+		})
+		err := s.repo.Git.Run(ctx, call)
+		if ferr := names.Flush(); err == nil && !errors.Is(ferr, io.ErrClosedPipe) {
+			err = ferr
+		}
+		listed <- err
+		_ = out.CloseWithError(err)
+	}()
+	found := false
+	err := s.contents(ctx, in, func(_ header, r io.Reader) error {
+		text, err := io.ReadAll(r)
+		_, is := ParsePointer(text)
+		found = found || is
+		return err
+	})
+	_ = in.Close()
+	if lerr := <-listed; lerr != nil && err == nil {
+		err = fmt.Errorf("cannot look for pointers of git-lfs: %w", lerr)
+	}
+	return found, err
+}
+
 // list runs git rev-list over what is new.
 func (s *scanner) list(ctx context.Context, out io.Writer, filters ...string) error {
 	call := s.repo.Call(append([]string{"rev-list", "--objects", "--ignore-missing", "--stdin"}, filters...)...)

@@ -47,8 +47,11 @@ type Sync struct {
 
 // record says what one target has.
 type record struct {
-	Uses bool     `json:"uses"`
-	Tips []string `json:"tips"`
+	// Uses says that a .gitattributes handed files over to git-lfs.
+	Uses bool `json:"uses"`
+	// Unread says that nobody has looked, since there was no pointer.
+	Unread bool     `json:"unread,omitempty"`
+	Tips   []string `json:"tips"`
 }
 
 // Run brings the objects that tips lead to. has are the tips that the target is
@@ -67,11 +70,17 @@ func (s *Sync) Run(ctx context.Context, tips, has []string) error {
 	scan := &scanner{repo: s.Repo, have: common(unique(has), rec.Tips)}
 	scan.tips = without(tips, scan.have)
 	if len(scan.tips) > 0 {
-		if rec.Uses, err = s.bring(ctx, scan, rec.Uses); err != nil {
+		pointers, err := s.find(ctx, scan, &rec, tips)
+		if err == nil {
+			err = s.bring(ctx, pointers)
+		}
+		if err != nil {
 			return gitfail.From(err, gitfail.Local)
 		}
 	}
-	if all[s.Downstream.Access.URL] = (record{rec.Uses, tips}); len(scan.tips) == 0 && len(rec.Tips) == len(tips) {
+	before := len(rec.Tips)
+	rec.Tips = tips
+	if all[s.Downstream.Access.URL] = rec; len(scan.tips) == 0 && before == len(tips) {
 		return nil
 	}
 	if err := repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), all); err != nil {
@@ -106,30 +115,54 @@ func set(list []string) map[string]bool {
 	return m
 }
 
-// bring finds the pointers and brings their objects. It reports whether the
-// repository uses git-lfs.
-func (s *Sync) bring(ctx context.Context, scan *scanner, uses bool) (bool, error) {
+// find gives the pointers among what is new, of a repository that uses git-lfs:
+// elsewhere they are files like others. In the record it notes whether it does.
+func (s *Sync) find(ctx context.Context, scan *scanner, rec *record, tips []string) ([]Pointer, error) {
+	whole := &scanner{repo: s.Repo, tips: tips}
 	var err error
-	if !s.Always && !uses {
-		if uses, err = scan.uses(ctx); err != nil || !uses {
-			return false, err
+	switch {
+	case s.Always || rec.Uses:
+		rec.Unread = !rec.Uses
+		return scan.pointers(ctx)
+	case len(scan.have) == 0: // everything is new
+		may, merr := scan.mayHave(ctx)
+		if rec.Unread = !may; merr != nil || !may {
+			return nil, merr
 		}
+		rec.Uses, err = scan.uses(ctx)
+	case rec.Unread:
+		pointers, perr := scan.pointers(ctx)
+		if perr != nil || len(pointers) == 0 {
+			return nil, perr
+		}
+		rec.Unread = false
+		rec.Uses, err = whole.uses(ctx)
+	default:
+		rec.Uses, err = scan.uses(ctx)
 	}
-	pointers, err := scan.pointers(ctx)
-	if err != nil || len(pointers) == 0 {
-		return uses, err
+	if err != nil || !rec.Uses {
+		return nil, err
+	}
+	// What was a file like others until now is a pointer, however old it is.
+	return whole.pointers(ctx)
+}
+
+// bring brings the objects of pointers.
+func (s *Sync) bring(ctx context.Context, pointers []Pointer) error {
+	if len(pointers) == 0 {
+		return nil
 	}
 	store := OpenStore(s.Repo.Dir)
 	if err := store.Sweep(); err != nil {
-		return uses, err
+		return err
 	}
 	switch {
 	case s.Downstream.Access.URL == "":
-		return uses, s.fetch(ctx, store, pointers)
+		return s.fetch(ctx, store, pointers)
 	case s.Downstream.Path != "":
-		return uses, s.copyTo(ctx, store, pointers)
+		return s.copyTo(ctx, store, pointers)
 	}
-	return uses, s.upload(ctx, store, pointers)
+	return s.upload(ctx, store, pointers)
 }
 
 // copyTo brings objects to a repository on this machine.
@@ -219,7 +252,6 @@ func missing(place gitfail.Place, lost []Pointer) error {
 	return fault(place, core.FailLFS, hintLost, "%s", text)
 }
 
-// tell says what is about to be done.
 // tell says what is begun, and gives what its bytes are to be counted with.
 func (s *Sync) tell(what string, pointers []Pointer) io.Writer {
 	var bytes int64

@@ -79,9 +79,10 @@ func hostOperations() map[string]openapi.Operation {
 			Summary: "List one Upstream Host", Answer: protocol.UpdatedHosts{},
 			Fields: []openapi.Field{text("trovehost", "its name"), text("host", "the same")},
 		},
-		"GET /1.0/hosts":                   {Summary: "The Upstream Hosts", Answer: protocol.Hosts{}},
+		"GET /1.0/hosts": {Summary: "The Upstream Hosts", Answer: protocol.Hosts{}},
 		"GET /1.0/retirements": {Summary: "Repositories downstream that are archived, or to be, since their Lorries went away", Answer: protocol.Retirements{}, Fields: []openapi.Field{
-			text("path", "of one"), {Name: "state", Doc: "only those", Enum: []string{"", "waiting", "failing", "archived", "cancelled", "returning"}},
+			text("path", "of one"),
+			{Name: "state", Doc: "only those", Enum: []string{"", "waiting", "failing", "archived", "cancelled", "returning"}},
 			number("limit", "at most so many, 100 unless said"), text("cursor", "next of the page before"),
 		}},
 		"POST /1.0/retirements/retry":      {Summary: "Try at once to archive a repository", Kind: openapi.Line, Fields: []openapi.Field{one("path", "of the repository")}},

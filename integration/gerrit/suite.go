@@ -48,6 +48,7 @@ func Run(t *testing.T, s Site) {
 			t.Run("lists what may have code", r.lists)
 			t.Run("tells what is wrong", r.tells)
 			t.Run("does what little a poor account may", r.poor)
+			t.Run("makes what is retired read-only, and revives it", r.retires)
 			t.Run("knows the names that Gerrit takes", r.names)
 		})
 	}

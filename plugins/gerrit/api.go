@@ -13,11 +13,18 @@ import (
 type project struct {
 	name        string
 	Description string            `json:"description"`
-	State       string            `json:"state"` // ACTIVE, READ_ONLY or HIDDEN
+	State       string            `json:"state"` // active, readOnly or hidden
 	Branches    map[string]string `json:"branches"`
 	// More is on the last project of a page when there are more.
 	More bool `json:"_more_projects"`
 }
+
+// The states of a project; "" is an active one, too.
+const (
+	active   = "ACTIVE"
+	readOnly = "READ_ONLY"
+	hidden   = "HIDDEN"
+)
 
 // window is a part of the list of all projects, in Gerrit's order. Gerrit
 // counts start and count before it looks at type and branches: what those
@@ -44,6 +51,8 @@ type api interface {
 	create(ctx context.Context, name, parent, description, head string) error
 	setHead(ctx context.Context, name, head string) error
 	setDescription(ctx context.Context, name, description string) error
+	// setState makes a project read-only or active; its description stays.
+	setState(ctx context.Context, p project, state string) error
 	version(ctx context.Context) (string, error)
 }
 

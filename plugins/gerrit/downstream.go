@@ -22,6 +22,12 @@ func (a *Adapter) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	}
 	description := sshforge.OneLine(want.Description)
 	p, err := a.api.project(ctx, want.Path)
+	if err == nil && want.Revive && p.State == readOnly {
+		if err := a.setState(ctx, p, active); err != nil {
+			return sdk.Have{}, err
+		}
+		p.State = active
+	}
 	switch {
 	case err != nil && sdk.KindOf(err) == sdk.NotFound:
 		err = a.api.create(ctx, want.Path, a.settings.ParentProject, description, want.Head)
@@ -36,7 +42,7 @@ func (a *Adapter) Ensure(ctx context.Context, want sdk.Want) (sdk.Have, error) {
 	case err != nil:
 		return sdk.Have{}, err
 	default:
-		if p.State != "" && p.State != "ACTIVE" {
+		if p.State != "" && p.State != active {
 			have.ReadOnlyReason = "the project's state is " + p.State
 		} else if description != "" && description != sshforge.OneLine(p.Description) {
 			switch err := a.api.setDescription(ctx, want.Path, description); {
@@ -67,6 +73,33 @@ func (a *Adapter) AfterPush(ctx context.Context, want sdk.Want) error {
 		return err
 	}
 	return a.api.setHead(ctx, want.Path, want.Head)
+}
+
+// Retire implements sdk.Retirer: the project takes no push any more, and
+// everything in it stays. One that is hidden takes none anyway.
+func (a *Adapter) Retire(ctx context.Context, path string) error {
+	if err := checkName(path); err != nil {
+		return err
+	}
+	p, err := a.api.project(ctx, path)
+	switch {
+	case err != nil && sdk.KindOf(err) == sdk.NotFound:
+		return nil
+	case err != nil:
+		return err
+	case p.State == readOnly || p.State == hidden:
+		return nil
+	}
+	return a.setState(ctx, p, readOnly)
+}
+
+// setState says what the user lacks when Gerrit refuses.
+func (a *Adapter) setState(ctx context.Context, p project, state string) error {
+	err := a.api.setState(ctx, p, state)
+	if err != nil && sdk.KindOf(err) == sdk.Denied {
+		return sdk.WithHint(err, "grant the user the right Owner on refs/* of the project or its parent, or set the state by hand")
+	}
+	return err
 }
 
 func usable(want sdk.Want) error {

@@ -1,6 +1,7 @@
 // Package gerrit is the adapter for Gerrit: as an Upstream Host it lists the
-// projects that may have code, as the Downstream Host it creates projects and
-// sets their default branch and description, by REST or by ssh.
+// projects that may have code, as the Downstream Host it creates projects, sets
+// their default branch and description, and makes them read-only when they are
+// retired, by REST or by ssh.
 //
 // It must never make an initial commit, touch access rights, or write to refs;
 // branches arrive by git alone.
@@ -36,6 +37,7 @@ var (
 	_ sdk.Upstream    = (*Adapter)(nil)
 	_ sdk.Downstream  = (*Adapter)(nil)
 	_ sdk.AfterPusher = (*Adapter)(nil)
+	_ sdk.Retirer     = (*Adapter)(nil)
 	_ sdk.Checker     = (*Adapter)(nil)
 	_ sdk.PathChecker = (*Adapter)(nil)
 	_ io.Closer       = (*Adapter)(nil)

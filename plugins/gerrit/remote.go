@@ -133,6 +133,12 @@ func (r *remote) setDescription(ctx context.Context, name, description string) e
 	return err
 }
 
+// setState implements api. The command keeps the description.
+func (r *remote) setState(ctx context.Context, p project, state string) error {
+	_, err := r.run(ctx, "making "+quoted(p.name)+" "+state, "set-project", "--project-state", state, "--", p.name)
+	return err
+}
+
 // version implements api.
 func (r *remote) version(ctx context.Context) (string, error) {
 	out, err := r.run(ctx, "the version", "version")

@@ -196,6 +196,15 @@ func (r *rest) setDescription(ctx context.Context, name, description string) err
 	return r.call(ctx, http.MethodPut, address(name)+"/description", map[string]string{"description": description}, "describing "+quoted(name), nil)
 }
 
+// setState implements api. Gerrit takes a configuration without a description
+// for one whose description is to go.
+// Source: com.google.gerrit.sshd.commands.SetProjectCommand, which guards
+// against the same.
+func (r *rest) setState(ctx context.Context, p project, state string) error {
+	input := map[string]string{"state": state, "description": p.Description}
+	return r.call(ctx, http.MethodPut, address(p.name)+"/config", input, "making "+quoted(p.name)+" "+state, nil)
+}
+
 // version implements api.
 func (r *rest) version(ctx context.Context) (string, error) {
 	var version string

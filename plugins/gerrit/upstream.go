@@ -79,7 +79,7 @@ func (a *Adapter) page(ctx context.Context, w window, list []project, take func(
 		return false, err
 	}
 	for _, p := range list {
-		if builtIn(p.name) || noCode[p.name] || p.State == "HIDDEN" || !a.wanted(p) {
+		if builtIn(p.name) || noCode[p.name] || p.State == hidden || !a.wanted(p) {
 			continue
 		}
 		if err := checkName(p.name); err != nil {
@@ -100,7 +100,7 @@ func (a *Adapter) page(ctx context.Context, w window, list []project, take func(
 }
 
 func (a *Adapter) wanted(p project) bool {
-	archived := p.State == "READ_ONLY"
+	archived := p.State == readOnly
 	return a.settings.Archived == "include" || archived == (a.settings.Archived == "only")
 }
 
@@ -129,7 +129,7 @@ func (a *Adapter) hints(ctx context.Context, w window) (map[string]string, error
 }
 
 func repo(p project, access sdk.Access) sdk.Repo {
-	return sdk.Repo{Path: p.name, CloneURL: access.URL, Description: p.Description, Archived: p.State == "READ_ONLY"}
+	return sdk.Repo{Path: p.name, CloneURL: access.URL, Description: p.Description, Archived: p.State == readOnly}
 }
 
 // Repo implements sdk.Upstream.

@@ -119,6 +119,19 @@ func (g *Gerrit) serveProject(w http.ResponseWriter, r *http.Request, path strin
 		answer(w, http.StatusOK, p.head())
 	case r.Method == http.MethodPut && view == "HEAD":
 		g.serveChange(w, r, "ref", func(value string) error { return g.setHead(name, value) })
+	case r.Method == http.MethodPut && view == "config":
+		var input struct{ State, Description string }
+		if err := json.NewDecoder(r.Body).Decode(&input); err != nil {
+			text(w, http.StatusBadRequest, "Invalid JSON")
+			return
+		}
+		// What is not there is removed, but for the state.
+		// from: Gerrit 3.9.1
+		if err := g.setConfig(name, input.State, &input.Description); err != nil {
+			refuse(w, err)
+			return
+		}
+		answer(w, http.StatusOK, map[string]string{"state": input.State, "description": input.Description})
 	case r.Method == http.MethodPut && view == "description":
 		g.serveChange(w, r, "description", func(value string) error { return g.setDescription(name, value) })
 	default:

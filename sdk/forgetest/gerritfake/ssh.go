@@ -45,6 +45,9 @@ func (g *Gerrit) Handle(req sshfake.Request) sshfake.Answer {
 		if values := options["--description"]; len(values) > 0 {
 			return outcome(names[0], g.setDescription(names[0], last(values)))
 		}
+		if states := options["--project-state"]; len(states) > 0 {
+			return outcome(names[0], g.setConfig(names[0], last(states), nil))
+		}
 		return sshfake.Answer{}
 	}
 	return fatal("gerrit: " + words[1] + ": not found")

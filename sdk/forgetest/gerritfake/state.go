@@ -233,6 +233,23 @@ func (g *Gerrit) setDescription(name, description string) error {
 	})
 }
 
+// setConfig changes the state, and the description unless that is nil.
+func (g *Gerrit) setConfig(name, state string, description *string) error {
+	return g.change(name, "write refs/meta/config not permitted", func(p *Project) error {
+		switch state {
+		case "ACTIVE", "READ_ONLY", "HIDDEN":
+			p.State = state
+		case "":
+		default:
+			return &refusal{400, 1, "invalid state"}
+		}
+		if description != nil {
+			p.Description = *description
+		}
+		return nil
+	})
+}
+
 func (g *Gerrit) change(name, denied string, f func(*Project) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -19,6 +19,7 @@ func downstreamCases() []Case {
 		{Name: "takes text of every kind", Role: sdk.RoleDownstream, Run: ensuresText},
 		{Name: "refuses paths that are none", Role: sdk.RoleDownstream, Run: refusesBadPaths},
 		{Name: "does what follows a push, again and again", Role: sdk.RoleDownstream, Run: followsPush},
+		{Name: "retires a repository, and revives it when it is asked to", Role: sdk.RoleDownstream, Run: retiresAndRevives},
 	}
 }
 

@@ -44,6 +44,7 @@ const globalText = `# Written by the program that runs git here; changes are los
 	hooksPath = /dev/null
 	fsmonitor = false
 	alternateRefsCommand = exit 0 #
+	useReplaceRefs = false
 	fsync = FSYNC
 	fsyncMethod = fsync
 [gc]

@@ -278,9 +278,14 @@ func (j *job) work(ctx context.Context, place *workcopy.Copy, source source, ups
 		fmt.Fprintln(j.Out, ".. not pushing: pull-only is set")
 	} else {
 		if changed, err = j.deliver(ctx, place, got); err != nil {
+			j.refused(ctx, place, health, got.Changed, err)
 			return err
 		}
 		j.report.Digest = j.digest(got.Upstream)
+	}
+	if got.Left != nil {
+		j.refused(ctx, place, health, got.Changed, got.Left)
+		return got.Left
 	}
 	j.report.Unchanged = got.Changed == 0 && changed == 0
 	j.end(ctx, place, health)
@@ -290,13 +295,18 @@ func (j *job) work(ctx context.Context, place *workcopy.Copy, source source, ups
 // complete keeps the repository small and writes it to files where wanted.
 // That packing failed makes no import bad.
 func (j *job) complete(ctx context.Context, r *repo.Repo, changed int) error {
-	if !j.NoRepack {
-		if err := r.Maintain(ctx, changed); err != nil && ctx.Err() == nil {
-			fmt.Fprintf(j.Out, ".. warning: %v\n", err)
-			j.Log.Warn("cannot pack the working copy", "lorry", j.Spec.Name, "error", err)
-		}
-	}
+	j.pack(ctx, r, changed)
 	return j.Export.write(ctx, r, j.Spec.Name, j.Out)
+}
+
+func (j *job) pack(ctx context.Context, r *repo.Repo, changed int) {
+	if j.NoRepack {
+		return
+	}
+	if err := r.Maintain(ctx, changed); err != nil && ctx.Err() == nil {
+		fmt.Fprintf(j.Out, ".. warning: %v\n", err)
+		j.Log.Warn("cannot pack the working copy", "lorry", j.Spec.Name, "error", err)
+	}
 }
 
 // finish fills the report in.

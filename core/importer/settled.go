@@ -24,7 +24,7 @@ func (j *job) settled(ctx context.Context, upstream lsrefs.Listing) (bool, error
 		return false, nil
 	}
 	if h, known := area.ReadHealth(j.areaDir()); known {
-		return j.Clock().Sub(h.Verified) < j.Upkeep.verify() && !j.checkDue(h), nil
+		return !j.over(h.Verified, j.Upkeep.verify()) && !j.checkDue(h), nil
 	}
 	if j.PullOnly || !j.turn() {
 		return true, nil

@@ -49,7 +49,14 @@ func (u Upkeep) check() time.Duration {
 }
 
 func (j *job) checkDue(h area.Health) bool {
-	return j.Upkeep.check() > 0 && j.Clock().Sub(h.Checked) >= j.Upkeep.check()
+	return j.Upkeep.check() > 0 && j.over(h.Checked, j.Upkeep.check())
+}
+
+// over reports whether so long has passed. What was done at a time that is yet
+// to come was dated by a wrong clock, and says nothing.
+func (j *job) over(at time.Time, every time.Duration) bool {
+	since := j.Clock().Sub(at)
+	return since < -time.Minute || since >= every
 }
 
 // begin reads when what was made sure of, makes room, and checks the working
@@ -93,6 +100,20 @@ func (j *job) end(ctx context.Context, place *workcopy.Copy, h area.Health) {
 			h.Digest = j.report.Digest
 		}
 	}
+	j.tend(ctx, place, h)
+}
+
+// refused looks after the working copy of a job that did not bring everything
+// downstream, which may go on for months: a rewrite that waits for an approval.
+func (j *job) refused(ctx context.Context, place *workcopy.Copy, h area.Health, changed int, why error) {
+	if gitfail.From(why, gitfail.Local).Place == gitfail.Local || ctx.Err() != nil {
+		return // it may be damaged
+	}
+	j.tend(ctx, place, h)
+	j.pack(ctx, place.Repo, changed)
+}
+
+func (j *job) tend(ctx context.Context, place *workcopy.Copy, h area.Health) {
 	err := place.Rescue(ctx)
 	if err == nil && (j.collect || j.Upkeep.KeepRewritten > 0) {
 		err = place.Expire(ctx, j.Upkeep.KeepRewritten)

@@ -162,7 +162,8 @@ func (a *Area) Sweep() error {
 }
 
 // SetAside moves a repository that cannot be used any more out of the way. All
-// copies but the last are removed unless keep is set.
+// copies but the last are removed unless keep is set, or one has old tips of
+// rewritten refs that were not rescued yet.
 func (a *Area) SetAside(keep bool) error {
 	old, err := filepath.Glob(filepath.Join(escapeGlob(a.Dir), failPrefix+"*"))
 	if err != nil {
@@ -170,7 +171,7 @@ func (a *Area) SetAside(keep bool) error {
 	}
 	sort.Strings(old)
 	for _, dir := range old {
-		if !keep {
+		if !keep && !holdsUnrescued(dir) {
 			if err := os.RemoveAll(dir); err != nil {
 				return err
 			}

@@ -90,7 +90,7 @@ func empty(dir string) (bool, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return false, err
 	}
-	if holdsKept(filepath.Join(dir, gitName)) {
+	if holdsKept(filepath.Join(dir, gitName)) || slices.ContainsFunc((&Area{Dir: dir}).FailedCopies(), holdsUnrescued) {
 		return false, errKept
 	}
 	entries, err := os.ReadDir(dir)
@@ -118,6 +118,12 @@ func weight(name string) int {
 		return 1
 	}
 	return 0
+}
+
+// holdsUnrescued reports the same of one that was set aside, as long as they are
+// nowhere else.
+func holdsUnrescued(aside string) bool {
+	return holdsKept(aside) && !exists(filepath.Join(aside, RescuedName))
 }
 
 // holdsKept reports whether a repository has refs of ours for old tips. One

@@ -67,6 +67,10 @@ func (a *Area) SetHealth(h Health) error {
 	return write(a.Path(healthName), b.String(), false)
 }
 
+// RescuedName is a file in a repository that was set aside: what could be saved
+// from it has been.
+const RescuedName = "lorry-rescued"
+
 // FailedCopies are the directories of repositories that were set aside, the
 // newest first.
 func (a *Area) FailedCopies() []string {

@@ -119,3 +119,46 @@ func TestHostileNames(t *testing.T) {
 		}
 	})
 }
+
+// TestOldTipsOutliveDamage: a repository that was set aside with old tips goes
+// neither for the next one nor to make room, until they have been saved.
+func TestOldTipsOutliveDamage(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	a := open(t, root, "thing")
+	damaged := func() {
+		if err := os.MkdirAll(filepath.Join(a.GitDir(), "refs", "lorry", "kept", "heads", "main"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(a.GitDir(), "refs", "lorry", "kept", "heads", "main", "x"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.SetAside(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damaged()
+	damaged()
+	copies := a.FailedCopies()
+	if len(copies) != 2 {
+		t.Fatalf("got %q", copies)
+	}
+	a.Close()
+	room := func(want int) {
+		if err := Evict(root, 1<<60, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+		if left := a.FailedCopies(); len(left) != want {
+			t.Errorf("want %d copies, got %q", want, left)
+		}
+	}
+	room(2)
+	if err := os.WriteFile(filepath.Join(copies[0], RescuedName), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	room(2)
+	if err := os.WriteFile(filepath.Join(copies[1], RescuedName), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	room(0)
+}

@@ -46,6 +46,9 @@ func (s *Source) Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 	if err := s.Recover(ctx); err != nil {
 		return workcopy.Result{}, err
 	}
+	if err := s.renew(); err != nil {
+		return workcopy.Result{}, err
+	}
 	if s.Repo.Exists() {
 		if len(upstream.Refs) == 0 {
 			var err error
@@ -85,9 +88,16 @@ func (s *Source) initial(ctx context.Context) (workcopy.Result, error) {
 			"clone", "--bare", "--progress", "--template=", "--no-local", "--no-hardlinks", "--", s.Access.URL, dir,
 		},
 		Protocols: lsrefs.Protocols(s.Access.URL), Access: &s.Access, Stderr: s.Progress, ExtraFiles: s.Repo.Files,
+		Config: []childproc.Setting{{Key: "clone.rejectShallow", Value: "true"}},
 	})
+	if saysShallow(err) {
+		return workcopy.Result{}, errShallow()
+	}
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Upstream)
+	}
+	if shallow(dir) {
+		return workcopy.Result{}, errShallow()
 	}
 	if err := fresh.ForgetRemote(); err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)

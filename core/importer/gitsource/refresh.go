@@ -49,6 +49,10 @@ func (s *Source) change(ctx context.Context, upstream lsrefs.Listing, before map
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
+	left, err := s.left(ctx, before, wanted, after)
+	if err != nil {
+		return workcopy.Result{}, err
+	}
 	if err := s.Keep(ctx, before, after); err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
@@ -60,7 +64,7 @@ func (s *Source) change(ctx context.Context, upstream lsrefs.Listing, before map
 		head = ""
 	}
 	listing := lsrefs.FromMap(after, head)
-	return workcopy.Result{Refs: listing, Upstream: listing, Changed: workcopy.Differing(before, after)}, nil
+	return workcopy.Result{Refs: listing, Upstream: listing, Changed: workcopy.Differing(before, after), Left: left}, nil
 }
 
 // overlay is before with what is wanted over it.

@@ -85,16 +85,16 @@ func readPacked(path string, refs map[string]string) error {
 }
 
 func addRef(refs map[string]string, object, name string) error {
-	if len(object) != 40 && len(object) != 64 || strings.Trim(object, "0123456789abcdef") != "" || strings.Trim(object, "0") == "" || !plainName(name) {
+	if len(object) != 40 && len(object) != 64 || strings.Trim(object, "0123456789abcdef") != "" || strings.Trim(object, "0") == "" || !PlainName(name) {
 		return fmt.Errorf("%s: %w", name, errUnusual)
 	}
 	refs[name] = object
 	return nil
 }
 
-// plainName knows names that no version of git objects to; what is odd about
+// PlainName knows the names that no version of git objects to; what is odd about
 // the others is for git to say.
-func plainName(name string) bool {
+func PlainName(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; c <= ' ' || c == 0x7f || strings.IndexByte(`~^:?*[\`, c) >= 0 {
 			return false

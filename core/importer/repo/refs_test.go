@@ -124,7 +124,7 @@ func FuzzReadPacked(f *testing.F) {
 			return
 		}
 		for name, object := range refs {
-			if !strings.HasPrefix(name, "refs/") || !plainName(name) || !strings.Contains(text, object+" "+name) {
+			if !strings.HasPrefix(name, "refs/") || !PlainName(name) || !strings.Contains(text, object+" "+name) {
 				t.Errorf("%q became %s %s", text, object, name)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/area"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 )
 
@@ -18,15 +19,11 @@ const keptRefs = "refs/lorry/kept/"
 // keptStamp is how the name of a kept tip begins: when it was kept.
 const keptStamp = "20060102T150405Z"
 
-// rescuedName is a file in a repository that was set aside: what could be
-// saved from it has been.
-const rescuedName = "lorry-rescued"
-
 // Rescue brings the old tips that a repository had, which was set aside since,
 // into the new one. What cannot be saved is told.
 func (c *Copy) Rescue(ctx context.Context) error {
 	for _, aside := range c.Area.FailedCopies() {
-		if _, err := os.Stat(filepath.Join(aside, rescuedName)); err == nil {
+		if _, err := os.Stat(filepath.Join(aside, area.RescuedName)); err == nil {
 			continue
 		}
 		old := &repo.Repo{Dir: aside, Git: c.Repo.Git, Files: c.Repo.Files}
@@ -47,7 +44,7 @@ func (c *Copy) Rescue(ctx context.Context) error {
 				fmt.Fprintf(c.Out, ".. warning: the old tip %.12s (%s) is lost with the damaged copy\n", object, name)
 			}
 		}
-		if err := os.WriteFile(filepath.Join(aside, rescuedName), nil, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(aside, area.RescuedName), nil, 0o644); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,89 @@
+package gitsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+)
+
+// left looks for refs that git passed over although it was content: those of a
+// shallow upstream, whose history is not whole, and names that it does not take.
+// It says what they are in failure, a *gitfail.Error, or nil. Nobody can hold a
+// name that git does not take, so that it is told and no more.
+func (s *Source) left(ctx context.Context, before, wanted, after map[string]string) (failure, err error) {
+	passed := func(wanted map[string]string) (names []string) {
+		for name, object := range wanted {
+			if after[name] != object && after[name] == before[name] {
+				names = append(names, name)
+			}
+		}
+		sort.Strings(names)
+		return names
+	}
+	if len(passed(wanted)) == 0 {
+		return nil, nil
+	}
+	// It may have been put back while it was fetched.
+	again, err := s.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var missed []string
+	for _, name := range passed(again.Map()) {
+		if !repo.PlainName(name) {
+			fmt.Fprintf(s.Out, ".. warning: upstream has a ref whose name git does not take, %q; it is left out\n", name)
+			continue
+		}
+		missed = append(missed, name)
+	}
+	if len(missed) == 0 {
+		return nil, nil
+	}
+	what := missed[0]
+	if more := len(missed) - 1; more > 0 {
+		what += fmt.Sprintf(" (and %d more refs)", more)
+	}
+	return gitfail.New(core.FailCorrupt, gitfail.Upstream, hintShallow, "upstream: git does not take its %s, since the history is not whole", what), nil
+}
+
+const hintShallow = "upstream is itself a shallow copy: mirror what it was cloned from, or have it completed (git fetch --unshallow)"
+
+// shallow reports whether a repository lacks the beginning of its history.
+func shallow(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, "shallow"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// errShallow is the failure of a clone whose upstream is shallow.
+func errShallow() error {
+	return gitfail.New(core.FailCorrupt, gitfail.Upstream, hintShallow, "upstream: the history is not whole")
+}
+
+// saysShallow reports whether that is why git did not clone.
+func saysShallow(err error) bool {
+	var exit *childproc.ExitError
+	return errors.As(err, &exit) && exit.Err == nil && strings.Contains(exit.Stderr, "source repository is shallow")
+}
+
+// renew moves a working copy away that an upstream left without the beginning
+// of its history: no fetch would bring it, and nothing can be pushed from it.
+func (s *Source) renew() error {
+	if !s.Repo.Exists() || !shallow(s.Repo.Dir) {
+		return nil
+	}
+	fmt.Fprintln(s.Out, ".. the working copy lacks a part of its history: making a new one")
+	if err := s.Area.SetAside(s.KeepOld); err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}

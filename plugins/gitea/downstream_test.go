@@ -1,7 +1,10 @@
 package gitea
 
 import (
+	"bytes"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,6 +218,57 @@ func TestOwnAccountAndOtherUsers(t *testing.T) {
 		if have := ensure(t, c, sdk.Want{Path: path}); !have.Created {
 			t.Errorf("%s: got %+v", path, have)
 		}
+	}
+	var made []string
+	for _, r := range fake.Requests() {
+		if strings.HasPrefix(r, "POST ") {
+			made = append(made, r)
+		}
+	}
+	// What is ours needs no right of an admin.
+	if diff := cmp.Diff([]string{"POST /api/v1/user/repos", "POST /api/v1/admin/users/jo/repos"}, made); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+// An organisation is found as a user too, also one that was made a moment after
+// we looked for an organisation of that name.
+func TestAnOrganisationThatWasMadeJustNowIsNoUser(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, giteafake.Options{})
+	fake.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/api/v1/users/fresh" {
+			fake.AddOrg("fresh", "public")
+		}
+		return false
+	})
+	if have := ensure(t, downstream(t, address, nil), sdk.Want{Path: "fresh/p"}); !have.Created {
+		t.Errorf("got %+v", have)
+	}
+	if !slices.Contains(fake.Requests(), "POST /api/v1/orgs/fresh/repos") {
+		t.Errorf("it was not made as an organisation's: %q", fake.Requests())
+	}
+}
+
+// Gitea would make HEAD of a default branch that is wished for at the creation,
+// and then the first pushed branch the default one, so that the two differ.
+func TestNoDefaultBranchIsWishedForAtTheCreation(t *testing.T) {
+	t.Parallel()
+	fake, address := serve(t, giteafake.Options{})
+	created := ""
+	fake.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/repos") && r.Method == http.MethodPost {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			r.Body, created = io.NopCloser(bytes.NewReader(body)), string(body)
+		}
+		return false
+	})
+	ensure(t, downstream(t, address, nil), sdk.Want{Path: "mirrors/p", Head: "refs/heads/trunk"})
+	if created == "" || strings.Contains(created, "default_branch") {
+		t.Errorf("created by %s", created)
 	}
 }
 

@@ -54,7 +54,11 @@ func (a *Adapter) Check(ctx context.Context) (sdk.Report, error) {
 		Version    string `json:"version"`
 		Enterprise bool   `json:"enterprise"`
 	}
-	if _, err := a.api.Do(ctx, httpforge.Request{Path: []string{"version"}, What: "version"}, &version); err != nil {
+	_, err := a.api.Do(ctx, httpforge.Request{Path: []string{"version"}, What: "version"}, &version)
+	switch {
+	case err != nil && sdk.KindOf(err) == sdk.Unauthenticated:
+		return sdk.Report{}, sdk.WithHint(err, wrongToken)
+	case err != nil:
 		return sdk.Report{}, err
 	}
 	report.ServerVersion = "GitLab " + version.Version
@@ -64,16 +68,53 @@ func (a *Adapter) Check(ctx context.Context) (sdk.Report, error) {
 	}
 	report.Diagnostics = append(report.Diagnostics, a.checkUser(u)...)
 	var t token
-	// Personal, project and group tokens alike; GitLab before 15.5 knows none.
-	_, err := a.api.Do(ctx, httpforge.Request{Path: []string{"personal_access_tokens", "self"}, What: "token"}, &t)
+	// Personal, project and group access tokens alike.
+	_, err = a.api.Do(ctx, httpforge.Request{Path: []string{"personal_access_tokens", "self"}, What: "token"}, &t)
 	switch {
 	case err == nil:
 		report.ExpiresAt = t.expiry()
 		report.Diagnostics = append(report.Diagnostics, a.checkToken(t, time.Now())...)
 	case errors.Is(err, context.Canceled), sdk.KindOf(err) == sdk.RateLimited, sdk.KindOf(err) == sdk.Unavailable:
 		return report, err
+	default:
+		report.Diagnostics = append(report.Diagnostics, a.unknownEnd(err, version.Version)...)
 	}
 	return report, nil
+}
+
+const wrongToken = "check the token: is it the right one, is it for this host, and has it not expired? " +
+	"It must be a personal, project or group access token; a deploy token is for git alone"
+
+// unknownEnd tells that GitLab refuses to say when the token ends, so that it
+// must be noted by hand. GitLab before 15.5 can't say it at all.
+// Source: docs.gitlab.com/api/personal_access_tokens.
+func (a *Adapter) unknownEnd(err error, version string) []sdk.Diagnostic {
+	d := sdk.Diagnostic{
+		Severity: sdk.SeverityWarning, Path: "private-token", Summary: "GitLab does not tell when the token ends, so that nobody is warned of it",
+		Detail: "note the day that its page shows; a proxy may stand before the API",
+	}
+	switch sdk.KindOf(err) {
+	case sdk.Denied:
+		d.Summary, d.Detail = "the token may not read its own end, so that nobody is warned of it", "give it the scope read_user or read_api, or note the day by hand"
+	case sdk.Unauthenticated:
+		d.Summary, d.Detail = "GitLab does not tell when this kind of token ends, so that nobody is warned of it",
+			"use a personal, project or group access token, or note the day by hand"
+	case sdk.NotFound:
+		if olderThan(version, 15, 5) {
+			a.log.Info("this GitLab can't tell when the token ends", "version", version)
+			return nil
+		}
+	}
+	return []sdk.Diagnostic{d}
+}
+
+// olderThan compares the beginning of a version, such as "15.4.6-ee".
+func olderThan(version string, major, minor int) bool {
+	var is [2]int
+	if n, err := fmt.Sscanf(version, "%d.%d", &is[0], &is[1]); n != 2 || err != nil {
+		return false
+	}
+	return slices.Compare(is[:], []int{major, minor}) < 0
 }
 
 func (a *Adapter) checkUser(u user) []sdk.Diagnostic {

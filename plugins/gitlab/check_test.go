@@ -32,6 +32,11 @@ func TestCheckTellsOfTheToken(t *testing.T) {
 		{"reads enough", gitlabfake.Options{Scopes: []string{"read_api", "read_repository"}}, sdk.RoleUpstream, nil, nil},
 		{"can't clone", gitlabfake.Options{Scopes: []string{"read_api"}}, sdk.RoleUpstream, nil, []string{"error: the token has the scopes read_api, which can't read repositories"}},
 		{"clones by ssh", gitlabfake.Options{Scopes: []string{"read_api"}}, sdk.RoleUpstream, map[string]any{"protocol": "ssh"}, nil},
+		{"revoked", gitlabfake.Options{Revoked: true}, sdk.RoleDownstream, nil, []string{`error: the token "mirror" is revoked or has expired`}},
+		{"tells too little", gitlabfake.Options{SelfStatus: 403}, sdk.RoleDownstream, nil, []string{"warning: the token may not read its own end, so that nobody is warned of it"}},
+		{"is no access token", gitlabfake.Options{SelfStatus: 401}, sdk.RoleDownstream, nil, []string{"warning: GitLab does not tell when this kind of token ends, so that nobody is warned of it"}},
+		{"is hidden", gitlabfake.Options{SelfStatus: 404}, sdk.RoleDownstream, nil, []string{"warning: GitLab does not tell when the token ends, so that nobody is warned of it"}},
+		{"is of an old GitLab", gitlabfake.Options{SelfStatus: 404, Version: "15.4.6-ee"}, sdk.RoleDownstream, nil, nil},
 		{"no groups", gitlabfake.Options{NoTopGroups: true}, sdk.RoleDownstream, nil, []string{`warning: the token's account "lorry" can't make top-level groups`}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -48,7 +53,11 @@ func TestCheckTellsOfTheToken(t *testing.T) {
 			if told := !report.ExpiresAt.IsZero(); told != (tc.opts.Expires != "") || told && report.ExpiresAt.Format(time.DateOnly) != tc.opts.Expires {
 				t.Errorf("the token ends at %v, want %q", report.ExpiresAt, tc.opts.Expires)
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" || report.ServerVersion != "GitLab 18.5.0" {
+			version := "18.5.0"
+			if tc.opts.Version != "" {
+				version = tc.opts.Version
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" || report.ServerVersion != "GitLab "+version {
 				t.Errorf("%s (-want +got):\n%s", report.ServerVersion, diff)
 			}
 		})
@@ -60,6 +69,7 @@ func TestCheckWithAWrongToken(t *testing.T) {
 	_, address := serve(t, gitlabfake.Options{})
 	_, err := downstream(t, address, map[string]any{"private-token": "glpat-another-CANARY"}).Check(t.Context())
 	plugintest.WantTold(t, err, sdk.Unauthenticated, "has it not expired")
+	plugintest.WantTold(t, err, sdk.Unauthenticated, "deploy token")
 }
 
 // A settings error is found by what is wrong, before anything is asked.
@@ -78,6 +88,7 @@ func TestSettingsAreValidated(t *testing.T) {
 		{"plain http", Settings{Host: "git.example.com", Protocol: "http"}, []string{"the forge is asked over plain http, which anybody on the way can read"}},
 		{"empty group", Settings{Host: "git.example.com", Groups: []string{"/"}}, []string{"group has an empty item"}},
 		{"membership", Settings{Host: "git.example.com", Membership: true}, []string{"membership needs a token"}},
+		{"deploy token", Settings{Host: "git.example.com", Token: sdk.NewSecret("gldt-" + canary)}, []string{"private-token is a deploy token, with which GitLab's API can't be asked"}},
 		{"user alone", Settings{Host: "git.example.com", Username: "me"}, []string{"username is given without a password and is not used"}},
 		{"good", Settings{Host: "git.example.com:8443", SSHURL: "git@git.example.com:"}, nil},
 	} {

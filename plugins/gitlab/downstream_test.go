@@ -170,6 +170,15 @@ func TestRefusalsOfEnsure(t *testing.T) {
 			s.AddProject(gitlabfake.Project{Path: "mirrors/p"})
 			s.Rename("mirrors/p", "mirrors/q")
 		}, path: "mirrors/p", kind: sdk.Conflict, says: `"mirrors/q" now`},
+		{name: "renamed group", prepare: func(s *gitlabfake.Server) {
+			s.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+				found := r.URL.EscapedPath() == "/api/v4/groups/mirrors"
+				if found {
+					_, _ = w.Write([]byte(`{"id": 7, "full_path": "moved", "visibility": "private"}`))
+				}
+				return found
+			})
+		}, path: "mirrors/p", kind: sdk.Conflict, says: `group "mirrors" is "moved" now`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -59,6 +59,11 @@ func (s *Settings) Validate() []sdk.Diagnostic {
 	if s.Host == "" && s.Token.Empty() {
 		complain(sdk.SeverityError, "private-token", `"private-token" is missing`, "a Downstream Host needs a token with the scope api")
 	}
+	// Source: docs.gitlab.com/security/tokens, "Token prefixes".
+	if strings.HasPrefix(s.Token.Reveal(), "gldt-") {
+		complain(sdk.SeverityError, "private-token", "private-token is a deploy token, with which GitLab's API can't be asked",
+			"use a personal, project or group access token; a deploy token goes into username and password, for git alone")
+	}
 	if s.Username != "" && s.Password.Empty() {
 		complain(sdk.SeverityWarning, "username", "username is given without a password and is not used", "give the password or deploy token too")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,9 @@ func TestGroupBeyondTheOffsetLimitIsListedBySubgroup(t *testing.T) {
 		want = append(want, many(fake, g, 90)...)
 	}
 	want = append(want, many(fake, "acme/z", 120)...)
+	for _, with := range []string{"acme", "acme/b"} {
+		fake.AddProject(gitlabfake.Project{Path: "other/shared-with-" + path.Base(with), SharedWith: []string{with}})
+	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, plugintest.Paths(t, upstream(t, address, map[string]any{"group": []any{"acme"}}))); diff != "" {
 		t.Error(diff)

@@ -1,6 +1,7 @@
 package gitanossh
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,10 +81,19 @@ func TestHeadOfAnOldRepositoryFollowsThePush(t *testing.T) {
 
 func TestRefusalsByRulesAreToldAndNotFatal(t *testing.T) {
 	t.Parallel()
+	for _, rulesFirst := range []bool{false, true} {
+		t.Run(fmt.Sprint("rules first: ", rulesFirst), func(t *testing.T) { refusedByRules(t, rulesFirst) })
+	}
+}
+
+func refusedByRules(t *testing.T, rulesFirst bool) {
+	t.Helper()
+	t.Parallel()
 	g := &sshfake.Gitano{
 		User:         "lorry",
 		MayCreate:    func(path string) bool { return !strings.HasPrefix(path, "site/") },
 		MayConfigure: func(path string) bool { return !strings.HasPrefix(path, "site/") },
+		RulesFirst:   rulesFirst,
 	}
 	g.Add("site/there", "RW", "refs/heads/master", "theirs")
 	g.Add("site/hidden", "", "refs/heads/master", "theirs")

@@ -20,6 +20,12 @@ type Options struct {
 	// Scopes and Expires (a day, as 2026-01-31) are told of the token.
 	Scopes  []string
 	Expires string
+	// Revoked tells of the token that it is not active any more.
+	Revoked bool
+	// SelfStatus, when set, is the status with which the token's own facts are
+	// refused: 404 before 15.5, 403 for a scope that is too small, 401 for what
+	// is no access token.
+	SelfStatus int
 	// Version is told by /version; "18.5.0" when empty.
 	Version string
 	// ExternalURL is what the server takes for its own address in links and
@@ -324,11 +330,16 @@ func (c *call) route() {
 }
 
 func (c *call) token() {
+	if c.opts.SelfStatus != 0 {
+		// from: docs.gitlab.com/api/personal_access_tokens, "Get details on a personal access token"
+		refuse(c.w, c.opts.SelfStatus, http.StatusText(c.opts.SelfStatus))
+		return
+	}
 	scopes := c.opts.Scopes
 	if scopes == nil {
 		scopes = []string{"api", "write_repository"}
 	}
-	body := map[string]any{"id": 1, "name": "mirror", "active": true, "scopes": scopes, "expires_at": nil}
+	body := map[string]any{"id": 1, "name": "mirror", "active": !c.opts.Revoked, "scopes": scopes, "expires_at": nil}
 	if c.opts.Expires != "" {
 		body["expires_at"] = c.opts.Expires
 	}

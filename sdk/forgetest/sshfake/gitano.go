@@ -18,6 +18,9 @@ type Gitano struct {
 	MayCreate func(path string) bool
 	// MayConfigure says whose configuration the caller may change; nil: all.
 	MayConfigure func(path string) bool
+	// RulesFirst has the right to create looked at before what is there: which
+	// of the two Gitano does first is not seen in a source.
+	RulesFirst bool
 	// Dir holds bare repositories as Dir/PATH.git for git itself, or is "".
 	Dir string
 	// Noise is printed to stdout before a listing, as older servers' log lines.
@@ -109,6 +112,8 @@ func (g *Gitano) create(args []string) Answer {
 	}
 	path := normal(args[0])
 	switch {
+	case g.RulesFirst && g.MayCreate != nil && !g.MayCreate(path):
+		return fatal("CRIT: Repository creation is not permitted.")
 	case g.repos[path] != nil:
 		return fatal("CRIT: Repository already exists: " + path) // the words are not seen in a source
 	case g.MayCreate != nil && !g.MayCreate(path):

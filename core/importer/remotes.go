@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/bzrsource"
@@ -20,10 +21,10 @@ func (j *job) prepareRemotes() error {
 		if err != nil {
 			return err
 		}
-		j.branches = append(j.branches, bzrsource.Branch{Name: b.Name, Access: access})
+		j.branches = append(j.branches, bzrsource.Branch{Name: b.Name, Access: escaped(access)})
 	}
 	if j.Spec.Type == spec.Bzr && j.fetch.URL != "" {
-		j.branches = []bzrsource.Branch{{Name: bzrsource.OnlyBranch, Access: j.fetch}}
+		j.branches = []bzrsource.Branch{{Name: bzrsource.OnlyBranch, Access: escaped(j.fetch)}}
 	}
 	if j.Spec.Type == spec.RawFile && j.fetch.URL != "" {
 		j.files = append(j.files, rawfile.File{File: spec.File{Access: j.fetch}, Local: LocalPath(j.fetch.URL)})
@@ -63,6 +64,23 @@ func (j *job) readable(a core.Access) error {
 	}
 	return gitfail.New(core.FailSpec, gitfail.Upstream, "list its directory in the controller's setting file-roots",
 		"upstream: the path %s is not below a directory that may be read", path)
+}
+
+// escaped writes the characters of a URL beyond ASCII as svn and brz want them.
+func escaped(a core.Access) core.Access {
+	if !strings.Contains(a.URL, "://") {
+		return a
+	}
+	var b strings.Builder
+	for _, c := range []byte(a.URL) {
+		if c < 0x80 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	a.URL = b.String()
+	return a
 }
 
 // roots are the directories below which paths may be read: all by hand.

@@ -36,7 +36,7 @@ func (j *job) source(place workcopy.Copy) (source, error) {
 	case spec.Git:
 		return &gitsource.Source{Copy: place, Access: j.fetch, Reader: j.Reader}, nil
 	case spec.Svn:
-		return &svnsource.Source{Copy: place, Access: j.fetch, Layout: j.Spec.Layout}, nil
+		return &svnsource.Source{Copy: place, Access: escaped(j.fetch), Layout: j.Spec.Layout}, nil
 	case spec.Hg:
 		return &hgsource.Source{Copy: place, Access: j.fetch, Bookmarks: j.Spec.Bookmarks}, nil
 	case spec.Tarball, spec.Zip, spec.Gzip:

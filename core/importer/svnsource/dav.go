@@ -14,13 +14,15 @@ import (
 
 // question asks a server for what svn info says of a directory.
 const question = `<?xml version="1.0" encoding="utf-8"?>
-<propfind xmlns="DAV:"><prop><version-name/><repository-uuid xmlns="http://subversion.tigris.org/xmlns/dav/"/></prop></propfind>
+<propfind xmlns="DAV:"><prop><version-name/><creationdate/><repository-uuid xmlns="http://subversion.tigris.org/xmlns/dav/"/><baseline-relative-path xmlns="http://subversion.tigris.org/xmlns/dav/"/></prop></propfind>
 `
 
 // properties is the part of the answer that matters.
 type properties struct {
 	Version []string `xml:"response>propstat>prop>version-name"`
+	Date    []string `xml:"response>propstat>prop>creationdate"`
 	UUID    []string `xml:"response>propstat>prop>repository-uuid"`
+	Path    []string `xml:"response>propstat>prop>baseline-relative-path"`
 }
 
 // infoOverHTTP asks in this process: the client svn would follow a redirect to
@@ -60,6 +62,12 @@ func parseProperties(r io.Reader) (info, error) {
 	i := info{uuid: strings.TrimSpace(p.UUID[0]), revision: strings.TrimSpace(p.Version[0])}
 	if i.uuid == "" || i.revision == "" {
 		return info{}, noSubversion()
+	}
+	if len(p.Date) > 0 {
+		i.date = strings.TrimSpace(p.Date[0])
+	}
+	if len(p.Path) > 0 {
+		i.path = strings.Trim(p.Path[0], "/")
 	}
 	return i, nil
 }

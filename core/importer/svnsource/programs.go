@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -124,7 +125,7 @@ func (s *Source) fetch(ctx context.Context, rec record, now info) error {
 		return gitfail.From(err, gitfail.Local)
 	}
 	defer cleanup()
-	if err := s.configure(ctx, rec); err != nil {
+	if err := s.configure(ctx, rec, now); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	config, done, err := s.networkConfig()
@@ -158,6 +159,10 @@ func (s *Source) fetch(ctx context.Context, rec record, now info) error {
 	call.Env, call.Secrets = env, secrets
 	call.Stdout = s.revisions(now)
 	if err := s.Repo.Git.Run(ctx, call); err != nil {
+		var exit *childproc.ExitError
+		if errors.As(err, &exit) && strings.Contains(exit.Stderr, "Checksum mismatch: ") {
+			return otherHistory("what was mirrored of a file is not what the next revision changes")
+		}
 		return gitfail.From(err, gitfail.Upstream)
 	}
 	return nil
@@ -179,18 +184,20 @@ func (s *Source) revisions(now info) io.Writer {
 // configure writes where git svn fetches from and to. Commits name the URL that
 // the first of them came from, so that a repository that has moved keeps its
 // history.
-func (s *Source) configure(ctx context.Context, rec record) error {
+func (s *Source) configure(ctx context.Context, rec record, now info) error {
+	root, below := split(s.Access.URL, now.path)
+	first, _ := split(rec.URL, now.path)
 	settings := []childproc.Setting{
-		{Key: "url", Value: s.Access.URL},
-		{Key: "rewriteRoot", Value: rec.URL},
-		{Key: "fetch", Value: rec.Layout.Trunk + ":" + trunkRef},
-		{Key: "branches", Value: rec.Layout.Branches + ":" + headsRefs + "*"},
-		{Key: "tags", Value: rec.Layout.Tags + ":" + tagsRefs + "*"},
+		{Key: "url", Value: root},
+		{Key: "rewriteRoot", Value: first},
+		{Key: "fetch", Value: join(below, rec.Layout.Trunk) + ":" + trunkRef},
+		{Key: "branches", Value: join(below, rec.Layout.Branches) + ":" + headsRefs + "*"},
+		{Key: "tags", Value: join(below, rec.Layout.Tags) + ":" + tagsRefs + "*"},
 	}
 	for _, set := range settings {
 		key := "svn-remote.svn." + set.Key
 		args := []string{"config", "--replace-all", "--", key, set.Value}
-		if strings.HasPrefix(set.Value, ":") || set.Key == "rewriteRoot" && rec.URL == s.Access.URL {
+		if strings.HasPrefix(set.Value, ":") || set.Key == "rewriteRoot" && first == root {
 			args = []string{"config", "--unset-all", "--", key}
 			if text, err := s.Repo.Git.Output(ctx, s.Repo.Call("config", "--default=", "--get", key)); err == nil && strings.TrimSpace(text) == "" {
 				continue
@@ -201,4 +208,30 @@ func (s *Source) configure(ctx context.Context, rec record) error {
 		}
 	}
 	return nil
+}
+
+// split takes the path below the repository's root off a URL if it holds what a
+// URL has to escape: git svn compares the URL's own with plain names, and finds
+// nothing. It gives the path as git svn's settings want it, escaped.
+func split(address, path string) (root, below string) {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		segments[i] = strings.ReplaceAll(url.PathEscape(segment), ":", "%3A")
+	}
+	below = strings.Join(segments, "/")
+	root = strings.TrimRight(address, "/")
+	if !strings.Contains(below, "%") {
+		return address, ""
+	}
+	for range segments {
+		root = root[:max(0, strings.LastIndexByte(root, '/'))]
+	}
+	return root, below
+}
+
+func join(below, place string) string {
+	if below == "" || place == "" {
+		return place
+	}
+	return below + "/" + place
 }

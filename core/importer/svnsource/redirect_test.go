@@ -48,7 +48,7 @@ func FuzzProperties(f *testing.F) {
 func TestProperties(t *testing.T) {
 	t.Parallel()
 	got, err := parseProperties(strings.NewReader(`<D:multistatus xmlns:D="DAV:" xmlns:S="http://subversion.tigris.org/xmlns/dav/"><D:response><D:propstat><D:prop><D:version-name>7</D:version-name><S:repository-uuid>u-1</S:repository-uuid></D:prop></D:propstat></D:response></D:multistatus>`))
-	if err != nil || got != (info{"u-1", "7"}) {
+	if err != nil || got != (info{uuid: "u-1", revision: "7"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

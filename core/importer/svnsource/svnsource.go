@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,10 +49,20 @@ type record struct {
 	URL    string      `json:"url"` // the first one, which is in every commit
 	UUID   string      `json:"uuid"`
 	Layout spec.Layout `json:"layout"`
+	// Last is what was fetched last, and From the url that it was asked of.
+	Last last   `json:"last"`
+	From string `json:"from"`
 }
 
-// info is what a repository says of itself.
-type info struct{ uuid, revision string }
+// info is what a repository says of itself: the last revision in which
+// something changed, and when; and where below its root the url leads.
+type info struct{ uuid, revision, date, path string }
+
+// last is the last revision that was fetched.
+type last struct {
+	Revision int64  `json:"revision"`
+	Date     string `json:"date"` // as the repository tells it
+}
 
 func (s *Source) layout() spec.Layout {
 	l := spec.Layout{Trunk: "trunk", Branches: "branches/*", Tags: "tags/*"}
@@ -80,7 +91,7 @@ func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
 
 func (s *Source) listing(i info) lsrefs.Listing {
 	// Layouts and texts are plain, so that this cannot fail.
-	mark, _ := json.Marshal([]any{s.Access.URL, i.uuid, i.revision, s.layout()})
+	mark, _ := json.Marshal([]any{s.Access.URL, i.uuid, i.revision, i.date, s.layout()})
 	return lsrefs.FromMap(map[string]string{master: string(mark)}, master)
 }
 
@@ -89,7 +100,12 @@ func (s *Source) info(ctx context.Context) (info, error) {
 	if strings.HasPrefix(s.Access.URL, "http://") || strings.HasPrefix(s.Access.URL, "https://") {
 		return s.infoOverHTTP(ctx)
 	}
-	out, err := s.svn(ctx, "info", "--", s.Access.URL+"@")
+	return s.infoAt(ctx, "HEAD")
+}
+
+// infoAt asks the client svn, as of a revision.
+func (s *Source) infoAt(ctx context.Context, revision string) (info, error) {
+	out, err := s.svn(ctx, "info", "-r", revision, "--", s.Access.URL+"@")
 	if err != nil {
 		return info{}, gitfail.From(err, gitfail.Upstream)
 	}
@@ -101,6 +117,12 @@ func (s *Source) info(ctx context.Context) (info, error) {
 			i.uuid = value
 		case "Last Changed Rev":
 			i.revision = value
+		case "Last Changed Date":
+			i.date = value
+		case "Relative URL":
+			if path, err := url.PathUnescape(strings.TrimPrefix(value, "^/")); err == nil {
+				i.path = path
+			}
 		}
 	}
 	if i.uuid == "" || i.revision == "" {
@@ -149,10 +171,18 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 		if err := repo.SyncDisk(s.Repo.Dir); err != nil {
 			return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 		}
+		s.tellExternals()
 	}
 	res, err := s.Put(ctx, wanted, master)
+	if err != nil {
+		return res, err
+	}
+	rec.Last, rec.From = now.last(), s.Access.URL
+	if err := repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), rec); err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
 	res.Upstream = s.listing(now)
-	return res, err
+	return res, nil
 }
 
 // fetchOnly fetches and removes the branch that git svn makes for a HEAD that
@@ -200,7 +230,10 @@ func (s *Source) prepare(ctx context.Context, now info) (record, error) {
 			return rec, err
 		}
 	case ok:
-		rec.URL = old.URL
+		rec.URL, rec.Last, rec.From = old.URL, old.Last, old.From
+		if err := s.same(ctx, rec, now); err != nil {
+			return rec, err
+		}
 	}
 	if err := repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), rec); err != nil {
 		return rec, gitfail.From(err, gitfail.Local)
@@ -247,7 +280,7 @@ func (s *Source) wanted(refs map[string]string) (map[string]string, error) {
 		}
 	}
 	if len(wanted) == 0 {
-		return nil, gitfail.New(core.FailEmpty, gitfail.Upstream, "check the layout: standard means trunk, branches and tags directly below the url",
+		return nil, gitfail.New(core.FailEmpty, gitfail.Upstream, "check the layout: standard means trunk, branches and tags directly below the url; and that the account may read it",
 			"upstream: there is nothing at %q, nor a branch or tag", s.layout().Trunk)
 	}
 	if wanted[master] == "" {

@@ -81,6 +81,9 @@ type running struct {
 	output  string // to be appended
 	ended   bool
 	touched bool
+	// healed says that the job brought everything after one that did not: then
+	// no rewrite is held any more, whether or not it had to change anything.
+	healed bool
 	// leave is how long its upstream host is to be left alone, as it asked; 0
 	// when it did not.
 	leave time.Duration
@@ -163,6 +166,7 @@ func (u *updating) end(r *running, p UpdateParams) {
 	if exit == exitReturned {
 		return
 	}
+	r.healed = exit == exitOK && l.LastExit != exitOK && l.LastExit != ""
 	l.LastRun, l.LastExit, l.LastFailure = u.now, exit, failure
 	if j.DiskUsage > 0 {
 		l.DiskUsage = j.DiskUsage
@@ -255,7 +259,7 @@ func (u *updating) write(ctx context.Context, tx Tx) error {
 				return err
 			}
 		}
-		if r.ended && len(r.live.Job.Refs) > 0 && !r.live.Lorry.Removed {
+		if r.ended && (len(r.live.Job.Refs) > 0 || r.healed) && !r.live.Lorry.Removed {
 			if err := tx.HoldRewrites(ctx, r.live.Lorry.Path, r.live.Job.Refs, u.now); err != nil {
 				return err
 			}

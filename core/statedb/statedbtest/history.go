@@ -267,6 +267,14 @@ func rewrites(w *World) {
 	check("the other has moved", a, queue.HeldRewrite{Path: "a", Ref: "refs/heads/b", Old: "1", New: "4", Since: Start.Add(time.Minute)})
 	run(core.RefResult{Ref: "refs/heads/a", Old: "1", New: "2", Status: core.RefForced})
 	check("none")
+	run(held("refs/heads/a", "5"))
+	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/a", "5"))
+	run() // it failed before it came to the refs
+	w.ok(w.Queue.MoveToTop(w.Ctx, "a"))
+	c := w.claimOne("a")
+	same(w, "still approved", 1, len(c.Approved))
+	w.update(queue.UpdateParams{Job: c.Job.ID, Done: true, Exit: "0", Digest: "d"})
+	check("none, since somebody else has made it so")
 }
 
 func severalReports(w *World) {

@@ -43,7 +43,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 	}
 	p := &push.Push{
 		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
-		Whole: j.Spec.Type == spec.Git, Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted), Taking: j.keepTaken(place, r, got),
+		Whole: j.Spec.Type == spec.Git, Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
 	res, err := p.Run(ctx, wanted)
@@ -71,25 +71,6 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 		}
 	}
 	return res.Changed, nil
-}
-
-// keepTaken keeps what the push takes from the mirror's refs. What the working
-// copy had itself at the beginning of this job has been seen to.
-func (j *job) keepTaken(place *workcopy.Copy, r *repo.Repo, got workcopy.Result) func(context.Context, map[string]string) error {
-	return func(ctx context.Context, from map[string]string) error {
-		known := make(map[string]bool)
-		for _, object := range got.Before {
-			known[object] = true
-		}
-		for _, ref := range got.Refs.Refs {
-			known[ref.Object] = true
-		}
-		maps.DeleteFunc(from, func(_, object string) bool { return known[object] })
-		if len(from) == 0 {
-			return nil
-		}
-		return place.KeepTaken(ctx, r, j.push, from)
-	}
 }
 
 // openLocal gets a downstream repository on this machine ready: it puts right

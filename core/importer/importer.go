@@ -156,6 +156,8 @@ type job struct {
 	area     *area.Area
 	net      network
 	collect  bool // the working copy is to be packed as a whole
+	look     func(context.Context) (lsrefs.Listing, error)
+	readAt   time.Time // when upstream was read
 	progress io.Writer
 	report   protocol.ImportReport
 }
@@ -264,6 +266,7 @@ func (j *job) work(ctx context.Context, place *workcopy.Copy, source source, ups
 	if err != nil {
 		return err
 	}
+	j.look, j.readAt = source.List, j.Clock().Round(0) // the time goes on while the machine sleeps
 	if j.Limits.Disk > 0 {
 		if size := repo.DiskUsage(j.area.Dir); size > j.Limits.Disk {
 			return j.tooMuchDisk(size)

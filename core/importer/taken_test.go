@@ -2,6 +2,7 @@ package importer
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,77 @@ func TestApprovalIsForWhatWasSeen(t *testing.T) {
 	w.up.Rewrite("refs/heads/main", "yet another history")
 	moved := w.mustFail(core.FailDiverged).Refs[0]
 	approve(moved)
+	w.mustRun()
+	w.mustEqual()
+}
+
+// atPush does something in the moment between reading upstream and pushing.
+type atPush struct {
+	*syncBuffer
+	do func()
+}
+
+// Write implements io.Writer.
+func (a *atPush) Write(p []byte) (int, error) {
+	if a.do != nil && strings.HasPrefix(string(p), ".. pushing") {
+		do := a.do
+		a.do = nil
+		do()
+	}
+	return a.syncBuffer.Write(p)
+}
+
+// TestGhostTurnsNothingBack: a job that was stopped with its machine between
+// reading upstream and pushing, while another minion brought something newer,
+// does not put what is old over it.
+func TestGhostTurnsNothingBack(t *testing.T) {
+	t.Parallel()
+	for name, newer := range map[string]func(w *world){
+		"rewritten": func(w *world) { w.up.Rewrite("refs/heads/next", "the newest history") },
+		"more":      func(w *world) { w.up.Commit("refs/heads/next", "on top") },
+		"deleted and made again": func(w *world) {
+			w.up.Git("update-ref", "-d", "refs/heads/next")
+			w.up.Rewrite("refs/heads/next", "anew")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			forward := w.later()
+			w.opts.Spec.Refspecs = []string{"+refs/heads/*", "+refs/tags/*"}
+			w.mustRun()
+			w.up.Rewrite("refs/heads/next", "another history")
+			other := w.opts
+			other.WorkingArea += "-other"
+			ghost := &atPush{syncBuffer: w.out}
+			ghost.do = func() {
+				forward(3 * time.Minute)
+				newer(w)
+				if report := Run(t.Context(), other); report.Exit != ExitDone {
+					t.Errorf("got %+v", report)
+				}
+			}
+			w.opts.Out = ghost
+			w.mustFail(core.FailNetwork)
+			w.mustEqual()
+			w.mustRun()
+			w.mustEqual()
+		})
+	}
+}
+
+// TestSlowJobStillPushes: that time has passed alone says nothing.
+func TestSlowJobStillPushes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	forward := w.later()
+	w.opts.Spec.Refspecs, w.opts.Spec.Prune = []string{"+refs/heads/*", "+refs/tags/*"}, true
+	w.mustRun()
+	w.up.Rewrite("refs/heads/main", "another history")
+	w.up.Git("update-ref", "-d", "refs/heads/next")
+	w.opts.Out = &atPush{syncBuffer: w.out, do: func() { forward(time.Hour); w.up.Commit("refs/heads/new", "meanwhile") }}
+	w.mustRun()
+	w.opts.Out = w.out
 	w.mustRun()
 	w.mustEqual()
 }

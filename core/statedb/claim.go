@@ -183,6 +183,9 @@ func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, err
 	if err := t.later(ctx, "numbering jobs", `UPDATE run_queue SET next_job = $1 WHERE id = 1`, int64(t.next)); err != nil {
 		return nil, err
 	}
+	if t.sends == nil {
+		return ids, t.startInFile(ctx, rows)
+	}
 	// Of a Lorry that is not there or runs already the path is NULL, which the
 	// table refuses.
 	if err := perRow(ctx, t, "recording jobs", rows, `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease)

@@ -52,6 +52,7 @@ func Plan(ctx context.Context, db *DB, query string) ([]string, error) {
 		for i := 1; strings.Contains(query, fmt.Sprintf("$%d", i)); i++ {
 			args = append(args, nil)
 		}
+		args = append(args, make([]any, strings.Count(query, "?"))...)
 		return tx.each(ctx, func(s scanner) error {
 			var id, parent, unused int64
 			var detail string

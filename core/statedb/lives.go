@@ -53,6 +53,7 @@ func (v *lives) current(ctx context.Context, t *txn) error {
 
 // find gives what is known of some jobs, and the others.
 func (v *lives) find(ids []core.JobID) (known []queue.Live, others []core.JobID) {
+	known = make([]queue.Live, 0, len(ids))
 	for _, id := range ids {
 		if l, ok := v.kept[id]; ok {
 			known = append(known, l)

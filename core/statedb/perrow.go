@@ -134,19 +134,23 @@ func column[T any](rows []T, field int) any {
 	}
 }
 
-// plain is a field as a driver takes it; text that rowsOf would not let through
-// is mended in the same way.
+// plain is a field as a driver takes it.
 func plain(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.String:
-		s := v.String()
-		if !utf8.ValidString(s) || strings.Contains(s, "\x00") {
-			s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-		}
-		return s
+		return storedText(v.String())
 	case reflect.Bool:
 		return v.Bool()
 	default:
 		return v.Int()
 	}
+}
+
+// storedText is a text that both databases take; what rowsOf would not let
+// through is mended in the same way.
+func storedText(s string) string {
+	if !utf8.ValidString(s) || strings.Contains(s, "\x00") {
+		s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	return s
 }

@@ -125,6 +125,11 @@ type outputRow struct {
 
 // Report implements queue.Tx.
 func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
+	if t.lives != nil {
+		defer t.known()()
+		t.lives.report(reports)
+		return t.reportInFile(ctx, reports)
+	}
 	var jobs []reportRow
 	var ends []endRow
 	var outputs []outputRow
@@ -160,10 +165,6 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 				l.LastFailure.Kind, l.LastFailure.Cause, l.LastFailure.Hint, l.DiskUsage, l.Digest,
 			})
 		}
-	}
-	if t.lives != nil {
-		defer t.known()()
-		t.lives.report(reports)
 	}
 	return t.writeReports(ctx, jobs, ends, outputs, gone)
 }

@@ -113,6 +113,7 @@ func TestKeysOfOneType(t *testing.T) {
 	for lines, want := range map[string]string{
 		"x:\n  type: raw-file\n  url: https://example.org/a\n  lfs: no\n":                         "4 error x.lfs: a raw-file source keeps its files in git-lfs; they cannot be had without\n",
 		"x:\n  type: cvs\n  url: /srv/cvs\n  module: a;b\n":                                       "4 error x.module: \"a;b\" is no name of a module\n",
+		"x:\n  type: cvs\n  url: /srv/cvs\n  module: .\n":                                         "4 error x.module: \".\" is no name of a module\n",
 		"x:\n  type: cvs\n  url: /srv/cvs\n  module: ../up\n":                                     "4 error x.module: \"../up\" is no name of a module\n",
 		"x:\n  type: git\n  url: /srv/x\n  bookmarks: yes\n":                                      "4 notice x.bookmarks: the key \"bookmarks\" is not known for type \"git\" and is ignored\n",
 		"x:\n  type: zip\n  url: https://example.org/x\n  SHA-256: 00\n":                          "4 notice x.SHA-256: the key \"SHA-256\" is not known for type \"zip\" and is ignored (did you mean \"sha256sum\"?)\n",

@@ -40,7 +40,7 @@ func (p *parser) entry(key, n *node) (Spec, bool) {
 	case Cvs:
 		if s.Module = f.text("module"); s.Module == "" {
 			f.errorf(f.lineOf("module"), "module", "a cvs source needs the name of a module")
-		} else if !moduleForm.MatchString(s.Module) || slices.Contains(strings.Split(s.Module, "/"), "..") {
+		} else if !moduleForm.MatchString(s.Module) || slices.ContainsFunc(strings.Split(s.Module, "/"), func(part string) bool { return part == "." || part == ".." }) {
 			f.errorf(f.lineOf("module"), "module", "%q is no name of a module", s.Module)
 		}
 	case Hg:

@@ -101,6 +101,9 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if err != nil {
 		return workcopy.Result{}, err
 	}
+	if now.vendored > 0 {
+		fmt.Fprintf(s.Out, ".. warning: files that were never changed since a vendor's import: %d; a checkout gives the newest import, master has the first\n", now.vendored)
+	}
 	res, err := s.Put(ctx, wanted, master)
 	if err == nil {
 		err = s.Repo.Restore(ctx, nil, scratch)

@@ -130,10 +130,12 @@ func (s *Source) cvsimport(ctx context.Context, state string, revisions int) err
 			}
 		}
 	})
+	current := ""
 	done := meter.Count(s.Progress, s.Clock, "Converting revisions", int64(revisions))
 	call := childproc.GitCall{
 		Stdout: meter.Lines(func(line string) {
-			if strings.HasPrefix(line, "Fetching ") {
+			if file, ok := strings.CutPrefix(line, "Fetching "); ok {
+				current = file
 				done.Add(1)
 			}
 		}),
@@ -144,7 +146,11 @@ func (s *Source) cvsimport(ctx context.Context, state string, revisions int) err
 		Config: []childproc.Setting{{Key: "core.fsync", Value: "none"}, {Key: "init.defaultBranch", Value: "master"}},
 	}
 	if err := s.Repo.Git.Run(ctx, call); err != nil {
-		return failure(err)
+		e := failure(err)
+		if e.Kind == core.FailCorrupt && current != "" {
+			e.Cause += ": " + strings.Join(strings.Fields(current), " ")
+		}
+		return e
 	}
 	return nil
 }
@@ -172,6 +178,7 @@ func failure(err error) *gitfail.Error {
 		{core.FailHostKey, []string{"host key verification failed"}},
 		{core.FailAuth, []string{"permission denied", "authorization failed", "i hate you", "root not allowed", "no such user"}},
 		{core.FailNetwork, []string{"connection refused", "timed out", "unknown host", "name or service not known", "end of file from server", "network is unreachable", "socket to", "connection reset", "could not resolve"}},
+		{core.FailCorrupt, []string{"in rcs file", "unknown: error"}},
 		{core.FailGone, []string{"cannot find module", "no such file or directory", "no such directory", "no such repository", "cannot find"}},
 	} {
 		for _, p := range r.patterns {
@@ -184,7 +191,13 @@ func failure(err error) *gitfail.Error {
 			if r.kind == core.FailTool {
 				hint = "install git cvsimport and cvsps where the minion runs (on Debian: apt install git-cvs cvsps cvs)"
 			}
-			e := gitfail.New(r.kind, gitfail.Upstream, hint, "upstream: %s", strings.TrimSpace(line))
+			if r.kind == core.FailCorrupt {
+				hint = "have the file repaired upstream, or restored from a backup; a checkout of it with cvs tells more"
+			}
+			if line = strings.TrimSpace(line); line == "Unknown: error" { // git cvsimport's word for any error of cvs
+				line = "cvs cannot give a revision"
+			}
+			e := gitfail.New(r.kind, gitfail.Upstream, hint, "upstream: %s", line)
 			e.Err = err
 			return e
 		}

@@ -26,6 +26,9 @@ type facts struct {
 	branches     map[string]bool
 	// tags are checksums of the files and revisions that each is on.
 	tags map[string]string
+	// vendored counts the files of which a checkout of the trunk gives the
+	// newest revision of a vendor's branch.
+	vendored int
 }
 
 func (f facts) digest(root, module string) string {
@@ -42,7 +45,7 @@ func parse(r io.Reader) (facts, error) {
 	state, symbols, byTag := sha256.New(), sha256.New(), make(map[string]hash.Hash)
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, 0, 4096), 1<<20)
-	file, listing := "", false
+	file, listing, vendors := "", false, false
 	for in.Scan() {
 		line := in.Text()
 		state.Write([]byte(line + "\n"))
@@ -50,6 +53,10 @@ func parse(r io.Reader) (facts, error) {
 			// A file moves to the Attic when it dies: its place is no change.
 			file, listing = strings.Replace(name, "/Attic/", "/", 1), false
 			f.files++
+			vendors = false
+		}
+		if branch, ok := strings.CutPrefix(line, "branch: "); ok {
+			vendors = branch != ""
 		}
 		if text, ok := strings.CutPrefix(line, "total revisions: "); ok {
 			count, _, _ := strings.Cut(text, ";")
@@ -58,6 +65,9 @@ func parse(r io.Reader) (facts, error) {
 				return f, fmt.Errorf("%q is no line of cvs rlog", line)
 			}
 			f.total += n
+			if vendors && n > 2 { // two are the first of the trunk and its twin on the branch
+				f.vendored++
+			}
 		}
 		if rest, indented := strings.CutPrefix(line, "\t"); listing && indented {
 			name, revision, ok := strings.Cut(rest, ": ")

@@ -111,7 +111,7 @@ func NewGit(o GitOptions) (*Git, error) {
 		return nil, fmt.Errorf("home of git: %w", err)
 	}
 	for _, deferred := range []bool{false, true} {
-		if err := writeFile(g.globalFile(deferred), []byte(globalConfig(deferred))); err != nil {
+		if err := writeFile(g.globalFile(deferred), []byte(globalConfig(deferred, o.Threads))); err != nil {
 			return nil, fmt.Errorf("home of git: %w", err)
 		}
 	}

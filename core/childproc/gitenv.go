@@ -15,8 +15,8 @@ import (
 
 // globalConfig is what git's own children read: upload-pack and receive-pack
 // of a repository on disk get no configuration by environment or argument.
-func globalConfig(deferRefSync bool) string {
-	return strings.Replace(globalText, "FSYNC", synced(deferRefSync), 1)
+func globalConfig(deferRefSync bool, threads int) string {
+	return strings.NewReplacer("FSYNC", synced(deferRefSync), "THREADS", strconv.Itoa(threads)).Replace(globalText)
 }
 
 // globalFile is where it stands.
@@ -47,6 +47,11 @@ const globalText = `# Written by the program that runs git here; changes are los
 	useReplaceRefs = false
 	fsync = FSYNC
 	fsyncMethod = fsync
+	bigFileThreshold = 64m
+[pack]
+	threads = THREADS
+	windowMemory = 128m
+	deltaCacheSize = 64m
 [gc]
 	auto = 0
 	autoDetach = false
@@ -102,6 +107,8 @@ func (g *Git) fixedConfig(deferRefSync bool) []Setting {
 		{"push.recurseSubmodules", "no"},
 		{"pack.threads", strconv.Itoa(o.Threads)},
 		{"pack.windowMemory", "128m"},
+		{"pack.deltaCacheSize", "64m"},
+		{"core.bigFileThreshold", "64m"}, // what is larger is streamed
 	}
 	for _, id := range toleratedFaults() {
 		settings = append(settings, Setting{"fetch.fsck." + id, "warn"})

@@ -15,15 +15,31 @@ import (
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
-// careful is what lorry makes git do: sync what is written, check what comes.
+// careful is what lorry makes git do: sync what is written, check what comes,
+// keep packs as they are.
 var careful = []string{
 	"core.fsync=objects,derived-metadata,reference", "core.fsyncMethod=fsync", "transfer.fsckObjects=true", "transfer.unpackLimit=1",
 	"fetch.fsck.zeroPaddedFilemode=warn", "fetch.fsck.badTimezone=warn", "fetch.fsck.missingSpaceBeforeDate=warn",
-	"receive.unpackLimit=1", "fetch.unpackLimit=1", "init.templateDir=", "gc.auto=0", "receive.autogc=false", "pack.threads=2",
+	"fetch.unpackLimit=1", "init.templateDir=", "gc.auto=0", "pack.threads=2",
 }
 
-// gitEnv is the environment of git with some settings.
-func gitEnv(settings []string) []string {
+// carefulBelow is what reaches the programs that git push starts for a
+// repository on this machine: they read no settings but those in files.
+const carefulBelow = `[core]
+	fsync = objects,derived-metadata,reference
+	fsyncMethod = fsync
+[gc]
+	auto = 0
+[receive]
+	autogc = false
+	unpackLimit = 1
+	updateServerInfo = false
+`
+
+// gitEnv is the environment of git with some settings; dir keeps the file with
+// those of its children.
+func gitEnv(b *testing.B, dir string, settings []string) []string {
+	b.Helper()
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings)+1),
 		fmt.Sprintf("GIT_CONFIG_KEY_%d=safe.directory", len(settings)), fmt.Sprintf("GIT_CONFIG_VALUE_%d=*", len(settings)),
@@ -31,6 +47,13 @@ func gitEnv(settings []string) []string {
 	for i, s := range settings {
 		key, value, _ := strings.Cut(s, "=")
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))
+	}
+	if len(settings) > 0 {
+		file := filepath.Join(dir, "gitconfig")
+		if err := os.WriteFile(file, []byte(carefulBelow), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		env = append(env, "GIT_CONFIG_GLOBAL="+file)
 	}
 	return env
 }
@@ -94,14 +117,20 @@ func upstreams(b *testing.B, dir string, n int) (url func(i int) string) {
 // cloneAndPush is what a user could run instead.
 func cloneAndPush(b *testing.B, dir string, settings []string, n, atOnce int, url func(i int) string) time.Duration {
 	b.Helper()
-	env := gitEnv(settings)
+	return cloneAndPushTo(b, dir, settings, n, atOnce, url, func(i int) string { return filepath.Join(dir, fmt.Sprintf("d%d", i)) })
+}
+
+// cloneAndPushTo is that with mirrors anywhere; those on this machine are made.
+func cloneAndPushTo(b *testing.B, dir string, settings []string, n, atOnce int, url, mirror func(i int) string) time.Duration {
+	b.Helper()
+	env := gitEnv(b, dir, settings)
 	return inParallel(b, n, atOnce, func(i int) error {
-		work, down := filepath.Join(dir, fmt.Sprintf("w%d", i)), filepath.Join(dir, fmt.Sprintf("d%d", i))
-		for _, args := range [][]string{
-			{"clone", "-q", "--bare", "--", url(i), work},
-			{"init", "-q", "--bare", "--", down},
-			{"--git-dir=" + work, "push", "-q", "--", down, "refs/heads/*", "refs/tags/*"},
-		} {
+		work, down := filepath.Join(dir, fmt.Sprintf("w%d", i)), mirror(i)
+		calls := [][]string{{"clone", "-q", "--bare", "--", url(i), work}}
+		if filepath.IsAbs(down) {
+			calls = append(calls, []string{"init", "-q", "--bare", "--", down})
+		}
+		for _, args := range append(calls, []string{"--git-dir=" + work, "push", "-q", "--", down, "refs/heads/*", "refs/tags/*"}) {
 			if err := run(env, dir, "git", args...); err != nil {
 				return err
 			}
@@ -195,7 +224,7 @@ func BenchmarkPushOfManyRefs(b *testing.B) {
 	}
 	lorries(b, ours, 1, 1, url)
 	cloneAndPush(b, same, careful, 1, 1, url)
-	env := gitEnv(careful)
+	env := gitEnv(b, dir, careful)
 	var oursTook, fetchTook, pushTook, ratio []float64
 	for b.Loop() {
 		up.Branches(refs, "more")

@@ -42,8 +42,6 @@ func (r *Repo) Collect(ctx context.Context) error {
 		{Key: "gc.reflogExpire", Value: "now"},
 		{Key: "gc.packRefs", Value: "true"},
 		{Key: "gc.writeCommitGraph", Value: "false"},
-		{Key: "pack.deltaCacheSize", Value: "64m"},
-		{Key: "core.bigFileThreshold", Value: "64m"},
 	}
 	if err := r.Git.Run(ctx, call); err != nil {
 		return fmt.Errorf("cannot collect garbage: %w", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -135,7 +136,7 @@ func (l *livesUse) compare(db *statedb.DB) {
 	if err != nil {
 		l.Fatal(err)
 	}
-	if diff := cmp.Diff(read, known); diff != "" {
+	if diff := cmp.Diff(read, known, cmpopts.EquateEmpty()); diff != "" {
 		l.Fatalf("the file and what is remembered (-want +got):\n%s", diff)
 	}
 }

@@ -33,4 +33,7 @@ func TestConvertedObjectsAreExamined(t *testing.T) {
 	if diff := cmp.Diff(good, w.down.Mirrored()) + cmp.Diff(here, w.area().Mirrored()); diff != "" {
 		t.Error(diff)
 	}
+	if strings.Contains(w.out.String(), "damaged") {
+		t.Errorf("what upstream holds is no damage here:\n%s", w.out)
+	}
 }

@@ -96,8 +96,13 @@ func open(ctx context.Context, f *os.File, is format, env []string) (*unpacked, 
 	none := func() {}
 	switch is {
 	case gzipped:
-		r, err := gzip.NewReader(bufio.NewReaderSize(f, 64<<10))
-		return &unpacked{Reader: r, close: none}, err
+		in := bufio.NewReaderSize(f, 64<<10)
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, err
+		}
+		z.Multistream(false)
+		return &unpacked{Reader: &gzipParts{in: in, z: z}, close: none}, nil
 	case bzipped:
 		return &unpacked{Reader: bzip2.NewReader(bufio.NewReaderSize(f, 64<<10)), close: none}, nil
 	}
@@ -121,6 +126,33 @@ func open(ctx context.Context, f *os.File, is format, env []string) (*unpacked, 
 		_ = in.Close()
 		<-done
 	}}, nil
+}
+
+// gzipParts reads all parts of a gzip file, and ignores what is none behind
+// them, as gzip does.
+type gzipParts struct {
+	in *bufio.Reader
+	z  *gzip.Reader
+}
+
+// Read implements io.Reader.
+func (g *gzipParts) Read(p []byte) (int, error) {
+	for {
+		n, err := g.z.Read(p)
+		if n > 0 || err == nil || !errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) {
+				err = nil // told by the next call
+			}
+			return n, err
+		}
+		if magic, _ := g.in.Peek(2); sniff(magic) != gzipped {
+			return 0, io.EOF
+		}
+		if err := g.z.Reset(g.in); err != nil {
+			return 0, err
+		}
+		g.z.Multistream(false)
+	}
 }
 
 // broken makes the failure of an archive that cannot be read.

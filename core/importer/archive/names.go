@@ -107,3 +107,22 @@ func tagName(base string) string {
 	}
 	return name
 }
+
+// upper437 are the characters 128 to 255 of IBM's code page 437, which names in
+// a zip archive are in unless it says otherwise (PKWARE's APPNOTE.TXT, D.1).
+const upper437 = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀" +
+	"αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0"
+
+// codePage437 gives a name in UTF-8.
+func codePage437(name string) string {
+	upper := []rune(upper437)
+	var b strings.Builder
+	for _, c := range []byte(name) {
+		if c < 0x80 {
+			b.WriteByte(c)
+		} else {
+			b.WriteRune(upper[c-0x80])
+		}
+	}
+	return b.String()
+}

@@ -5,13 +5,13 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
@@ -65,7 +65,7 @@ func (r *reader) readAll(ctx context.Context, to blobs) (*tree, error) {
 	if r.kind == spec.Gzip {
 		return t, r.single(ctx, t, is, info.Size())
 	}
-	if is == zipped {
+	if is == zipped || r.kind == spec.Zip && is == plain && r.extractsItself(info.Size()) {
 		t.guard = r.limits.limited(nil, info.Size())
 		return t, r.zip(ctx, t, info.Size())
 	}
@@ -129,11 +129,8 @@ func (r *reader) tar(ctx context.Context, t *tree, in io.Reader) error {
 		// An archive that breaks off between two members has no other sign of it.
 		return io.ErrUnexpectedEOF
 	}
-	// Text behind the end of a gzip file is ignored, as gzip does.
-	if _, err := io.Copy(io.Discard, buffered); err != nil && !errors.Is(err, gzip.ErrHeader) {
-		return err
-	}
-	return nil
+	_, err := io.Copy(io.Discard, buffered)
+	return err
 }
 
 // ending remembers the last block that was read: that of a tar archive's end is
@@ -220,6 +217,12 @@ func tarSum(head []byte) bool {
 	return sum == want
 }
 
+// extractsItself reports whether a zip archive lies behind a program.
+func (r *reader) extractsItself(size int64) bool {
+	from, err := zip.NewReader(r.file, size)
+	return (err == nil || errors.Is(err, zip.ErrInsecurePath)) && len(from.File) > 0
+}
+
 // zip reads a zip archive. Every member's checksum is compared.
 func (r *reader) zip(ctx context.Context, t *tree, size int64) error {
 	from, err := zip.NewReader(r.file, size)
@@ -250,6 +253,9 @@ const (
 
 func (r *reader) zipMember(t *tree, f *zip.File) error {
 	name, seconds := f.Name, f.Modified.Unix()
+	if f.NonUTF8 && !utf8.ValidString(name) {
+		name = codePage437(name)
+	}
 	mode := uint32(0)
 	switch f.CreatorVersion >> 8 {
 	case madeOnUnix, madeOnMacOS:

@@ -15,6 +15,9 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 )
 
+// errConverted marks what a conversion made: it says nothing of the copy.
+var errConverted = errors.New("a converted object is broken")
+
 // verify looks at every object that leads from wanted and not from before, as
 // git does with what it fetches: a converter may have been told to write what
 // harms others. The error is a *gitfail.Error.
@@ -49,7 +52,7 @@ func (c *Copy) verify(ctx context.Context, before, wanted map[string]string) err
 	if errors.As(err, &exit) && exit.Err == nil {
 		if line := faultLine(exit.Stderr); line != "" {
 			e := gitfail.New(core.FailCorrupt, gitfail.Upstream, "nothing was changed; what upstream holds would harm those who check it out, or git cannot hold it", "upstream: its conversion gives a broken object: %s", line)
-			e.Err = err
+			e.Err = fmt.Errorf("%w: %w", errConverted, err)
 			return e
 		}
 	}

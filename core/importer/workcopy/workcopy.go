@@ -8,6 +8,7 @@ package workcopy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -182,7 +183,7 @@ func (c *Copy) Broken(ctx context.Context, err error) bool {
 	default:
 		return false
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errConverted) {
 		return false
 	}
 	// What is said to be corrupt may have all its objects, but not whole.

@@ -22,6 +22,9 @@ type Config struct {
 	Places map[string]Place
 	// Hosts are in the order of the file, which decides who wins a path.
 	Hosts []core.Host
+	// Unresolved says that a secret is not where CONFGIT says that it is kept, so
+	// that the same commit may give another Config soon.
+	Unresolved bool
 	// Secrets are the credentials of Hosts, by name.
 	Secrets map[string]HostSecrets
 	// Access has the fetch access of those Lorries whose URL had a credential,
@@ -55,6 +58,20 @@ type HostSecrets struct {
 	// Settings are those further keys of the section that hold a credential
 	// by their name (…token, …password, …secret).
 	Settings map[string]core.Secret
+	// Refs say where those are kept that are not in CONFGIT, by the names that
+	// adapters have for them: private-token, password, and those of Settings.
+	Refs map[string]SecretRef
+}
+
+// refer notes where a secret is kept.
+func (h *HostSecrets) refer(name string, ref SecretRef) {
+	if ref == (SecretRef{}) {
+		return
+	}
+	if h.Refs == nil {
+		h.Refs = map[string]SecretRef{}
+	}
+	h.Refs[name] = ref
 }
 
 // Proxy is the HTTP proxy that proxy.conf names. Hostname "" means none.
@@ -63,6 +80,7 @@ type Proxy struct {
 	Port     int
 	Username string
 	Password core.Secret
+	Ref      SecretRef // where the password is kept, unless it is in the file
 }
 
 // LorriesSection names the section of .lorry files with a prefix.

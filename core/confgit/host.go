@@ -46,7 +46,7 @@ func (s *section) host(typ *value) {
 	h.SkipCertificates = !s.yes("check-certificates", true) || s.p.rules.SkipCertificates
 	secrets := s.credentials()
 	h.Settings = s.settings(&secrets)
-	if h.Type == "gitlab" && secrets.Token.Empty() {
+	if h.Type == "gitlab" && !s.broken && secrets.Token.Empty() && secrets.Refs["private-token"] == (SecretRef{}) {
 		s.warn(s.line, "private-token", "is missing, so only public repositories can be seen")
 	}
 	if s.broken {
@@ -141,10 +141,7 @@ func (s *section) prefixMap() []core.PrefixRule {
 func (s *section) credentials() HostSecrets {
 	var secrets HostSecrets
 	if v := s.get("private-token"); v != nil {
-		if v.kind != textValue {
-			s.fail(v.line, "private-token", "must be a text")
-		}
-		secrets.Token = core.NewSecret(v.text)
+		secrets.Token = s.secret(&secrets, "private-token", "private-token", v)
 	}
 	v := s.get("auth")
 	if v == nil {
@@ -159,15 +156,25 @@ func (s *section) credentials() HostSecrets {
 		switch {
 		case key != "username" && key != "password":
 			s.notice(v.lines[i], "auth."+key, "is not known here and is ignored")
+		case key == "password":
+			secrets.Password = s.secret(&secrets, key, "auth.password", item)
 		case item.kind != textValue:
 			s.fail(item.line, "auth."+key, "must be a text")
-		case key == "username":
-			secrets.Username = item.text
 		default:
-			secrets.Password = core.NewSecret(item.text)
+			secrets.Username = item.text
 		}
 	}
 	return secrets
+}
+
+// secret reads a credential, which adapters call name.
+func (s *section) secret(secrets *HostSecrets, name, key string, v *value) core.Secret {
+	secret, ref, fault := s.p.secret(v)
+	if fault != "" {
+		s.fail(v.line, key, "%s", fault)
+	}
+	secrets.refer(name, ref)
+	return secret
 }
 
 // settings gathers the keys that are for the adapter, without credentials.
@@ -179,11 +186,11 @@ func (s *section) settings(secrets *HostSecrets) map[string]any {
 		case s.read[key] || isComment(key) || v.kind == nullValue:
 		case isLegacy(key):
 			s.notice(s.lines[key], key, "has no meaning any more and is ignored")
-		case isSecretKey(key) && v.kind == textValue:
+		case isSecretKey(key) && (v.kind == textValue || v.kind == objectValue):
 			if secrets.Settings == nil {
 				secrets.Settings = map[string]core.Secret{}
 			}
-			secrets.Settings[key] = core.NewSecret(v.text)
+			secrets.Settings[key] = s.secret(secrets, key, key, v)
 		case holdsPassword(v):
 			s.fail(v.line, key, "must not have a password in a URL; use auth")
 		default:

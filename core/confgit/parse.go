@@ -24,6 +24,9 @@ type Rules struct {
 	// FileRoots are the directories below which a .lorry file may name a
 	// repository by its path; nil means that this is not checked here.
 	FileRoots []string
+	// Secrets is where secrets are that CONFGIT only names; nil means that they
+	// are not looked up here.
+	Secrets *SecretSource
 }
 
 // Tree are the files of CONFGIT at one moment.
@@ -316,7 +319,7 @@ func (p *parser) proxy(file string, text []byte) {
 	var proxy Proxy
 	for i, key := range top.keys {
 		v := top.items[i]
-		if v.kind != textValue && v.kind != numberValue && v.kind != nullValue {
+		if v.kind != textValue && v.kind != numberValue && v.kind != nullValue && key != "password" {
 			fail(v.line, key, "must be a text")
 			return
 		}
@@ -326,7 +329,15 @@ func (p *parser) proxy(file string, text []byte) {
 		case "username":
 			proxy.Username = v.text
 		case "password":
-			proxy.Password = core.NewSecret(v.text)
+			if v.kind == numberValue || v.kind == nullValue {
+				proxy.Password = core.NewSecret(v.text)
+				continue
+			}
+			var fault string
+			if proxy.Password, proxy.Ref, fault = p.secret(v); fault != "" {
+				fail(v.line, key, "%s", fault)
+				return
+			}
 		case "port":
 			port, err := strconv.ParseUint(v.text, 10, 16)
 			if proxy.Port = int(port); err != nil || port == 0 {

@@ -42,7 +42,7 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 		Branch: c.Branch, Mirror: c.Mirror, Directory: c.Directory, Log: d.log.Named("confgit"),
 		Rules: confgit.Rules{
 			ProxyFile: c.ProxyFile, SkipCertificates: !d.config.CheckCertificates,
-			FileRoots: append([]string{}, d.roots...), Types: d.hostTypes(),
+			FileRoots: append([]string{}, d.roots...), Types: d.hostTypes(), Secrets: secretSource(c),
 		},
 	})
 	var hosts reconcile.Upstreams = d.adapters

@@ -295,11 +295,12 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 		down.SkipCertificates = true // for all: RR/CERT
 	}
 	for _, h := range c.Hosts {
-		instances = append(instances, hostInstance(h, c.Secrets[h.Name]))
+		instances = append(instances, d.upstreamInstance(h, c.Secrets[h.Name]))
 	}
+	proxy := d.freshProxy(c.Proxy)
 	for i := range instances {
 		tune(&instances[i], d.live().Adapters)
-		instances[i].Proxy = proxyURL(c.Proxy)
+		instances[i].Proxy = proxyURL(proxy)
 	}
 	d.redactor.Add(c.AllSecrets()...)
 	return d.adapters.Apply(ctx, instances)

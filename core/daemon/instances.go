@@ -100,6 +100,9 @@ func proxyURL(p confgit.Proxy) core.Secret {
 // readSecrets gives an adapter's secrets afresh when it starts: what is kept in
 // a file may have been replaced there since.
 func (d *Daemon) readSecrets(_ context.Context, i adapter.Instance) (map[string]core.Secret, error) {
+	if i.Name != adapter.DownstreamName {
+		return d.hostSecrets(i)
+	}
 	secrets, err := downstreamSecrets(i, d.live().Downstream)
 	for _, secret := range secrets {
 		d.redactor.Add(secret)

@@ -77,8 +77,8 @@ func (r *Reconciler) unchanged(ctx context.Context, commit string) ([]core.Probl
 		r.trouble, r.stale = nil, true
 	}
 	r.mu.Unlock()
-	if c == nil || !settled || c.Commit != commit {
-		return nil, false, nil
+	if c == nil || !settled || c.Commit != commit || c.Unresolved {
+		return nil, false, nil // a secret may be where it should be by now
 	}
 	stored, err := r.opts.Store.ConfigCommit(ctx)
 	if err != nil || stored != commit {

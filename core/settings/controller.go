@@ -84,6 +84,8 @@ type Confgit struct {
 	// Directory is read as it stands when there is no URL.
 	Directory string
 	ProxyFile string // beside lorry-controller.conf
+	// Secrets is the directory of files with secrets that CONFGIT names, or "".
+	Secrets string
 	// Starter is set when the program is to make a CONFGIT of its own at URL
 	// for Mirrors and UpstreamDirs.
 	Starter      bool
@@ -261,7 +263,7 @@ func confgit(v *Values, data string, embedded bool) (Confgit, error) {
 	c := Confgit{
 		URL: v.String("confgit-url"), Branch: v.String("confgit-branch"),
 		Username: v.String("confgit-username"), Password: v.Secret("confgit-password"),
-		Mirror: filepath.Join(data, "confgit"), Directory: v.String("configuration-directory"),
+		Mirror: filepath.Join(data, "confgit"), Directory: v.String("configuration-directory"), Secrets: absolutePath(v.String("confgit-secrets")),
 		ProxyFile: v.String("proxy-config"), Mirrors: v.List("mirror"), UpstreamDirs: v.List("upstream-dir"),
 	}
 	if c.Directory != "" && absolutePath(c.Directory) == c.Mirror {

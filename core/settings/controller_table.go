@@ -25,7 +25,7 @@ func ControllerTable(version string) Table {
 			"  audit verify                        whether the audit was tampered with\n" +
 			"  notify test                         send a message to whom notify-… names\n" +
 			"  adapter check PATH --settings FILE  whether an adapter does what it must",
-		KnownEnv: []string{ReattachVariable, "LORRY_ADDR", "LORRY_TOKEN", "LORRY_TOKEN_FILE", "LORRY_CA_FILE", "LORRY_CLIENT_CERTIFICATE", "LORRY_CLIENT_KEY"}, // lorryctl's
+		KnownEnv: []string{ReattachVariable, "LORRY_ADDR", "LORRY_TOKEN", "LORRY_TOKEN_FILE", "LORRY_CA_FILE", "LORRY_CLIENT_CERTIFICATE", "LORRY_CLIENT_KEY", "LORRY_SECRET_*"}, // lorryctl's, and secrets that CONFGIT names
 		Options:  slices.Concat(placeOptions(), accessOptions(), downstreamOptions(), adapterOptions(), queueOptions(), outsideOptions(), unusedOptions()),
 	}
 }
@@ -45,6 +45,7 @@ func placeOptions() []Option {
 		{Name: "confgit-branch", Metavar: "BRANCH", Doc: "The branch of CONFGIT to use. Default: the one that its HEAD names."},
 		{Name: "confgit-username", Reread: true, Metavar: "NAME", Doc: "Log in at confgit-url under this name."},
 		{Name: "confgit-password", Reread: true, Secret: true, Metavar: "PASSWORD", Doc: "The password or token for confgit-url."},
+		{Name: "confgit-secrets", Metavar: "DIR", Doc: "The directory of files with secrets that CONFGIT may name, instead of having them in it."},
 		{Name: "configuration-directory", Metavar: "DIR", Doc: "Without confgit-url: read lorry-controller.conf in this directory, which need not be a git repository. Default: the current directory."},
 		{Name: "proxy-config", Default: "proxy.conf", Metavar: "FILE", Doc: "The file beside lorry-controller.conf that names an HTTP proxy."},
 		{Name: "mirror", Kind: List, Metavar: "URL", Doc: "For run: mirror the git repository at URL."},

@@ -203,11 +203,19 @@ func TestSomethingElseInTheWayIsKept(t *testing.T) {
 	if err := os.WriteFile(keep, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Ensure(t.Context(), sdk.Want{Path: "x"}); err == nil || sdk.KindOf(err) != sdk.Conflict {
-		t.Errorf("want an error of kind %q, got %v", sdk.Conflict, err)
+	file := filepath.Join(base, "y.git")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(keep); err != nil {
-		t.Error(err)
+	for _, path := range []string{"x", "y"} {
+		if _, err := a.Ensure(t.Context(), sdk.Want{Path: path}); err == nil || sdk.KindOf(err) != sdk.Conflict {
+			t.Errorf("%s: want an error of kind %q, got %v", path, sdk.Conflict, err)
+		}
+	}
+	for _, kept := range []string{keep, file} {
+		if _, err := os.Stat(kept); err != nil {
+			t.Error(err)
+		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(base, ".*")); len(left) > 0 {
 		t.Errorf("left over: %v", left)

@@ -85,6 +85,10 @@ func (c *Client) ask(ctx context.Context, method string) (*http.Response, error)
 			}
 		}
 		resp, err := via.RoundTrip(req)
+		if via == c.Foreign && errors.Is(err, route.ErrDenied) {
+			return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "if that host is meant, put the new address into the specification",
+				"upstream: the server redirects to another host, whose address is not public")
+		}
 		if err != nil {
 			return nil, lsrefs.ConnectionError(ctx, err)
 		}

@@ -190,6 +190,9 @@ func (d *Daemon) readConfiguration(ctx context.Context) error {
 func (d *Daemon) leadership(holder string) *leadership {
 	d.leaderName = holder
 	return newLeadership(leadFor, d.log.Named("upkeep"), func(ctx context.Context) (int64, bool, error) {
+		if err := d.clock.follow(ctx, d.db.ServerTime); err != nil {
+			return 0, false, err
+		}
 		return d.db.TryLead(ctx, holder, leadFor)
 	})
 }

@@ -5,16 +5,20 @@ import (
 	"time"
 )
 
-// pretendClock is the system's clock until it is told what time it is; then it
+// pretendClock is the STATEDB's clock until it is told what time it is; then it
 // stands still there, for tests that can't wait.
-type pretendClock struct{ frozen atomic.Pointer[time.Time] }
+type pretendClock struct {
+	stateClock
+
+	frozen atomic.Pointer[time.Time]
+}
 
 // now is a core.Clock.
 func (c *pretendClock) now() time.Time {
 	if t := c.frozen.Load(); t != nil {
 		return *t
 	}
-	return time.Now()
+	return c.stateClock.now()
 }
 
 func (c *pretendClock) freeze(t time.Time) { c.frozen.Store(&t) }
@@ -30,4 +34,14 @@ func (d *Daemon) pretendTime() func(time.Time) {
 		d.log.Warn("the queue's clock stands still, as debug-pretend-time allows", "now", t)
 		d.queue.Wake()
 	}
+}
+
+// elapsed is the time since now as the system's steady clock has it; nil when a
+// test may set the other one, which is no accident then.
+func (d *Daemon) elapsed() func() time.Duration {
+	if d.config.PretendTime {
+		return nil
+	}
+	began := time.Now()
+	return func() time.Duration { return time.Since(began) }
 }

@@ -81,6 +81,9 @@ type claim struct {
 }
 
 func (c *claim) run(ctx context.Context) error {
+	if done, err := c.first(ctx); done || err != nil {
+		return err
+	}
 	p := c.look(c.asked())
 	g, head, err := c.tx.Gate(ctx, p)
 	if err != nil || !g.Running {
@@ -120,6 +123,32 @@ func (c *claim) run(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// first serves the claims in one go, if all of them want the first of the queue
+// or there is only one.
+func (c *claim) first(ctx context.Context) (done bool, err error) {
+	set := c.q.set.Load()
+	one := c.ps[0]
+	choosy := func(p ClaimParams) bool { return len(p.Holds) > 0 }
+	if set.MaxJobsPerHost > 0 || len(c.ps) > 1 && slices.ContainsFunc(c.ps, choosy) {
+		return false, nil
+	}
+	p := FirstParams{Now: c.now, Prefer: one.Holds, Window: one.Max + lookAhead, Overdue: c.now.Add(-set.AffinityGrace)}
+	var owners []int
+	for i, ask := range c.ps {
+		for range ask.Max {
+			p.Jobs = append(p.Jobs, core.Job{
+				Minion: clean(ask.Minion), PID: ask.PID, Started: c.now, Updated: c.now, Lease: c.now.Add(set.GhostTimeout),
+			})
+			owners = append(owners, i)
+		}
+	}
+	got, err := c.tx.StartFirst(ctx, p)
+	for n, g := range got {
+		c.out[owners[n]] = append(c.out[owners[n]], g)
+	}
+	return len(got) > 0, err
 }
 
 // asked is how many jobs are still asked for.

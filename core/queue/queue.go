@@ -26,8 +26,11 @@ const (
 // Options makes a Queue. Only Store is needed.
 type Options struct {
 	Store Store
-	Clock core.Clock   // nil means time.Now
-	Log   hclog.Logger // nil drops it
+	Clock core.Clock // nil means time.Now
+	// Elapsed is a time that goes on evenly whatever Clock says, for noticing
+	// that the clock was set; nil: nobody notices.
+	Elapsed func() time.Duration
+	Log     hclog.Logger // nil drops it
 	// Rand gives numbers in [0, 1) for jitter; nil means math/rand.
 	Rand func() float64
 	// GhostTimeout is how long a minion may stay silent; 0 means
@@ -66,6 +69,7 @@ type Queue struct {
 	waiters waiters
 	set     atomic.Pointer[Limits]
 	drains  drains
+	steps   *steps
 
 	randMu sync.Mutex
 
@@ -88,7 +92,7 @@ func New(o Options) *Queue {
 	if o.RateLimitHold == 0 {
 		o.RateLimitHold = DefaultRateLimitHold
 	}
-	q := &Queue{store: o.Store, clock: o.Clock, log: o.Log, o: o}
+	q := &Queue{store: o.Store, clock: o.Clock, log: o.Log, o: o, steps: newSteps(o.Clock, o.Elapsed)}
 	q.waiters.changed = make(chan struct{})
 	q.SetLimits(Limits{
 		GhostTimeout: o.GhostTimeout, MaxJobsPerHost: o.MaxJobsPerHost, Backoff: o.Backoff,

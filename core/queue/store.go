@@ -89,6 +89,13 @@ type Tx interface {
 	// having asked the Gate.
 	StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, error)
 
+	// StartFirst chooses and starts in one go, for a claim that no limit of a host
+	// holds back, and is to be all of its transaction. It gives nothing, and has
+	// changed nothing, when the long way is to be gone, by Gate, Ready and
+	// StartJobs: because nothing is due, because the gate is not wide open, or
+	// because the database knows no shorter one.
+	StartFirst(ctx context.Context, p FirstParams) ([]Claimed, error)
+
 	// Live gives the running ones among the jobs, locked, in the order of ids.
 	Live(ctx context.Context, ids []core.JobID) ([]Live, error)
 	// Report writes what became of running jobs.
@@ -100,6 +107,9 @@ type Tx interface {
 	Kill(ctx context.Context, id core.JobID, reason core.FailureKind) error
 	// Extend sets the lease of all running jobs to at least until.
 	Extend(ctx context.Context, until time.Time) error
+	// SetLeases sets the lease of all running jobs to until, also of those that
+	// have a longer one.
+	SetLeases(ctx context.Context, until time.Time) error
 	// RemoveJobs forgets ended jobs and says how many there were.
 	RemoveJobs(ctx context.Context, ids []core.JobID) (int, error)
 
@@ -153,6 +163,20 @@ type ReadyParams struct {
 	Now         time.Time
 	Limit       int
 	ExceptHosts []string // upstream hosts that are held or full
+}
+
+// FirstParams asks for jobs of the first due Lorries.
+type FirstParams struct {
+	Now time.Time
+	// Jobs are to be started, as many as there are due Lorries, and without
+	// their ids, paths and fences.
+	Jobs []core.Job
+	// Prefer names Lorries that go before others among the first Window of the
+	// queue, except before those that are at the top or due since before
+	// Overdue; empty: the order is the queue's.
+	Prefer  []string
+	Window  int
+	Overdue time.Time
 }
 
 // Ready is a due Lorry with the fence of its last job.

@@ -12,8 +12,21 @@ import (
 const upkeepBatch = 200
 
 // BuryGhosts ends the jobs whose lease ran out as lost, and says which. It goes
-// on until there are none, in short transactions.
+// on until there are none, in short transactions. When the clock was set since
+// the last time, it buries none and rebases the leases instead.
 func (q *Queue) BuryGhosts(ctx context.Context) ([]core.Job, error) {
+	by, settled := q.steps.since()
+	if by.Abs() > q.set.Load().GhostTimeout/4 {
+		until := q.clock().Add(q.set.Load().GhostTimeout)
+		if err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error { return tx.SetLeases(ctx, until) }); err != nil {
+			return nil, err
+		}
+		settled()
+		q.log.Warn("the system's clock was set; jobs that run have a whole lease from now on", "by", by.Round(time.Second).String())
+		q.Wake()
+		return nil, nil
+	}
+	settled()
 	now := q.clock().UTC()
 	var buried []core.Job
 	for after := core.JobID(0); ; {

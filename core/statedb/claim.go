@@ -144,7 +144,9 @@ func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, er
 	low := fmt.Sprintf(" AND (q.turn, q.path) >= ($%d, $%d)", len(args)+1, len(args)+2)
 	rest, err := collect(ctx, t, scanReady, query(low), append(args, t.low.turn, t.low.path)...)
 	all := append(top, rest...)
-	return all[:min(len(all), p.Limit)], describe("looking for due Lorries", err)
+	t.due = all[:min(len(all), p.Limit)]
+	t.head.dry.Store(len(all) == 0)
+	return t.due, describe("looking for due Lorries", err)
 }
 
 // startRow is one job that starts, as dialect.rows reads it.
@@ -180,6 +182,7 @@ func (t *txn) StartJobs(ctx context.Context, jobs []core.Job) ([]core.JobID, err
 		defer t.known()()
 		t.lives.start(rows)
 	}
+	t.rememberStarted(rows)
 	if err := t.later(ctx, "numbering jobs", `UPDATE run_queue SET next_job = $1 WHERE id = 1`, int64(t.next)); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ type dialect struct {
 	rows func(alias string, cols []string) string
 	// tables lists the tables, for the guard against foreign databases.
 	tables string
+	// now asks for the server's time in microseconds; "" where there is no server.
+	now string
 	// texts are the statements that perRow has made.
 	texts *texts
 }
@@ -46,6 +48,7 @@ func postgresDialect() dialect {
 		lock:  " FOR UPDATE OF %s",
 		skip:  " FOR UPDATE OF %s SKIP LOCKED",
 		rows:  postgresRows,
+		now:   `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`,
 		texts: newTexts(),
 		tables: `SELECT table_name FROM information_schema.tables
 			WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY table_name`,

@@ -2,6 +2,7 @@ package statedb
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,8 @@ const (
 // to now or later, except when a shorter interval makes a Lorry overdue, which
 // forgets the head here and is found by other cores after headAgain.
 type head struct {
+	dry atomic.Bool // the last look for the first due Lorry found none
+
 	mu   sync.Mutex
 	low  place
 	seen time.Time // when the whole index was looked at

@@ -177,6 +177,12 @@ func (t *txn) Extend(ctx context.Context, until time.Time) error {
 	return err
 }
 
+// SetLeases implements queue.Tx.
+func (t *txn) SetLeases(ctx context.Context, until time.Time) error {
+	_, err := t.change(ctx, "setting leases", `UPDATE jobs SET lease = $1 WHERE exit = ''`, micros(until))
+	return err
+}
+
 // Kill implements queue.Tx.
 func (t *txn) Kill(ctx context.Context, id core.JobID, reason core.FailureKind) error {
 	n, err := t.change(ctx, "stopping a job", `UPDATE jobs SET kill_reason = CASE WHEN kill_reason = '' THEN $2 ELSE kill_reason END WHERE id = $1 AND exit = ''`, int64(id), string(reason))

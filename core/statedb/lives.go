@@ -79,18 +79,7 @@ func (v *lives) start(rows []startRow) {
 			continue
 		}
 		delete(v.ready, r.Path)
-		job := core.Job{
-			ID: r.ID, Path: r.Path, Fence: r.Fence, Minion: r.Minion, PID: r.PID,
-			Started: fromMicros(r.Started), Updated: fromMicros(r.Updated), Lease: fromMicros(r.Lease),
-		}
-		// The columns of a Live alone: the text of many would take much memory.
-		lorry := core.LorryState{
-			Lorry: core.Lorry{Path: r.Path, UpstreamHost: l.UpstreamHost, Interval: l.Interval, Timeout: l.Timeout},
-			Due:   l.Due, Position: min(micros(l.Due), 0), RunningJob: r.ID, Removed: l.Removed, Failures: l.Failures,
-			LastRun: l.LastRun, LastSuccess: l.LastSuccess, LastEqual: l.LastEqual, Pushed: l.Pushed,
-			LastExit: l.LastExit, LastFailure: l.LastFailure, DiskUsage: l.DiskUsage, Digest: l.Digest,
-		}
-		v.kept[r.ID] = queue.Live{Job: job, Lorry: lorry}
+		v.kept[r.ID] = startedLive(r, l)
 	}
 }
 
@@ -105,11 +94,7 @@ func (v *lives) report(reports []queue.Report) {
 			delete(v.kept, r.Job.ID)
 			continue
 		}
-		l.Job = r.Job
-		l.Job.Updated, l.Job.Lease = fromMicros(micros(r.Job.Updated)), fromMicros(micros(r.Job.Lease))
-		l.KillReason, l.Job.Kill = r.KillReason, r.KillReason != ""
-		l.OutputKept, l.Received = r.OutputAt+int64(len(r.Output)), r.Received
-		v.kept[r.Job.ID] = l
+		v.kept[r.Job.ID] = reportedLive(l, r)
 	}
 }
 

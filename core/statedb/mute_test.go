@@ -23,6 +23,8 @@ type mutable struct {
 	listener net.Listener
 	target   string // a unix socket or host:port
 	mute     atomic.Bool
+	turns    atomic.Int64 // how often the client spoke after the database
+	spoke    atomic.Bool  // the client, last
 	wg       sync.WaitGroup
 	mu       sync.Mutex
 	conns    []net.Conn
@@ -46,18 +48,21 @@ func (m *mutable) serve() {
 		m.mu.Lock()
 		m.conns = append(m.conns, c, up)
 		m.mu.Unlock()
-		m.wg.Go(func() { m.pipe(up, c) })
-		m.wg.Go(func() { m.pipe(c, up) })
+		m.wg.Go(func() { m.pipe(up, c, true) })
+		m.wg.Go(func() { m.pipe(c, up, false) })
 	}
 }
 
-func (m *mutable) pipe(to io.WriteCloser, from io.Reader) {
+func (m *mutable) pipe(to io.WriteCloser, from io.Reader, client bool) {
 	defer func() { _ = to.Close() }()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
 		if err != nil {
 			return
+		}
+		if m.spoke.Swap(client) != client && client {
+			m.turns.Add(1)
 		}
 		if m.mute.Load() {
 			continue

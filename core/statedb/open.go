@@ -32,12 +32,14 @@ type DB struct {
 	clock   core.Clock
 	timeout time.Duration // 0: none, the database is a local file
 
-	read  runner        // for what needs no transaction
-	pool  *pgxpool.Pool // PostgreSQL: all transactions
-	head  *head         // PostgreSQL: where the queue begins
-	write *writer       // SQLite: all transactions
-	file  *watch        // SQLite: the file itself
-	close func() error  // everything, in order
+	read runner        // for what needs no transaction
+	pool *pgxpool.Pool // PostgreSQL: all transactions
+	head *head         // PostgreSQL: where the queue begins
+	// recall is set for PostgreSQL: what was last written of running jobs.
+	recall *recall
+	write  *writer      // SQLite: all transactions
+	file   *watch       // SQLite: the file itself
+	close  func() error // everything, in order
 }
 
 // Open opens the STATEDB and brings its schema up to date. A schema that is

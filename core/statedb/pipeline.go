@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 // direct runs SQL outside of transactions: pgx keeps its own prepared
@@ -33,6 +35,8 @@ func (d direct) row(ctx context.Context, query string, args ...any) scanner {
 type pipeline struct {
 	conn  *pgx.Conn
 	batch *pgx.Batch
+	sent  bool // something was
+	over  bool // whole has made the transaction
 }
 
 func newPipeline(conn *pgx.Conn) *pipeline {
@@ -46,8 +50,28 @@ func (p *pipeline) add(read func(pgx.BatchResults) error, query string, args []a
 	p.batch.Queue(query, args...).Fn = read
 }
 
+// fresh reports whether there is nothing but a BEGIN yet.
+func (p *pipeline) fresh() bool { return !p.sent && p.batch.Len() == 1 }
+
+// whole makes all of a fresh transaction out of what queue puts behind each
+// other: what travels together is one without a BEGIN and a COMMIT.
+func (p *pipeline) whole(ctx context.Context, queue func()) error {
+	p.batch = &pgx.Batch{}
+	queue()
+	err := p.send(ctx)
+	p.over = true
+	return err
+}
+
+// again begins another transaction, after whole has found nothing to do.
+func (p *pipeline) again() { *p = *newPipeline(p.conn) }
+
 // send sends everything and reads all results.
 func (p *pipeline) send(ctx context.Context) error {
+	if p.over {
+		return core.Errorf(core.KindInternal, "state database: a statement after the end of its transaction")
+	}
+	p.sent = true
 	batch := p.batch
 	p.batch = &pgx.Batch{}
 	return p.conn.SendBatch(ctx, batch).Close()
@@ -116,6 +140,9 @@ func (p *pipeline) script(ctx context.Context, text string) error {
 }
 
 func (p *pipeline) commit(ctx context.Context) error {
+	if p.fresh() || p.over && p.batch.Len() == 0 {
+		return nil
+	}
 	p.add(func(br pgx.BatchResults) error {
 		tag, err := br.Exec()
 		if err == nil && tag.String() != "COMMIT" {

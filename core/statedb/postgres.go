@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 const (
@@ -60,7 +62,7 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	}
 	handle := stdlib.OpenDBFromPool(pool)
 	db := &DB{
-		dialect: postgresDialect(), head: &head{}, log: o.Log, clock: o.Clock, timeout: o.Timeout,
+		dialect: postgresDialect(), head: &head{}, recall: newRecall(), log: o.Log, clock: o.Clock, timeout: o.Timeout,
 		read: direct{handle}, pool: pool,
 		close: sync.OnceValue(func() error {
 			err := handle.Close()
@@ -107,11 +109,33 @@ func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx 
 	ctx, cancel := db.deadline(context.WithoutCancel(ctx))
 	defer cancel()
 	p := newPipeline(conn.Conn())
-	if err := fn(ctx, &txn{runner: p, d: db.dialect, script: p.script, sends: p, head: db.head}); err != nil {
+	t := db.begin(p)
+	err = fn(ctx, t)
+	if g := t.guess; g != nil {
+		ok := false
+		if err == nil {
+			ok, err = g.confirm(ctx, p)
+		} else {
+			err = nil // it may be so because of what was remembered
+		}
+		if !ok && err == nil {
+			db.recall.learn(nil, []core.JobID{g.live.Job.ID})
+			p = newPipeline(conn.Conn())
+			t = db.begin(p)
+			t.sure = true
+			err = fn(ctx, t)
+		}
+	}
+	if err == nil {
+		err = p.commit(ctx)
+	}
+	if err != nil {
 		return errors.Join(err, p.rollback(ctx))
 	}
-	if err := p.commit(ctx); err != nil {
-		return errors.Join(err, p.rollback(ctx))
-	}
+	db.recall.learn(t.began, t.gone)
 	return nil
+}
+
+func (db *DB) begin(p *pipeline) *txn {
+	return &txn{runner: p, d: db.dialect, script: p.script, sends: p, head: db.head, recall: db.recall}
 }

@@ -11,8 +11,13 @@ import (
 // Live implements queue.Tx. It asks for no end rather than for no exit, so that
 // the planner goes by the ids and not through all live jobs.
 func (t *txn) Live(ctx context.Context, ids []core.JobID) ([]queue.Live, error) {
+	if l, ok := t.guessLive(ids); ok {
+		return []queue.Live{l}, nil
+	}
 	if t.lives == nil {
-		return t.readLive(ctx, ids)
+		all, err := t.readLive(ctx, ids)
+		t.read = all
+		return all, err
 	}
 	if err := t.lives.current(ctx, t); err != nil {
 		return nil, err
@@ -166,6 +171,10 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 			})
 		}
 	}
+	t.remember(reports)
+	if t.guess != nil {
+		return t.guess.write(t.recall.texts, jobs, ends, outputs, gone)
+	}
 	return t.writeReports(ctx, jobs, ends, outputs, gone)
 }
 
@@ -178,21 +187,30 @@ func textOf(v any, there bool) (string, error) {
 	return string(b), err
 }
 
-func (t *txn) writeReports(ctx context.Context, jobs []reportRow, ends []endRow, outputs []outputRow, gone []string) error {
-	if err := perRow(ctx, t, "reporting on jobs", jobs, `UPDATE jobs SET updated = x.updated, ended = x.ended, lease = x.lease,
+// The statements that write a report: of the job, of its output and, when it has
+// ended, of its Lorry.
+const (
+	reportText = `UPDATE jobs SET updated = x.updated, ended = x.ended, lease = x.lease,
 		kill_reason = x.kill_reason, exit = x.exit, fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint,
 		disk_usage = x.disk_usage, output_size = x.output_size, output_kept = x.output_kept, received = x.received, unchanged = x.unchanged, refs = x.refs, progress = x.progress
-		FROM {rows} WHERE jobs.id = x.id`, reportCols); err != nil {
-		return err
-	}
-	if err := perRow(ctx, t, "keeping output", outputs, `INSERT INTO job_output (job, start, body)
-		SELECT x.job, x.start, x.body FROM {rows}`, "job bigint, start bigint, body text"); err != nil {
-		return err
-	}
-	if err := perRow(ctx, t, "ending jobs", ends, `UPDATE queue SET running_job = NULL, turn = x.turn, due = x.due, failures = x.failures,
+		FROM {rows} WHERE jobs.id = x.id`
+	outputText = `INSERT INTO job_output (job, start, body)
+		SELECT x.job, x.start, x.body FROM {rows}`
+	outputCols = "job bigint, start bigint, body text"
+	endText    = `UPDATE queue SET running_job = NULL, turn = x.turn, due = x.due, failures = x.failures,
 		last_run = x.last_run, last_success = x.last_success, last_equal = x.last_equal, last_exit = x.last_exit,
 		fail_kind = x.fail_kind, fail_cause = x.fail_cause, fail_hint = x.fail_hint, disk_usage = x.disk_usage, digest = x.digest
-		FROM {rows} WHERE queue.path = x.path`, endCols); err != nil {
+		FROM {rows} WHERE queue.path = x.path`
+)
+
+func (t *txn) writeReports(ctx context.Context, jobs []reportRow, ends []endRow, outputs []outputRow, gone []string) error {
+	if err := perRow(ctx, t, "reporting on jobs", jobs, reportText, reportCols); err != nil {
+		return err
+	}
+	if err := perRow(ctx, t, "keeping output", outputs, outputText, outputCols); err != nil {
+		return err
+	}
+	if err := perRow(ctx, t, "ending jobs", ends, endText, endCols); err != nil {
 		return err
 	}
 	return t.forget(ctx, gone)

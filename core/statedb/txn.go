@@ -23,6 +23,18 @@ type txn struct {
 	// head is set for PostgreSQL; low is where it was when Gate was asked.
 	head *head
 	low  place
+	// recall is set for PostgreSQL. read and due are the jobs and Lorries that
+	// were read; began and gone are the jobs that are to be remembered and
+	// forgotten when this is committed.
+	recall *recall
+	read   []queue.Live
+	due    []queue.Ready
+	began  []queue.Live
+	gone   []core.JobID
+	// guess is set while nothing was read and a report is decided by what is
+	// remembered of its job; sure says that it is not to be tried.
+	guess *guess
+	sure  bool
 	// lives is set for SQLite; own says that what is being written is told to it.
 	lives *lives
 	own   bool

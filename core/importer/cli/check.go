@@ -16,7 +16,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/telemetry"
 )
 
-// check says what is wrong with files and whether git sources can be reached.
+// check says what is wrong with files and whether the sources can be reached.
 // Nothing is kept.
 func (r *run) check(ctx context.Context, files []string) int {
 	if len(files) == 0 {

@@ -126,7 +126,7 @@ func TestHelpNamesTheDescriptors(t *testing.T) {
 	t.Parallel()
 	l := newLorry(t)
 	status, stdout, _ := l.run("--help")
-	for _, want := range []string{"--access-fd", "--report-fd", "Exit status"} {
+	for _, want := range []string{"--access-fd", "--report-fd", "Exit status", "cvsps"} {
 		if status != 0 || !strings.Contains(stdout, want) {
 			t.Errorf("exit %d, no %q in\n%s", status, want, stdout)
 		}

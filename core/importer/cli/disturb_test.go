@@ -201,6 +201,9 @@ func disturbed(t *testing.T, v victim, ways []func() disturbance, rounds int) {
 			if s.disturb(d) {
 				disturbs++
 			}
+			if done%50 == 49 && done+1 < n {
+				t.Logf("%s %s: %d of %d runs were disturbed so far", d.name, v.name, disturbs, done+1)
+			}
 		}
 		t.Logf("%s %s: seed %d, a whole run takes %v, %d refs, %d of %d runs were disturbed, the next one was right after each",
 			d.name, v.name, seed, s.whole, len(s.after), disturbs, done)

@@ -18,6 +18,10 @@ func Table(version string) settings.Table {
 		Summary: "Imports every repository that the .lorry files name into the working area and pushes\n" +
 			"it to a mirror. \"lorry [options] check SPECFILE...\" only says what is wrong with the\n" +
 			"files and whether the sources can be reached.\n\n" +
+			"What is no git repository is converted by programs that must be installed beside\n" +
+			"git: svn by svn and git-svn, hg by hg, cvs by cvs, cvsps and git-cvsimport, bzr by\n" +
+			"brz with its fastimport (and launchpadlib for lp:). Of tarballs, gz, bz2 and zip\n" +
+			"need none, but xz and lzma need xz, zst zstd, lz lzip, and Z gzip.\n\n" +
 			"Exit status: 0 everything is mirrored, 1 something failed, 2 the command line is\n" +
 			"wrong, 255 a signal ended the program.",
 		Options: []settings.Option{

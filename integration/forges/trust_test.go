@@ -137,6 +137,7 @@ func TestTokenThatEndsSoonIsToldEverywhere(t *testing.T) {
 	await(t, "the message to people", func() bool { return people.has("credentials of 1 host end soon") && people.has(end) })
 	for path, want := range map[string]string{
 		"/1.0/status-html": "expires on " + end,
+		"/1.0/problems":    "the credentials for this host stop working on " + end + ", in 4 days",
 		"/metrics":         `lorry_adapter_credentials_end_seconds{host="downstream",type="gitlab"}`,
 	} {
 		if !strings.Contains(s.text(t, path), want) {

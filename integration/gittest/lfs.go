@@ -41,7 +41,12 @@ type LFS struct {
 const maxBatch = 100
 
 // NewLFS serves the repositories below root over HTTP, with git-lfs.
-func NewLFS(t testing.TB, root string) *LFS {
+func NewLFS(t testing.TB, root string) *LFS { return newLFS(t, root, httptest.NewServer) }
+
+// NewTLSLFS is NewLFS over HTTPS with a certificate that nobody trusts.
+func NewTLSLFS(t testing.TB, root string) *LFS { return newLFS(t, root, httptest.NewTLSServer) }
+
+func newLFS(t testing.TB, root string, start func(http.Handler) *httptest.Server) *LFS {
 	t.Helper()
 	Require(t, "git")
 	git, err := Backend(root)
@@ -49,7 +54,7 @@ func NewLFS(t testing.TB, root string) *LFS {
 		t.Fatal(err)
 	}
 	s := &LFS{git: git, objects: make(map[string][]byte)}
-	s.Server = httptest.NewServer(s)
+	s.Server = start(s)
 	t.Cleanup(s.Close)
 	return s
 }

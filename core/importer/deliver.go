@@ -46,6 +46,9 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 		Whole: j.Spec.Type == spec.Git, Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
+	if shown, ok := j.progress.(*progress); ok {
+		p.Told = shown.refsAre
+	}
 	res, err := p.Run(ctx, wanted)
 	if ctx.Err() == nil {
 		// A push that was cut short leaves its note for the next run.

@@ -6,9 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -161,63 +159,4 @@ func (w *world) checkOldTips(rt *rapid.T, history map[string]bool) {
 			rt.Fatalf("the old tip %s is lost", object)
 		}
 	}
-}
-
-// TestFiftyThousandRefs mirrors, rewrites and loses very many refs.
-func TestFiftyThousandRefs(t *testing.T) {
-	t.Parallel()
-	n := 1500
-	if soak() {
-		n = 50000
-	}
-	w := newWorld(t)
-	w.opts.Spec.Refspecs = []string{"+refs/heads/*", "+refs/tags/*"}
-	w.opts.Spec.Prune = true
-	step := time.Now()
-	told := func(what string) {
-		var used syscall.Rusage // of the largest program so far
-		_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &used)
-		t.Logf("%d refs %s: %v, at most %d MiB in one program", n, what, time.Since(step).Round(time.Millisecond), used.Maxrss>>10)
-		step = time.Now()
-	}
-	w.up.Branches(n, "first")
-	told("made upstream")
-	w.mustRun()
-	told("mirrored")
-	w.mustEqual()
-	old := w.up.Refs("refs/heads/b/")
-	// All of them rewritten at once: forced, and every old tip is kept.
-	fresh := w.up.Commit("refs/heads/fresh", "another root")
-	var in strings.Builder
-	for ref := range old {
-		in.WriteString("update " + ref + " " + fresh + "\n")
-	}
-	w.up.Stdin(in.String(), "update-ref", "--stdin")
-	step = time.Now()
-	w.mustRun()
-	told("rewritten")
-	w.mustEqual()
-	kept := make(map[string]bool)
-	for _, object := range w.area().Refs("refs/lorry/kept/") {
-		kept[object] = true
-	}
-	for ref, object := range old {
-		if !kept[object] {
-			t.Fatalf("the old tip %s of %s was not kept", object, ref)
-		}
-	}
-	// Nearly all of them gone at once: that is more likely a fault.
-	in.Reset()
-	for ref := range old {
-		in.WriteString("delete " + ref + "\n")
-	}
-	w.up.Stdin(in.String(), "update-ref", "--stdin")
-	before := w.down.Mirrored()
-	step = time.Now()
-	w.mustRun()
-	told("gone")
-	if !maps.Equal(before, w.down.Mirrored()) || !strings.Contains(w.out.String(), "none is pruned") {
-		t.Errorf("%d refs are left of %d", len(w.down.Mirrored()), len(before))
-	}
-	w.down.Fsck()
 }

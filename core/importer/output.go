@@ -73,7 +73,8 @@ type progress struct {
 	terminal bool
 	tell     func(protocol.Progress) // or nil
 	path     string
-	refs     int
+	refs     int // that upstream has
+	done     int // of which it is known what became of them
 	clock    core.Clock
 	shown    time.Time
 	told     time.Time
@@ -95,6 +96,9 @@ func (p *progress) Write(line []byte) (int, error) {
 	}
 	p.report(text, transient)
 	if p.terminal && transient {
+		if p.done > 0 && p.refs > p.done {
+			text += fmt.Sprintf(", %d of %d refs", p.done, p.refs)
+		}
 		return len(line), p.overwrite(text)
 	}
 	if !p.verbose && isNoise(text) {
@@ -161,14 +165,22 @@ func (p *progress) report(text string, transient bool) {
 		return
 	}
 	p.told = now
-	step.Path, step.Refs = p.path, p.refs
+	step.Path, step.Refs, step.RefsDone = p.path, p.refs, p.done
 	p.tell(step)
 }
 
 // phase tells that something else begins.
 func (p *progress) phase(what string) {
 	if p.tell != nil {
-		p.tell(protocol.Progress{Path: p.path, Phase: what, Refs: p.refs})
+		p.tell(protocol.Progress{Path: p.path, Phase: what, Refs: p.refs, RefsDone: p.done})
+	}
+}
+
+// refsAre tells of how many refs it is known now what became of them.
+func (p *progress) refsAre(done int) {
+	if done != p.done {
+		p.done = done
+		p.phase("pushing")
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
-	"sort"
 
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
@@ -78,14 +76,7 @@ func overlay(before, wanted map[string]string) map[string]string {
 // listing but came with the fetch was made in between, and stays. done were
 // removed before.
 func (s *Source) drop(ctx context.Context, before, wanted map[string]string, done []repo.Change) error {
-	var gone []repo.Change
-	for name := range before {
-		if wanted[name] == "" && !slices.Contains(done, repo.Change{Ref: name}) {
-			gone = append(gone, repo.Change{Ref: name})
-		}
-	}
-	sort.Slice(gone, func(i, j int) bool { return gone[i].Ref < gone[j].Ref })
-	if err := s.Repo.Apply(ctx, gone); err != nil {
+	if err := s.Repo.Apply(ctx, workcopy.Gone(before, wanted, done)); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 )
 
 const (
@@ -44,7 +45,7 @@ func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 
 // prune deletes refs, each only if it still has the value that was seen.
 func (p *Push) prune(ctx context.Context, gone []string, have map[string]string) (map[string]report, error) {
-	said := make(map[string]report)
+	said, gone := p.pruneHere(ctx, gone, have)
 	var failed error
 	for chunk := range slices.Chunk(gone, pruneAtOnce) {
 		var args []string
@@ -62,6 +63,34 @@ func (p *Push) prune(ctx context.Context, gone []string, have map[string]string)
 		}
 	}
 	return said, failed
+}
+
+// pruneHere deletes refs of a repository on this machine, all at once: git push
+// would write the list of refs anew for each. What it leaves is for a push to
+// delete, which says what is in the way: all of them when one has changed, and
+// the branch that HEAD names.
+func (p *Push) pruneHere(ctx context.Context, gone []string, have map[string]string) (said map[string]report, left []string) {
+	said = make(map[string]report)
+	if p.Local == "" || !isPlain(p.Local) {
+		return said, gone
+	}
+	target := &repo.Repo{Dir: p.Local, Git: p.Repo.Git, Files: p.Repo.Files}
+	head := target.Head()
+	var changes []repo.Change
+	for _, ref := range gone {
+		if ref == head {
+			left = append(left, ref)
+			continue
+		}
+		changes = append(changes, repo.Change{Ref: ref, Old: have[ref]})
+	}
+	if target.Apply(ctx, changes) != nil {
+		return said, gone
+	}
+	for _, c := range changes {
+		said[c.Ref] = report{flag: '-'}
+	}
+	return said, left
 }
 
 // take tells of the refs that will not have their objects any more.

@@ -52,6 +52,9 @@ type Push struct {
 	// from, by force or by deleting it, before it does. After an error nothing is
 	// pushed.
 	Taking func(ctx context.Context, from map[string]string) error
+	// Told, when not nil, is told of how many of the wanted refs it is known what
+	// became of them.
+	Told func(done int)
 	// Temp makes an empty directory on the same disk as the repository.
 	Temp          func() (string, error)
 	Out, Progress io.Writer
@@ -88,6 +91,7 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 		}
 	}
 	gone := p.gone(wanted, have)
+	p.told(len(wanted) - len(differ))
 	if len(differ) == 0 && len(gone) == 0 {
 		return Result{}, nil
 	}
@@ -97,7 +101,7 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 	var outcome map[string]report
 	seeded, failed := p.seed(ctx, wanted, have)
 	if !seeded && failed == nil {
-		outcome, failed = p.send(ctx, differ, gone, have)
+		outcome, failed = p.send(ctx, differ, gone, have, len(wanted)-len(differ))
 	}
 	if ctx.Err() != nil {
 		return Result{}, gitfail.From(context.Cause(ctx), gitfail.Downstream)
@@ -109,6 +113,7 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 		}
 		return Result{}, err
 	}
+	p.told(len(wanted))
 	for _, ref := range gone {
 		differ = append(differ, policy.Wanted{Dst: ref})
 	}
@@ -143,13 +148,21 @@ func (p *Push) tellDrift(have map[string]string) {
 // maxDrift is how many refs that somebody else changed are named.
 const maxDrift = 10
 
-// send pushes what is new, then deletes what is gone.
-func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, have map[string]string) (map[string]report, error) {
+func (p *Push) told(done int) {
+	if p.Told != nil {
+		p.Told(done)
+	}
+}
+
+// send pushes what is new, then deletes what is gone. So many refs were there
+// already.
+func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, have map[string]string, there int) (map[string]report, error) {
 	said := make(map[string]report)
 	var failed error
 	for _, part := range parts(differ, have) {
 		told, err := p.push(ctx, part, have)
 		maps.Copy(said, told)
+		p.told(there + len(said))
 		if failed == nil {
 			failed = err
 		}

@@ -125,8 +125,9 @@ func (r *Repo) SetHead(ctx context.Context, name string) error {
 	return r.Git.Run(ctx, r.Call("symbolic-ref", "HEAD", name))
 }
 
-// Change is one change of a ref; New "" deletes it.
-type Change struct{ Ref, New string }
+// Change is one change of a ref: New "" deletes it, and with Old it is made only
+// if the ref still has that object.
+type Change struct{ Ref, New, Old string }
 
 // ManyRefs is how many changed refs make one sync of the file system cheaper
 // than one for each ref.
@@ -153,9 +154,9 @@ func (r *Repo) Apply(ctx context.Context, changes []Change) error {
 	var in strings.Builder
 	for _, c := range changes {
 		if c.New == "" {
-			fmt.Fprintf(&in, "delete %s\x00\x00", c.Ref)
+			fmt.Fprintf(&in, "delete %s\x00%s\x00", c.Ref, c.Old)
 		} else {
-			fmt.Fprintf(&in, "update %s\x00%s\x00\x00", c.Ref, c.New)
+			fmt.Fprintf(&in, "update %s\x00%s\x00%s\x00", c.Ref, c.New, c.Old)
 		}
 	}
 	call := r.Call("update-ref", "--stdin", "-z", "--no-deref")
@@ -183,7 +184,7 @@ func (r *Repo) Restore(ctx context.Context, want map[string]string, prefixes ...
 	var put []Change
 	for name, object := range want {
 		if have[name] != object {
-			put = append(put, Change{name, object})
+			put = append(put, Change{Ref: name, New: object})
 		}
 	}
 	sortChanges(put)

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -334,14 +333,25 @@ func (c *Copy) Put(ctx context.Context, wanted map[string]string, head string) (
 
 // changes are what makes before wanted, done aside.
 func changes(before, wanted map[string]string, done []repo.Change) []repo.Change {
-	var list []repo.Change
+	list := Gone(before, wanted, done)
 	for name, object := range wanted {
 		if before[name] != object {
 			list = append(list, repo.Change{Ref: name, New: object})
 		}
 	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Ref < list[j].Ref })
+	return list
+}
+
+// Gone are the deletions of what is not wanted any more, but those that are done.
+func Gone(before, wanted map[string]string, done []repo.Change) []repo.Change {
+	deleted := make(map[string]bool, len(done))
+	for _, c := range done {
+		deleted[c.Ref] = true
+	}
+	var list []repo.Change
 	for name := range before {
-		if wanted[name] == "" && !slices.Contains(done, repo.Change{Ref: name}) {
+		if wanted[name] == "" && !deleted[name] {
 			list = append(list, repo.Change{Ref: name})
 		}
 	}

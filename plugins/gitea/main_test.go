@@ -45,7 +45,7 @@ func with(address string, more map[string]any) map[string]any {
 	return s
 }
 
-func upstream(t *testing.T, address string, more map[string]any) *host.Client {
+func upstream(t testing.TB, address string, more map[string]any) *host.Client {
 	t.Helper()
 	return session(t, sdk.RoleUpstream, with(address, more))
 }

@@ -45,3 +45,17 @@ func TestTheEndOfLongOutputIsTold(t *testing.T) {
 		})
 	}
 }
+
+// TestTooLongAnAnswerIsNone: git may have been told to write for ever.
+func TestTooLongAnAnswerIsNone(t *testing.T) {
+	t.Parallel()
+	g := newGit(t)
+	call := GitCall{Args: []string{"config", "--list"}, MaxOutput: 100}
+	if out, err := g.Output(t.Context(), call); !errors.Is(err, errTooMuch) || out != "" {
+		t.Errorf("got %d bytes, %v", len(out), err)
+	}
+	call.MaxOutput = 0
+	if out, err := g.Output(t.Context(), call); err != nil || len(out) <= 100 {
+		t.Errorf("got %q, %v", out, err)
+	}
+}

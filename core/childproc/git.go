@@ -165,6 +165,8 @@ type GitCall struct {
 	// Stdout gets git's output as it is. Stderr gets its messages and progress
 	// without credentials and control characters, line by line.
 	Stdout, Stderr io.Writer
+	// MaxOutput bounds what Output collects, in bytes; 0 is 256 MiB.
+	MaxOutput int64
 	// ExtraFiles are inherited by git and everything that it starts.
 	ExtraFiles []*os.File
 	// Secrets are hidden in Stderr and in the error, besides that of Access.
@@ -208,13 +210,17 @@ func (g *Git) Run(ctx context.Context, c GitCall) error {
 const maxOutput = 256 << 20
 
 // Output runs git and gives its standard output, which must not be longer than
-// 256 MiB. Stdout of the call is not used.
+// MaxOutput. Stdout of the call is not used.
 func (g *Git) Output(ctx context.Context, c GitCall) (string, error) {
-	out := &limitBuffer{limit: maxOutput}
+	limit := maxOutput
+	if c.MaxOutput > 0 {
+		limit = int(min(c.MaxOutput, maxOutput))
+	}
+	out := &limitBuffer{limit: limit}
 	c.Stdout = out
 	err := g.Run(ctx, c)
 	if out.over {
-		return "", fmt.Errorf("git %s: %w (more than %d bytes)", subcommand(c.Args), errTooMuch, maxOutput)
+		return "", fmt.Errorf("git %s: %w (more than %d bytes)", subcommand(c.Args), errTooMuch, limit)
 	}
 	return out.String(), err
 }

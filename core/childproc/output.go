@@ -86,17 +86,21 @@ func (p paced) Write(text []byte) (int, error) {
 // errTooMuch says that a program's answer was longer than it may be.
 var errTooMuch = errors.New("the answer is too long")
 
-// limitBuffer collects an answer up to a number of bytes.
+// limitBuffer collects an answer up to a number of bytes. It is no bytes.Buffer,
+// which is copied to by its ReadFrom, past any Write.
 type limitBuffer struct {
-	bytes.Buffer
+	buf   bytes.Buffer
 	limit int
 	over  bool
 }
 
 func (b *limitBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.limit {
+	if b.buf.Len()+len(p) > b.limit {
 		b.over = true
 		return 0, errTooMuch
 	}
-	return b.Buffer.Write(p)
+	return b.buf.Write(p)
 }
+
+// String is what was collected.
+func (b *limitBuffer) String() string { return b.buf.String() }

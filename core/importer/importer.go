@@ -106,6 +106,7 @@ func Run(ctx context.Context, o Options) protocol.ImportReport {
 // failure too, is for Run to find again and to tell.
 func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
 	j := newJob(o)
+	j.most = lookMost
 	if o.Request == nil || o.Request.Digest == "" || j.prepare() != nil {
 		return j.report, false
 	}
@@ -127,6 +128,11 @@ func Look(ctx context.Context, o Options) (protocol.ImportReport, bool) {
 	j.unchanged(upstream)
 	return j.report, true
 }
+
+// lookMost is how many bytes of refs Look takes, half a million of them: the
+// process that looks serves other Lorries too, and an upstream that says more
+// is for Run, which has a process and its limits to itself.
+const lookMost = 32 << 20
 
 // newJob fills the defaults in.
 func newJob(o Options) *job {
@@ -155,7 +161,8 @@ type job struct {
 	policy   policy.Policy
 	area     *area.Area
 	net      network
-	collect  bool // the working copy is to be packed as a whole
+	collect  bool  // the working copy is to be packed as a whole
+	most     int64 // bytes of refs that are taken; 0: as many as lsrefs takes
 	look     func(context.Context) (lsrefs.Listing, error)
 	readAt   time.Time // when upstream was read
 	progress io.Writer

@@ -34,7 +34,7 @@ type source interface {
 func (j *job) source(place workcopy.Copy) (source, error) {
 	switch j.Spec.Type {
 	case spec.Git:
-		return &gitsource.Source{Copy: place, Access: j.fetch, Reader: j.Reader}, nil
+		return &gitsource.Source{Copy: place, Access: j.fetch, Reader: j.Reader, Limit: j.most}, nil
 	case spec.Svn:
 		return &svnsource.Source{Copy: place, Access: escaped(j.fetch), Layout: j.Spec.Layout}, nil
 	case spec.Hg:

@@ -23,11 +23,13 @@ type Source struct {
 	workcopy.Copy
 	Access core.Access
 	Reader *lsrefs.Reader
+	// Limit bounds what List takes, in bytes; 0 is as lsrefs has it.
+	Limit int64
 }
 
 // List reads what upstream has, and refuses what would empty the mirror.
 func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
-	l, err := s.Reader.Read(ctx, s.Access, lsrefs.Options{Prefixes: s.Policy.Prefixes(), ExtraFiles: s.Repo.Files, Git: s.Repo.Git, Route: s.Route})
+	l, err := s.Reader.Read(ctx, s.Access, lsrefs.Options{Prefixes: s.Policy.Prefixes(), ExtraFiles: s.Repo.Files, Git: s.Repo.Git, Route: s.Route, Limit: s.Limit})
 	if err != nil {
 		return l, err
 	}

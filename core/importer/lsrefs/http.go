@@ -37,7 +37,7 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 	client, base := r.client(w), strings.TrimSuffix(a.URL, "/")
 	server := serverOf(w, base)
 	if r.asksAtOnce(server) {
-		l, err := lsRefs(ctx, client, a, base, "", o.Prefixes)
+		l, err := lsRefs(ctx, client, a, base, "", o)
 		if err == nil {
 			return l, nil
 		}
@@ -54,13 +54,13 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 	if err := checkType(resp, advertisement); err != nil {
 		if errors.Is(err, errNotSmart) {
 			// git takes any short text for an empty repository: look first.
-			if _, perr := ParseLsRemote(io.LimitReader(resp.Body, maxAnswer)); perr != nil {
+			if _, perr := ParseLsRemote(io.LimitReader(resp.Body, o.limit())); perr != nil {
 				return Listing{}, notGit(perr)
 			}
 		}
 		return Listing{}, err
 	}
-	in := bufio.NewReader(io.LimitReader(resp.Body, maxAnswer))
+	in := bufio.NewReader(io.LimitReader(resp.Body, o.limit()))
 	first, err := firstLine(in)
 	if err != nil {
 		return Listing{}, notGit(err)
@@ -79,7 +79,7 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 			caps = pkt("object-format=" + format)
 		}
 	}
-	l, err := lsRefs(ctx, client, a, base, caps, o.Prefixes)
+	l, err := lsRefs(ctx, client, a, base, caps, o)
 	r.learn(server, err == nil && caps == "")
 	return l, err
 }
@@ -129,13 +129,13 @@ func listV0(in *bufio.Reader, line string) (Listing, error) {
 }
 
 // lsRefs asks a server that speaks version 2 of the protocol.
-func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps string, prefixes []string) (Listing, error) {
+func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps string, o Options) (Listing, error) {
 	var body strings.Builder
 	body.WriteString(pkt("command=ls-refs\n") + pkt("agent=git/lorry") + caps + "0001" + pkt("symrefs\n"))
-	if len(prefixes) > 0 {
+	if len(o.Prefixes) > 0 {
 		body.WriteString(pkt("ref-prefix HEAD\n"))
 	}
-	for _, p := range prefixes {
+	for _, p := range o.Prefixes {
 		body.WriteString(pkt("ref-prefix " + p + "\n"))
 	}
 	body.WriteString("0000")
@@ -148,7 +148,7 @@ func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps 
 		return Listing{}, err
 	}
 	var l Listing
-	in := bufio.NewReader(io.LimitReader(resp.Body, maxAnswer))
+	in := bufio.NewReader(io.LimitReader(resp.Body, o.limit()))
 	for {
 		line, kind, err := readPkt(in)
 		if err != nil {

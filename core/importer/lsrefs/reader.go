@@ -71,6 +71,16 @@ type Options struct {
 	Git *childproc.Git
 	// Route is the way of connections of this process.
 	Route route.Route
+	// Limit bounds the answer, in bytes; 0 is as much as some millions of refs
+	// take. Upstream decides how long its answer is, and all of it is kept.
+	Limit int64
+}
+
+func (o Options) limit() int64 {
+	if o.Limit > 0 {
+		return min(o.Limit, maxAnswer)
+	}
+	return maxAnswer
 }
 
 // Read lists the refs of the repository that access leads to. The error is a
@@ -95,7 +105,7 @@ func (r *Reader) byGit(ctx context.Context, access core.Access, o Options) (List
 	}
 	out, err := git.Output(ctx, childproc.GitCall{
 		Args:      []string{"ls-remote", "--symref", "--", access.URL},
-		Protocols: Protocols(access.URL), Access: &access, ExtraFiles: o.ExtraFiles,
+		Protocols: Protocols(access.URL), Access: &access, ExtraFiles: o.ExtraFiles, MaxOutput: o.Limit,
 	})
 	if err != nil {
 		return Listing{}, gitfail.From(err, gitfail.Upstream)

@@ -104,3 +104,29 @@ func oddRepository(t *testing.T, dir string) string {
 	}
 	return tip
 }
+
+// TestLongAnswersAreRefused: an upstream decides how long its list is, but not
+// how much of the reader's memory it takes. A part of it is no listing.
+func TestLongAnswersAreRefused(t *testing.T) {
+	t.Parallel()
+	r := reader(t)
+	root := t.TempDir()
+	repo := gittest.Seed(t, filepath.Join(root, "thing.git"))
+	repo.Branches(200, "many")
+	server := gittest.NewServer(t, root)
+	for _, url := range []string{server.URL + "/thing.git", repo.Dir} {
+		access := core.Access{URL: url}
+		whole, err := r.Read(t.Context(), access, Options{})
+		if err != nil || len(whole.Refs) < 200 {
+			t.Fatalf("got %d refs, %v", len(whole.Refs), err)
+		}
+		for _, limit := range []int64{1, 100, 4 << 10, 8 << 10} {
+			if l, err := r.Read(t.Context(), access, Options{Limit: limit}); err == nil || len(l.Refs) > 0 {
+				t.Errorf("%s: %d refs in %d bytes, %v", url, len(l.Refs), limit, err)
+			}
+		}
+		if l, err := r.Read(t.Context(), access, Options{Limit: 1 << 20}); err != nil || len(l.Refs) != len(whole.Refs) {
+			t.Errorf("got %d refs, %v", len(l.Refs), err)
+		}
+	}
+}

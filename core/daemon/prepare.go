@@ -81,6 +81,7 @@ func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prep
 	if known.repo.Head != "" {
 		wish.Head = known.repo.Head
 	}
+	created := false
 	if known.wish != wish {
 		down, err := p.adapters.Downstream(adapter.DownstreamName)
 		if err != nil {
@@ -92,6 +93,7 @@ func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		if err != nil {
 			return minions.Prepared{}, p.react(ctx, theDownstream(), fmt.Errorf("preparing %q on the downstream host: %w", l.Path, err))
 		}
+		created = have.Created
 		known.have, known.wish, known.at = have, wish, p.clock()
 	}
 	if why := known.have.ReadOnlyReason; why != "" {
@@ -108,7 +110,7 @@ func (p *preparer) Prepare(ctx context.Context, l core.LorryState) (minions.Prep
 		}
 	}
 	p.remember(l.Path, known)
-	prepared := minions.Prepared{Fetch: fetch, Push: known.have.Access, PushOptions: known.have.PushOptions, FileRoots: p.fileRoots(l)}
+	prepared := minions.Prepared{Fetch: fetch, Push: known.have.Access, PushOptions: known.have.PushOptions, FileRoots: p.fileRoots(l), Created: created}
 	if p.allowed != nil {
 		prepared.DenyPrivate, prepared.Allow = p.allowed()
 	}

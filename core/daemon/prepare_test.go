@@ -117,6 +117,26 @@ func TestPushOptionsGoWithTheJob(t *testing.T) {
 	}
 }
 
+// TestAMirrorThatWasMadeAnewIsToldOnce: the job that comes with it must not
+// believe that what was pushed earlier is there.
+func TestAMirrorThatWasMadeAnewIsToldOnce(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	f := &fakeHosts{repo: core.Repo{Path: "one"}, have: core.Have{Created: true}}
+	p := newPreparer(f, &now)
+	var got []bool
+	for range 2 {
+		prepared, err := p.Prepare(t.Context(), generated())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, prepared.Created)
+	}
+	if diff := cmp.Diff([]bool{true, false}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // archive remembers what was archived.
 type archive map[string]int // attempts, by path
 

@@ -34,7 +34,8 @@ func (q *Queue) SetMaxJobs(ctx context.Context, limit *int) error {
 }
 
 // MoveToTop puts a Lorry first in the queue and makes it due now. The place is
-// used up when its job starts.
+// used up when its job starts. The job looks at the mirror, too, which a person
+// who asks for it may have changed.
 func (q *Queue) MoveToTop(ctx context.Context, path string) error {
 	now := q.clock()
 	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.Place(ctx, path, true, now) })
@@ -47,7 +48,7 @@ func (q *Queue) MoveToBottom(ctx context.Context, path string) error {
 }
 
 // Retry forgets the failures of a Lorry and makes it due now, at its place among
-// the others that are due.
+// the others that are due. The job looks at the mirror, as with MoveToTop.
 func (q *Queue) Retry(ctx context.Context, path string) error {
 	now := q.clock()
 	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.Retry(ctx, path, now) })

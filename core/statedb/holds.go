@@ -26,7 +26,7 @@ func (t *txn) Place(ctx context.Context, path string, top bool, now time.Time) e
 		n, err := t.change(ctx, "moving a Lorry to the top", `UPDATE queue SET
 			turn = (SELECT MIN(turn) FROM (SELECT MIN(turn) AS turn FROM queue WHERE running_job IS NULL
 				UNION ALL SELECT MIN(turn) FROM queue WHERE running_job IS NOT NULL UNION ALL SELECT 0) m) - 1,
-			due = CASE WHEN due < $2 THEN due ELSE $2 END WHERE path = $1`, path, micros(now))
+			due = CASE WHEN due < $2 THEN due ELSE $2 END, digest = '' WHERE path = $1`, path, micros(now))
 		return one(n, err, path)
 	}
 	const last = `(SELECT MAX(turn) FROM (SELECT MAX(turn) AS turn FROM queue WHERE running_job IS NULL
@@ -40,7 +40,7 @@ func (t *txn) Retry(ctx context.Context, path string, now time.Time) error {
 	if !storable(path) {
 		return notFound("there is no Lorry %q", path)
 	}
-	n, err := t.change(ctx, "making a Lorry due", `UPDATE queue SET failures = 0,
+	n, err := t.change(ctx, "making a Lorry due", `UPDATE queue SET failures = 0, digest = '',
 		turn = CASE WHEN turn < $2 THEN turn ELSE $2 END, due = CASE WHEN due < $2 THEN due ELSE $2 END WHERE path = $1`, path, micros(now))
 	return one(n, err, path)
 }

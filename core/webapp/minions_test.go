@@ -77,6 +77,26 @@ func TestAModernMinionGetsAccessAndALease(t *testing.T) {
 	}
 }
 
+func TestAMirrorThatWasMadeAnewIsFilledAnew(t *testing.T) {
+	t.Parallel()
+	for _, created := range []bool{false, true} {
+		s := newSite(t)
+		l := foo()
+		l.Digest = "abc"
+		s.queue.Put(l)
+		s.preparer.OnPrepare = func(context.Context, core.LorryState) (minions.Prepared, error) {
+			return minions.Prepared{Push: core.Access{URL: "https://git.example.com/foo"}, Created: created}, nil
+		}
+		answer, err := s.minion().GiveMeJob(t.Context(), protocol.GiveMeJob{Host: "m1", PID: 7})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := answer.All()[0].Digest; (got == "") != created {
+			t.Errorf("created %v: the digest is %q", created, got)
+		}
+	}
+}
+
 func TestCredentialsTravelWhereNobodyElseReadsThem(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

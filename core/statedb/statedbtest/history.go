@@ -32,6 +32,15 @@ func digests(w *World) {
 	changed.Text = `{"a": {}}`
 	w.ok(w.DB.PutLorries(w.Ctx, []core.Lorry{changed}))
 	same(w, "a new text forgets it", "", w.lorry("a").Digest)
+	// An admin who wants it run now may have put the Downstream Host's backup back.
+	for what, ask := range map[string]func(context.Context, string) error{"the top": w.Queue.MoveToTop, "a retry": w.Queue.Retry} {
+		run(queue.UpdateParams{Exit: "0", Digest: "d4"})
+		w.ok(ask(w.Ctx, "a"))
+		same(w, what+" forgets it", "", w.lorry("a").Digest)
+	}
+	run(queue.UpdateParams{Exit: "0", Digest: "d5"})
+	w.ok(w.Queue.MoveToBottom(w.Ctx, "a"))
+	same(w, "the bottom does not", "d5", w.lorry("a").Digest)
 }
 
 func removeJob(w *World) {

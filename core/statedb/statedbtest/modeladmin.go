@@ -34,7 +34,7 @@ func (m *model) move(top bool) {
 	}
 	order := m.inOrder()
 	if top {
-		l.turn = min(order[0].turn, 0) - 1
+		l.turn, l.digest = min(order[0].turn, 0)-1, ""
 		if m.now().Before(l.due) {
 			l.due = m.now()
 		}
@@ -47,7 +47,7 @@ func (m *model) move(top bool) {
 func (m *model) retry() {
 	p := m.path()
 	if l := m.known(p, m.queue.Retry(m.ctx, p)); l != nil {
-		l.failures = 0
+		l.failures, l.digest = 0, ""
 		l.turn = min(l.turn, m.now().UnixMicro())
 		if m.now().Before(l.due) {
 			l.due = m.now()

@@ -313,7 +313,9 @@ func (m *Minions) jobAnswer(job ready, modern, credentials bool) protocol.Job {
 	answer.Fence = job.Job.Fence
 	answer.Lease = int64(lease / time.Second)
 	answer.Heartbeat = max(int64(min(heartbeat, lease/4)/time.Second), 1)
-	answer.Digest = job.Digest
+	if !job.prepared.Created {
+		answer.Digest = job.Digest
+	}
 	answer.Rewrites = job.Rewrites
 	answer.FileRoots = job.prepared.FileRoots
 	answer.DenyPrivateAddresses, answer.AllowAddresses = job.prepared.DenyPrivate, job.prepared.Allow

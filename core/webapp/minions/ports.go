@@ -47,4 +47,7 @@ type Prepared struct {
 	Allow       []string
 	// PushOptions are given to git with every push of the job, in order.
 	PushOptions []string
+	// Created says that the repository on the Downstream Host was made just now:
+	// what an earlier push brought there is gone.
+	Created bool
 }

@@ -3,6 +3,7 @@ package svnsource
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ func (s *Source) tellExternals() {
 			fmt.Fprintln(s.Out, ".. warning: svn:externals are not followed: what they bring into a checkout is not mirrored")
 			return
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
 		}
 	}

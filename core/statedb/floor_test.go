@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,17 +16,23 @@ import (
 // floor is the bare engine doing the two transactions of a cycle, with no rule,
 // no fence and no output: claim the first due row, insert a job and read what it
 // is to do; end the job and make the row due again. It has the same tables and
-// indexes and writes the same rows but for the numbering of jobs. PostgreSQL does each of the two in one statement.
-// SQLite does them in one transaction each or, for several clients, with the
-// group commit that a hand-written program would have.
+// indexes and writes the same rows. PostgreSQL does each of the two in one
+// statement, and leaves out the numbering of jobs, for which a bare program would
+// take a sequence. SQLite does them in one transaction each or, for several
+// clients, with the group commit that a hand-written program would have. There
+// the next number is written once in each transaction that starts jobs, which is
+// the least that keeps numbers from coming again after the last jobs were removed
+// (AUTOINCREMENT writes as much, for every job).
 type floor struct {
-	db    *sql.DB
-	lite  bool
-	jobs  atomic.Int64
-	conn  *sql.Conn // SQLite's one, with its prepared statements
-	stmts map[string]*sql.Stmt
-	group chan floorRequest // nil: a transaction each
-	ended sync.WaitGroup
+	db   *sql.DB
+	lite bool
+	jobs atomic.Int64
+	// started says that the transaction under way has started jobs.
+	started bool
+	conn    *sql.Conn // SQLite's one, with its prepared statements
+	stmts   map[string]*sql.Stmt
+	group   chan floorRequest // nil: a transaction each
+	ended   sync.WaitGroup
 }
 
 type floorRequest struct {
@@ -54,8 +61,13 @@ func (f *floor) prepare(b *testing.B) {
 		b.Fatal(err)
 	}
 	f.conn, f.stmts = conn, map[string]*sql.Stmt{}
-	for _, query := range []string{"BEGIN IMMEDIATE", "COMMIT", "SAVEPOINT one", "RELEASE one", floorClaim, floorInsert, floorSpec, floorEnd, floorDue} {
-		if f.stmts[query], err = conn.PrepareContext(b.Context(), query); err != nil { //nolint:sqlclosecheck // with the floor
+	numbered := regexp.MustCompile(`\$\d`)
+	for _, query := range []string{
+		"BEGIN IMMEDIATE", "COMMIT", "SAVEPOINT one", "RELEASE one",
+		floorClaim, floorInsert, floorSpec, floorNumber, floorEnd, floorDue,
+	} {
+		text := numbered.ReplaceAllString(query, "?")                                 // which is bound sooner
+		if f.stmts[query], err = conn.PrepareContext(b.Context(), text); err != nil { //nolint:sqlclosecheck // with the floor
 			b.Fatal(err)
 		}
 	}
@@ -115,9 +127,11 @@ func newFloor(b *testing.B, url string, clients int) *floor {
 const (
 	floorClaim = `UPDATE queue SET running_job = $1 WHERE path =
 		(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1) RETURNING path`
-	floorInsert = `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) VALUES ($1, $2, 1, 'm', 1, 1, 1, 1)`
+	floorInsert = `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) VALUES ($1, $2, 1, 'm', 1, ` + floorTimes + `)`
+	floorTimes  = `1790000000000000, 1790000000000000, 1790000120000000`
+	floorNumber = `UPDATE run_queue SET next_job = $1 WHERE id = 1`
 	floorSpec   = `SELECT spec_text FROM lorries WHERE path = $1`
-	floorEnd    = `UPDATE jobs SET ended = 1, exit = '0' WHERE id = $1`
+	floorEnd    = `UPDATE jobs SET ended = 1790000000000000, exit = '0' WHERE id = $1`
 	floorDue    = `UPDATE queue SET running_job = NULL, turn = turn + 3600000000, due = due + 3600000000 WHERE running_job = $1 AND path = $2`
 )
 
@@ -129,6 +143,7 @@ func (f *floor) cycle(ctx context.Context) error {
 	}
 	var path, spec string
 	err := f.tx(ctx, func(ctx context.Context, on floorRunner) error {
+		f.started = true
 		if err := on.row(ctx, floorClaim, id).Scan(&path); err != nil {
 			return err
 		}
@@ -148,7 +163,7 @@ func (f *floor) statements(ctx context.Context, id int64) error {
 	claim := func() error {
 		return f.db.QueryRowContext(ctx, `WITH c AS (UPDATE queue SET running_job = $1 WHERE path =
 			(SELECT path FROM queue WHERE running_job IS NULL ORDER BY turn, path LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING path)
-		INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) SELECT $1, path, 1, 'm', 1, 1, 1, 1 FROM c
+		INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) SELECT $1, path, 1, 'm', 1, `+floorTimes+` FROM c
 		RETURNING path, (SELECT l.spec_text FROM lorries l WHERE l.path = jobs.path)`, id).Scan(&path, &spec)
 	}
 	err := claim()
@@ -168,7 +183,16 @@ func (f *floor) tx(ctx context.Context, fn func(ctx context.Context, on floorRun
 		f.group <- r
 		return <-r.done
 	}
-	return errors.Join(f.exec(ctx, "BEGIN IMMEDIATE"), fn(ctx, f), f.exec(ctx, "COMMIT"))
+	return errors.Join(f.exec(ctx, "BEGIN IMMEDIATE"), fn(ctx, f), f.commit(ctx))
+}
+
+func (f *floor) commit(ctx context.Context) error {
+	var err error
+	if f.started {
+		err = f.exec(ctx, floorNumber, f.jobs.Load()+1)
+	}
+	f.started = false
+	return errors.Join(err, f.exec(ctx, "COMMIT"))
 }
 
 // write puts all requests that wait, at most 64, into one transaction with a
@@ -199,7 +223,7 @@ func (f *floor) write(b *testing.B) {
 			default:
 			}
 		}
-		if err = errors.Join(err, f.exec(ctx, "COMMIT")); err != nil {
+		if err = errors.Join(err, f.commit(ctx)); err != nil {
 			b.Error(err)
 		}
 		for _, r := range batch {

@@ -20,6 +20,7 @@ var plans = []struct {
 	text    string // a piece of the statement that no other has
 	indexes []string
 	sorts   bool // it sorts the few rows that it found
+	server  bool // a file has no such statement
 }{
 	{name: "claim: the due Lorries", text: "q.held = ''( AND q.turn < 0| AND \\(q.turn, q.path\\) >= \\(\\$3, \\$4\\))? ORDER BY", indexes: []string{"queue_turn", "lorries_pkey"}},
 	{name: "claim: the same, some hosts left out", text: "AND q.upstream_host NOT IN", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
@@ -29,6 +30,10 @@ var plans = []struct {
 	{name: "report: read the job", text: "j.ended = 0 AND q.running_job = j.id", indexes: []string{"jobs_pkey", "queue_pkey", "lorries_pkey"}, sorts: true},
 	{name: "report: write the job", text: "^UPDATE jobs SET updated", indexes: []string{"jobs_pkey"}},
 	{name: "report: end the Lorry's turn", text: "^UPDATE queue SET running_job = NULL", indexes: []string{"queue_pkey"}},
+	{name: "claim: number the jobs of the first", server: true, text: "^UPDATE run_queue SET next_job = next_job", indexes: []string{"queue_turn"}},
+	{name: "claim: start the first", server: true, text: "^WITH gate AS .*chosen AS \\(SELECT path, row_number\\(\\) OVER \\(\\) AS n FROM \\(SELECT q.path FROM queue", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
+	{name: "claim: the same, for a minion that holds some", server: true, text: "^WITH gate AS .* WHEN q.path = ANY", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
+	{name: "report: all of it, as remembered", server: true, text: "^WITH job AS", indexes: []string{"jobs_pkey", "queue_pkey"}},
 	{name: "wait: the next due time", text: "SELECT MIN\\(turn\\) AS t FROM queue", indexes: []string{"queue_turn"}},
 	{name: "explain: who is ahead", text: "queue q, queue me", indexes: []string{"queue_turn", "queue_pkey"}},
 	{name: "reconcile: due times of changed intervals", text: "UPDATE queue SET due = last_run", indexes: []string{"queue_pkey", "lorries_pkey"}},
@@ -77,7 +82,7 @@ func TestNoHotStatementReadsEverything(t *testing.T) {
 					found = true
 					checkPlan(t, p.name, plan, p.indexes, p.sorts)
 				}
-				if !found {
+				if !found && (!p.server || statedb.IsPostgres(url)) {
 					t.Errorf("%s: no such statement was run", p.name)
 				}
 			}
@@ -172,6 +177,17 @@ func useAll(t *testing.T, db *statedb.DB, q *queue.Queue, clock *statedbtest.Clo
 	ok(q.HoldHost(ctx, "other.example.org", clock.Now().Add(time.Hour), "busy"))
 	_, err := q.Claim(ctx, queue.ClaimParams{Minion: "m"})
 	ok(err)
+	ok(q.SetMaxJobs(ctx, nil))
+	ok(q.ResumeHost(ctx, "other.example.org"))
+	one, err := q.Claim(ctx, queue.ClaimParams{Minion: "m", Holds: []string{"bench/1/0000001"}})
+	ok(err)
+	for _, p := range []queue.UpdateParams{{}, {Output: "x"}, {Done: true, Exit: "0"}} {
+		p.Job, p.Fence = one[0].Job.ID, one[0].Job.Fence
+		_, err = q.Update(ctx, []queue.UpdateParams{p})
+		ok(err)
+	}
+	ok(q.SetMaxJobs(ctx, &many))
+	ok(q.HoldHost(ctx, "other.example.org", clock.Now().Add(time.Hour), "busy"))
 	_, err = q.Claim(ctx, queue.ClaimParams{Minion: "m", Max: 1000})
 	ok(err)
 	_, err = db.NextTurn(ctx, clock.Now())

@@ -46,6 +46,10 @@ func TestNamesThatURLsEscape(t *testing.T) {
 		t.Error(diff)
 	}
 	m.put("trunk/fü r", "two")
+	if err := os.Rename(m.dir, m.dir+" ü"); err != nil {
+		t.Fatal(err)
+	}
+	m.source.Access.URL = "file://" + m.dir + "%20%C3%BC" + below
 	m.mustUpdate(m.source)
 	if got := m.git.Git("rev-parse", master+"^"); got != first[master] {
 		t.Errorf("the commit lies on %s", got)

@@ -18,6 +18,10 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/meter"
 )
 
+// anyPath lets Subversion take paths on this machine that are not ASCII alone:
+// of its own, and of repositories. Its messages stay as they are.
+const anyPath = "LC_ALL=C.UTF-8"
+
 // svn runs the client svn for everything but http, never asks and keeps
 // nothing. It gives the output.
 func (s *Source) svn(ctx context.Context, command string, args ...string) (string, error) {
@@ -28,7 +32,7 @@ func (s *Source) svn(ctx context.Context, command string, args ...string) (strin
 	defer cleanup()
 	options := []string{command, "--non-interactive", "--no-auth-cache", "--config-dir=" + s.configDir()}
 	call := childproc.Spec{
-		Name: "svn", Env: append(s.Repo.Git.ToolEnv(), "SVN_SSH="+ssh), Dir: s.Repo.Git.Home(), ExtraFiles: s.Repo.Files,
+		Name: "svn", Env: append(s.Repo.Git.ToolEnv(), "SVN_SSH="+ssh, anyPath), Dir: s.Repo.Git.Home(), ExtraFiles: s.Repo.Files,
 	}
 	if !s.Access.Secret.Empty() {
 		options = append(options, "--username="+s.Access.Username, "--password-from-stdin")
@@ -134,7 +138,7 @@ func (s *Source) fetch(ctx context.Context, rec record, now info) error {
 	}
 	defer done()
 	args := []string{"svn", "fetch", "-q", "--no-auth-cache", "--config-dir=" + config}
-	env := []string{"SVN_SSH=" + ssh}
+	env := []string{"SVN_SSH=" + ssh, anyPath}
 	var secrets []string
 	if !s.Access.Secret.Empty() || s.Access.SkipCertificates {
 		dir, err := s.Area.Temp()

@@ -199,10 +199,13 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 		}
 	})
 	d.db = db
+	if err := d.clock.follow(ctx, db.ServerTime); err != nil {
+		return err
+	}
 	d.metrics = metrics.New(d.metricsSource())
 	d.queue = queue.New(queue.Options{
 		Ended: d.metrics.JobsEnded,
-		Store: db, Clock: d.clock.now, Log: d.log.Named("queue"), Rand: rand.Float64,
+		Store: db, Clock: d.clock.now, Elapsed: d.elapsed(), Log: d.log.Named("queue"), Rand: rand.Float64,
 	})
 	d.queue.SetLimits(queueLimits(d.config))
 	if err := d.takeUpkeepOver(ctx); err != nil {
@@ -307,23 +310,24 @@ func (d *Daemon) applyAdapters(ctx context.Context, c *confgit.Config) error {
 }
 
 func (d *Daemon) openServer(context.Context) error {
-	guard := diskGuard{adminQueue: d.adminQueue(), dirs: guardedDirs(d.config), minFree: func() int64 { return d.live().MinFree }, free: freeBytes}
+	guard := diskGuard{adminQueue: d.adminQueue(), dirs: guardedDirs(d.config), minFree: func() int64 { return d.live().MinFree }, free: freeBytes, clock: d.clock.now, minions: d.queue}
 	d.prepare = &preparer{
 		adapters: d.adapters, access: d.confgit.Access, fileRoots: d.fileRoots, clock: d.clock.now, holder: d.queue,
 		taken: d.confgit.Taken, retired: d.db, confirm: d.confgit.ListSoon, allowed: d.addresses,
 		always: d.config.Downstream.Type == "local",
 	}
-	d.diskWarning = guard.warning
+	d.diskWarning = guard.told
 	server, err := webapp.New(webapp.Options{
 		Webhooks: d.webhooks(),
 		Guard:    d.guard, Tokens: d.db, Audit: d.db, MetricsPublic: d.config.Access.MetricsPublic,
 		Metrics: d.metrics.Handler(), Ready: d.db.Ping,
 		Queue: timedQueue{guard, d.metrics}, Configuration: countedReads{d.confgit, d.metrics}, Preparer: d.prepare, Log: d.log.Named("webapp"), Clock: d.clock.now,
+		MinFree:    guard.minFree,
 		StatusHTML: d.config.StatusHTML, PretendTime: d.pretendTime(), Reload: d.Reload, Retirements: d.db,
 		Info: api.Info{
 			Version: d.opts.Version, Address: d.address(), DataDir: d.config.Data,
 			Downstream: describeDownstream(d.config.Downstream), PublishFailures: func() bool { return d.live().PublishFailures },
-			Adapters: adapterDesk{d.adapters, d.queue}, Warning: guard.warning,
+			Adapters: adapterDesk{d.adapters, d.queue}, Warning: guard.told,
 		},
 	})
 	if err != nil {

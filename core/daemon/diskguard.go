@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/queue"
 	"github.com/lorry-controller/lorry-controller/core/schedule"
 	"github.com/lorry-controller/lorry-controller/core/settings"
@@ -22,6 +23,8 @@ type diskGuard struct {
 	dirs    []string     // whose file systems are watched
 	minFree func() int64 // bytes
 	free    func(dir string) (int64, error)
+	clock   core.Clock
+	minions minionLister // of all minions, also those of other cores; nil: none
 }
 
 // timedQueue tells the metrics how long the STATEDB takes.
@@ -58,7 +61,10 @@ func (g diskGuard) Claim(ctx context.Context, p queue.ClaimParams) ([]queue.Clai
 // Explain tells of the room, too.
 func (g diskGuard) Explain(ctx context.Context, path string) (queue.Why, error) {
 	why, err := g.adminQueue.Explain(ctx, path)
-	return g.because(why), err
+	if why = g.because(why); err == nil && why.Reason == schedule.BecauseDue {
+		why = g.becauseOfMinions(ctx, why)
+	}
+	return why, err
 }
 
 // because gives the reason of a Lorry that nothing but the room keeps waiting.

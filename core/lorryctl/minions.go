@@ -52,7 +52,13 @@ func (a *app) minionTable(raw json.RawMessage) (string, error) {
 		}
 		t.add(m.Name, m.State, m.Address, m.Version, strings.Join(m.Labels, ","), m.SeenNice, strings.Join(runs, ", "))
 	}
-	return t.text(a.colours), nil
+	text := t.text(a.colours)
+	for _, m := range list.Minions {
+		if m.Short != "" {
+			text += cell(m.Name) + " gets no job: " + cell(m.Short) + "\n"
+		}
+	}
+	return text, nil
 }
 
 func (a *app) reloadCommand() *cobra.Command {

@@ -132,3 +132,13 @@ func (a *area) diskUsage(path string) int64 {
 	})
 	return total
 }
+
+// free counts the bytes that may still be written where the working area is,
+// at least 1; 0 when the system does not tell.
+func (a *area) free() int64 {
+	var s unix.Statfs_t
+	if err := unix.Statfs(a.dir, &s); err != nil {
+		return 0
+	}
+	return max(int64(s.Bavail)*int64(s.Bsize), 1) //nolint:unconvert // types differ between systems
+}

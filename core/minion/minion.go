@@ -253,6 +253,7 @@ func (w *worker) ask(ctx context.Context, most int) (protocol.Job, error) {
 	return w.client.GiveMeJob(ctx, protocol.GiveMeJob{
 		Host: w.Name, PID: os.Getpid(), Version: protocol.Version, Build: w.Build,
 		Max: most, Wait: int(w.Wait / time.Second), Holds: holds, Labels: w.Labels,
+		Free: w.area.free(),
 	})
 }
 

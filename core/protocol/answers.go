@@ -118,13 +118,15 @@ type Minion struct {
 	Version  string   `json:"version"`  // its own; "" when it does not tell
 	Protocol int      `json:"protocol"` // version of the minion protocol
 	Labels   []string `json:"labels"`
-	State    string   `json:"state"` // idle, busy, draining, drained or silent
+	State    string   `json:"state"` // idle, busy, no room, draining, drained or silent
 	Since    int64    `json:"since"` // when it was first seen
 	LastSeen int64    `json:"last_seen"`
 	SeenNice string   `json:"last_seen_nice"`
 	// Draining is set when it gets no job any more.
-	Draining bool        `json:"draining"`
-	Jobs     []MinionJob `json:"jobs"` // that it runs now
+	Draining bool `json:"draining"`
+	// Short says why it gets no job for want of room in its working area, or "".
+	Short string      `json:"short,omitempty"`
+	Jobs  []MinionJob `json:"jobs"` // that it runs now
 }
 
 // MinionJob is a job that a minion runs.

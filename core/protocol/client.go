@@ -48,6 +48,9 @@ func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) (Job, error) {
 	if ask.Wait > 0 {
 		form.Set("wait", strconv.Itoa(ask.Wait))
 	}
+	if ask.Free > 0 {
+		form.Set("free", strconv.FormatInt(ask.Free, 10))
+	}
 	form["holds"], form["labels"] = ask.Holds, ask.Labels
 	var answer Job
 	err := c.Post(ctx, "/1.0/give-me-job", form, &answer)

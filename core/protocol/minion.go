@@ -20,6 +20,9 @@ type GiveMeJob struct {
 	// Labels say what the minion is good for, such as "site-a"; for people and
 	// for choosing minions.
 	Labels []string `json:"labels,omitempty"`
+	// Free is how many bytes are free where the minion's working area is, at
+	// least 1; 0: it does not tell.
+	Free int64 `json:"free,omitempty"`
 	// Running are the jobs that the minion works on now.
 	Running []core.JobID `json:"running,omitempty"`
 }

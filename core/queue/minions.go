@@ -21,6 +21,8 @@ type Minion struct {
 	First, Seen time.Time
 	// Drain is set when it gets no job any more.
 	Drain bool
+	// Short says why it gets no job for want of room in its working area, or "".
+	Short string
 }
 
 // MinionKept is how long a minion that is not heard of is remembered.

@@ -89,7 +89,7 @@ func queueOptions() []Option {
 		{Name: "max-jobs-per-host", Reread: true, Kind: Int, Default: "0", Metavar: "N", Doc: "Run at most N jobs at once against one upstream host; 0 means any number."},
 		{Name: "retry-backoff", Reread: true, Default: "24h", Metavar: "TIME", Doc: "A Lorry that keeps failing waits twice as long each time, at most TIME; none switches this off.", Check: checkBackoff},
 		{Name: "affinity-grace", Reread: true, Kind: Duration, Default: "10", Metavar: "SECONDS", Doc: "Leave a due Lorry for so long to the minion that has it in its working area."},
-		{Name: "min-free", Reread: true, Kind: Size, Default: "200M", Metavar: "SIZE", Doc: "Give no new job when less disk space is free."},
+		{Name: "min-free", Reread: true, Kind: Size, Default: "200M", Metavar: "SIZE", Doc: "Give no new job when less disk space is free here, nor to a minion with less in its working area."},
 		{Name: "purge-protect", Reread: true, Default: "5", Metavar: "PERCENT", Doc: "Hold back removals when a listing drops more than this part of a host's repositories (and more than 3).", Check: checkPercent},
 		{Name: "read-configuration-interval", Reread: true, Kind: Duration, Default: "2m", Metavar: "TIME", Doc: "Read CONFGIT again so often; 0 means only when asked."},
 		{Name: "ls-troves-interval", Reread: true, Kind: Duration, Default: "1m", Metavar: "TIME", Doc: "Look so often whether an Upstream Host is due for listing; 0 means only when asked."},

@@ -18,9 +18,10 @@ type minionRow struct {
 	Build    string `json:"build"`
 	Labels   string `json:"labels"`
 	Seen     int64  `json:"seen"`
+	Short    string `json:"short"`
 }
 
-const minionCols = "name text, address text, pid bigint, protocol bigint, build text, labels text, seen bigint"
+const minionCols = "name text, address text, pid bigint, protocol bigint, build text, labels text, seen bigint, short text"
 
 // Minions implements queue.Store.
 func (db *DB) Minions(ctx context.Context) ([]queue.Minion, error) {
@@ -29,7 +30,7 @@ func (db *DB) Minions(ctx context.Context) ([]queue.Minion, error) {
 	all, err := collect(ctx, db.read, func(s scanner) (m queue.Minion, err error) {
 		var labels string
 		var first, seen int64
-		if err := s.Scan(&m.Name, &m.Address, &m.PID, &m.Protocol, &m.Build, &labels, &first, &seen, &m.Drain); err != nil {
+		if err := s.Scan(&m.Name, &m.Address, &m.PID, &m.Protocol, &m.Build, &labels, &first, &seen, &m.Drain, &m.Short); err != nil {
 			return m, err
 		}
 		m.First, m.Seen = fromMicros(first), fromMicros(seen)
@@ -37,7 +38,7 @@ func (db *DB) Minions(ctx context.Context) ([]queue.Minion, error) {
 			return m, fmt.Errorf("labels of minion %q: %w", m.Name, err)
 		}
 		return m, nil
-	}, `SELECT name, address, pid, protocol, build, labels, first, seen, drain FROM minions ORDER BY name`)
+	}, `SELECT name, address, pid, protocol, build, labels, first, seen, drain, short FROM minions ORDER BY name`)
 	return all, classify("reading the minions", err)
 }
 
@@ -59,15 +60,15 @@ func (t *txn) SeeMinions(ctx context.Context, seen []queue.Minion, old time.Time
 		if err != nil {
 			return err
 		}
-		rows = append(rows, minionRow{m.Name, m.Address, m.PID, m.Protocol, m.Build, string(labels), micros(m.Seen)})
+		rows = append(rows, minionRow{m.Name, m.Address, m.PID, m.Protocol, m.Build, string(labels), micros(m.Seen), m.Short})
 	}
 	if err := t.later(ctx, "forgetting old minions", `DELETE FROM minions WHERE seen < $1 AND NOT drain`, micros(old)); err != nil {
 		return err
 	}
-	return each(ctx, t, "recording minions", rows, `INSERT INTO minions (name, address, pid, protocol, build, labels, first, seen, drain)
-		SELECT x.name, x.address, x.pid, x.protocol, x.build, x.labels, x.seen, x.seen, FALSE FROM `+t.d.from("x", minionCols)+` WHERE TRUE
+	return each(ctx, t, "recording minions", rows, `INSERT INTO minions (name, address, pid, protocol, build, labels, first, seen, drain, short)
+		SELECT x.name, x.address, x.pid, x.protocol, x.build, x.labels, x.seen, x.seen, FALSE, x.short FROM `+t.d.from("x", minionCols)+` WHERE TRUE
 		ON CONFLICT (name) DO UPDATE SET address = excluded.address, pid = excluded.pid, protocol = excluded.protocol,
-			build = excluded.build, labels = excluded.labels, seen = excluded.seen`)
+			build = excluded.build, labels = excluded.labels, seen = excluded.seen, short = excluded.short`)
 }
 
 // DrainMinion implements queue.Tx.

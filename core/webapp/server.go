@@ -45,6 +45,9 @@ type Options struct {
 	// PretendTime stops the clock at a time, for tests; nil means that this is
 	// not allowed.
 	PretendTime func(time.Time)
+	// MinFree is how many bytes must be free in a minion's working area; nil:
+	// that is not looked at.
+	MinFree func() int64
 	// Retirements knows what is archived downstream; nil: nothing is.
 	Retirements api.Retirements
 	// StatusHTML is the file that GET /1.0/status-html rewrites, or "".
@@ -112,7 +115,7 @@ func New(o Options) (*Server, error) {
 	})
 	workers := minions.New(minions.Options{
 		Queue: o.Queue, Preparer: o.Preparer, Clock: o.Clock, Log: o.Log.Named("minions"),
-		PrepareTimeout: o.PrepareTimeout,
+		PrepareTimeout: o.PrepareTimeout, MinFree: o.MinFree,
 	})
 	people, err := pages.New(pages.Options{
 		API: admin, Queue: o.Queue, Clock: o.Clock, Log: o.Log.Named("pages"),

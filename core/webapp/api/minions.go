@@ -48,7 +48,7 @@ func (a *API) MinionList(ctx context.Context) ([]protocol.Minion, error) {
 func minionInfo(m queue.Minion, jobs []core.Job, now time.Time) protocol.Minion {
 	info := protocol.Minion{
 		Name: m.Name, Address: m.Address, PID: m.PID, Version: m.Build, Protocol: m.Protocol,
-		Labels: append([]string{}, m.Labels...), Since: unixTime(m.First), Draining: m.Drain, Jobs: []protocol.MinionJob{},
+		Labels: append([]string{}, m.Labels...), Since: unixTime(m.First), Draining: m.Drain, Short: m.Short, Jobs: []protocol.MinionJob{},
 	}
 	for _, j := range jobs {
 		info.Jobs = append(info.Jobs, protocol.MinionJob{JobID: j.ID, Path: j.Path, Started: unixTime(j.Started)})
@@ -64,6 +64,8 @@ func minionInfo(m queue.Minion, jobs []core.Job, now time.Time) protocol.Minion 
 		info.State = "draining"
 	case m.Drain:
 		info.State = "drained"
+	case m.Short != "":
+		info.State = "no room"
 	case len(jobs) > 0:
 		info.State = "busy"
 	default:

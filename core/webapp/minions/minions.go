@@ -46,6 +46,9 @@ type Options struct {
 	Preparer Preparer
 	Clock    core.Clock
 	Log      hclog.Logger
+	// MinFree is how many bytes must be free in a minion's working area for it
+	// to get a job; nil: that is not looked at.
+	MinFree func() int64
 	// PrepareTimeout bounds one Preparer.Prepare; 0 means a minute.
 	PrepareTimeout time.Duration
 }
@@ -57,6 +60,7 @@ type Minions struct {
 	clock   core.Clock
 	log     hclog.Logger
 	timeout time.Duration
+	minFree func() int64
 	known   *registry
 	owed    owed
 
@@ -73,7 +77,7 @@ func New(o Options) *Minions {
 	}
 	return &Minions{
 		queue: o.Queue, prepare: o.Preparer, clock: o.Clock, log: o.Log, timeout: o.PrepareTimeout,
-		known:    newRegistry(o.Queue),
+		minFree: o.MinFree, known: newRegistry(o.Queue),
 		draining: make(chan struct{}), aborted: make(chan struct{}),
 	}
 }
@@ -170,7 +174,7 @@ func askOf(r *exchange.Request) protocol.GiveMeJob {
 	return protocol.GiveMeJob{
 		Host: nameOf(r.Form.Get("host"), r.Caller), PID: number("pid"), Version: number("version"), Build: r.Form.Get("build"),
 		Max: min(number("max"), maxJobs), Wait: number("wait"), Holds: r.Form.All("holds"),
-		Labels: r.Form.All("labels"),
+		Labels: r.Form.All("labels"), Free: freeOf(r),
 	}
 }
 
@@ -230,7 +234,7 @@ func (m *Minions) next(ctx context.Context, ask protocol.GiveMeJob, wait time.Du
 			return nil, nil
 		default:
 		}
-		if m.drains(ctx, ask.Host) {
+		if m.drains(ctx, ask.Host) || m.short(ask) != "" {
 			rest(waiting)
 			return nil, nil
 		}

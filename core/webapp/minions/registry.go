@@ -108,7 +108,7 @@ func (g *registry) isNews(m queue.Minion) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	old, known := g.noted[m.Name]
-	same := known && old.Address == m.Address && old.PID == m.PID && old.Protocol == m.Protocol && old.Build == m.Build && slices.Equal(old.Labels, m.Labels)
+	same := known && old.Address == m.Address && old.PID == m.PID && old.Protocol == m.Protocol && old.Build == m.Build && (old.Short == "") == (m.Short == "") && slices.Equal(old.Labels, m.Labels)
 	age := m.Seen.Sub(old.Seen)
 	if same && age >= 0 && age < noteEvery {
 		return false
@@ -123,6 +123,7 @@ func (g *registry) isNews(m queue.Minion) bool {
 // know records who asks, and says when it speaks another version.
 func (m *Minions) know(r *exchange.Request, ask protocol.GiveMeJob) {
 	who := minionOf(r.Request, ask, m.clock())
+	who.Short = m.short(ask)
 	if hint := m.known.skewed(who); hint != "" {
 		m.log.Info("a minion speaks another version of the protocol", "minion", who.Name, "address", who.Address,
 			"protocol", who.Protocol, "build", who.Build, "controller", protocol.Version, "hint", hint)

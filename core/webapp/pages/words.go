@@ -126,7 +126,7 @@ func hostState(h protocol.HostInfo) badge {
 }
 
 func minionState(m protocol.Minion) badge {
-	class := map[string]string{"idle": "good", "busy": "info", "draining": "warn", "drained": "warn", "silent": "bad"}[m.State]
+	class := map[string]string{"idle": "good", "busy": "info", "draining": "warn", "drained": "warn", "no room": "bad", "silent": "bad"}[m.State]
 	return badge{class, m.State}
 }
 

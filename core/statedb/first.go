@@ -73,25 +73,22 @@ func (t *txn) StartFirst(ctx context.Context, p queue.FirstParams) ([]queue.Clai
 // scanFirst reads a row of firstText.
 func scanFirst(s scanner, row *startRow) (queue.Ready, []queue.HeldRewrite, error) {
 	var r lorryRow
-	var approved string
+	var approved []string
 	var n int
 	if err := s.Scan(append(r.dest(), &approved, &n)...); err != nil {
 		return queue.Ready{}, nil, err
 	}
 	l := r.value()
 	row.ID, row.Path, row.Fence = l.RunningJob, l.Path, l.Fence
-	if approved == "" {
-		return l, nil, nil
-	}
-	var list []struct {
-		Ref, Old, New string
-		Since         int64
-	}
-	if err := json.Unmarshal([]byte(approved), &list); err != nil {
-		return l, nil, core.Errorf(core.KindInternal, "state database: approved rewrites of %q: %w", l.Path, err)
-	}
 	var held []queue.HeldRewrite
-	for _, h := range list {
+	for _, text := range approved {
+		var h struct {
+			Ref, Old, New string
+			Since         int64
+		}
+		if err := json.Unmarshal([]byte(text), &h); err != nil {
+			return l, nil, core.Errorf(core.KindInternal, "state database: an approved rewrite of %q: %w", l.Path, err)
+		}
 		held = append(held, queue.HeldRewrite{Path: l.Path, Ref: h.Ref, Old: h.Old, New: h.New, Since: fromMicros(h.Since), Approved: true})
 	}
 	return l, held, nil
@@ -124,7 +121,7 @@ func (t *txn) firstText(prefer bool) string {
 				FROM chosen WHERE q.path = chosen.path RETURNING q.*, n),
 			j AS (INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease)
 				SELECT running_job, path, fence, ($3::text[])[n], ($4::bigint[])[n], $5, $6, $7 FROM q)
-			SELECT ` + lorryText + `, COALESCE((SELECT json_agg(json_build_object('ref', h.ref, 'old', h.old, 'new', h.new, 'since', h.since) ORDER BY h.ref)
-				FROM held_rewrites h WHERE h.path = q.path AND h.approved)::text, ''), n FROM q JOIN lorries l ON l.path = q.path ORDER BY n`}
+			SELECT ` + lorryText + `, ARRAY(SELECT json_build_object('ref', h.ref, 'old', h.old, 'new', h.new, 'since', h.since)::text
+				FROM held_rewrites h WHERE h.path = q.path AND h.approved ORDER BY h.ref), n FROM q JOIN lorries l ON l.path = q.path ORDER BY n`}
 	}).text
 }

@@ -40,13 +40,19 @@ func (r *Reconciler) believe(ctx context.Context, host string, missing []string,
 		len(missing), known, missing[0], agreeing, next.Seen), nil
 }
 
-// weigh gives what is held from now on, or that the listing is believed.
+// weigh gives what is held from now on, or that the listing is believed. What
+// an admin approved are the removals that were held, not what the host says by
+// the time that the word arrives.
 func (r *Reconciler) weigh(held HeldPurge, missing []string, known int, approved bool) (HeldPurge, bool) {
 	allowed := max(fewest, int(float64(known)*r.purgeProtect()/100))
-	if len(missing) <= allowed || approved {
+	if len(missing) <= allowed {
 		return HeldPurge{}, true
 	}
-	if digest := digestOf(missing); held.Digest != digest {
+	digest := digestOf(missing)
+	if approved && held.Digest == digest {
+		return HeldPurge{}, true
+	}
+	if held.Digest != digest {
 		held = HeldPurge{Missing: len(missing), Digest: digest, Since: r.opts.Clock().UTC().Truncate(time.Microsecond)}
 	}
 	held.Seen++

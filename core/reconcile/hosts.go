@@ -87,8 +87,9 @@ func (r *Reconciler) listAll(ctx context.Context, hosts []core.Host, states map[
 	return listed, errors.Join(append(errs, ctx.Err())...)
 }
 
-// ApprovePurge lists a host now and believes the listing, if it is complete,
-// whatever it drops. The error is core.KindNotFound for an unknown host.
+// ApprovePurge lists a host now and believes the listing, if it is complete and
+// drops what was held. The error is core.KindNotFound for an unknown host, and
+// core.KindConflict when the listing now drops something else: that is held then.
 func (r *Reconciler) ApprovePurge(ctx context.Context, name string) error {
 	r.listing.Lock()
 	defer r.listing.Unlock()
@@ -112,7 +113,17 @@ func (r *Reconciler) ApprovePurge(ctx context.Context, name string) error {
 	case !complete:
 		return core.Errorf(core.KindUnavailable, "the Upstream Host %q can't be listed now, so nothing was removed", name)
 	}
-	return r.storeClashes(ctx, c)
+	if err := r.storeClashes(ctx, c); err != nil {
+		return err
+	}
+	held, err := r.opts.Store.HeldPurge(ctx, name)
+	if err != nil || held == (HeldPurge{}) {
+		return err
+	}
+	return &core.Error{
+		Kind: core.KindConflict, Hint: "look at what it lacks now, then approve that",
+		Fact: fmt.Sprintf("the listing of %q is not the one that was held: it lacks %d repositories now, and nothing was removed", name, held.Missing),
+	}
 }
 
 // listHost lists one host and applies the listing. err is a failure of the

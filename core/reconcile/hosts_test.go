@@ -163,6 +163,17 @@ func TestShrinkGuard(t *testing.T) {
 		if n := count(); n != 170 {
 			t.Errorf("an empty listing removed all but %d", n)
 		}
+		w.hosts.has("h", numbered(31, 35)...)
+		for range 2 { // of something else, the second time with nothing held
+			if err := w.r.ApprovePurge(t.Context(), "h"); err == nil || core.KindOf(err) != core.KindConflict || len(w.paths()) != 170 {
+				t.Errorf("what was not seen was approved: %v, %d are left", err, len(w.paths()))
+			}
+			count(numbered(31, 201)...)
+			w.hosts.has("h")
+		}
+		if n := count(); n != 170 {
+			t.Errorf("an empty listing removed all but %d", n)
+		}
 		if err := w.r.ApprovePurge(t.Context(), "h"); err != nil || len(w.paths()) != 0 || w.host("h").Purge != "" {
 			t.Errorf("got %v, %v, %q", err, w.paths(), w.host("h").Purge)
 		}

@@ -83,7 +83,8 @@ type Configuration interface {
 	// names those that were refreshed. A host that fails keeps its Lorries;
 	// its failure is in its HostState.
 	ListHosts(ctx context.Context, all bool) ([]string, error)
-	// ApprovePurge lists a host now and believes the listing whatever it drops.
+	// ApprovePurge lists a host now and believes the listing if it drops what was
+	// held.
 	ApprovePurge(ctx context.Context, host string) error
 }
 

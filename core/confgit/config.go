@@ -41,6 +41,8 @@ type Config struct {
 	// Lorry at all may be removed then.
 	KeepAll  bool
 	Problems []core.Problem
+	// Missing says that there is no lorry-controller.conf at all.
+	Missing bool
 }
 
 // Place is where something is written.

@@ -56,6 +56,7 @@ func Parse(ctx context.Context, tree Tree, commit string, rules Rules) (*Config,
 	}
 	text, there := data[ConfFile]
 	if !there {
+		c.Missing = true
 		p.problem(core.SeverityNotice, ConfFile, 0, "", "there is no such file; nothing is mirrored")
 		return c, nil
 	}

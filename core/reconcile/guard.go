@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
 )
 
 // agreeing is how many complete listings in a row must agree before one that
@@ -69,4 +70,25 @@ func digestOf(paths []string) string {
 		fmt.Fprintf(sum, "%q\n", path)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// vanished refuses a CONFGIT that has lost its file while there is something
+// that it gave. Who wants nothing mirrored says so; a file that is not there is
+// a wrong branch, or a push that went wrong.
+func (r *Reconciler) vanished(ctx context.Context, c *confgit.Config) error {
+	if !c.Missing {
+		return nil
+	}
+	sections, err := r.opts.Store.Sections(ctx)
+	if err != nil {
+		return err
+	}
+	hosts, err := r.opts.Store.Hosts(ctx)
+	if err != nil || len(sections)+len(hosts) == 0 {
+		return err
+	}
+	return &confgit.BrokenError{Problem: core.Problem{
+		File: confgit.ConfFile, Severity: core.SeverityError,
+		Message: "there is no such file any more, so what it said before stays; to mirror nothing, let it hold an empty list, []",
+	}}
 }

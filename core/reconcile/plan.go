@@ -88,6 +88,14 @@ func (r *Reconciler) Plan(ctx context.Context, p PlanParams) (Plan, error) {
 func (r *Reconciler) planned(ctx context.Context, source Planner, p PlanParams) (*confgit.Config, error) {
 	r.reading.Lock()
 	defer r.reading.Unlock()
+	c, err := readPlanned(ctx, source, r.opts.Source, p)
+	if err == nil {
+		err = r.vanished(ctx, c)
+	}
+	return c, err
+}
+
+func readPlanned(ctx context.Context, source Planner, at Source, p PlanParams) (*confgit.Config, error) {
 	if len(p.Files) > 0 {
 		return source.ReadFiles(ctx, p.Files)
 	}
@@ -95,7 +103,7 @@ func (r *Reconciler) planned(ctx context.Context, source Planner, p PlanParams) 
 	if err != nil {
 		return nil, err
 	}
-	return r.opts.Source.Read(ctx, commit)
+	return at.Read(ctx, commit)
 }
 
 // hosts compares the Upstream Hosts.

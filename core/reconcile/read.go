@@ -41,6 +41,9 @@ func (r *Reconciler) read(ctx context.Context) ([]core.Problem, error) {
 			c, err = r.opts.Source.Read(ctx, commit)
 		}
 		if err == nil {
+			err = r.vanished(ctx, c)
+		}
+		if err == nil {
 			return r.apply(ctx, c)
 		}
 	}

@@ -86,6 +86,7 @@ func TestUnreadableFileChangesNothing(t *testing.T) {
 	onEveryStore(t, func(t *testing.T, open func(core.Clock) store) {
 		for name, tt := range map[string]struct{ text, want string }{
 			"not JSON": {"this is not JSON", "lorry-controller.conf:1: not valid JSON: invalid character 'h' in literal true (expecting 'r')"},
+			"missing":  {"", "lorry-controller.conf: there is no such file any more, so what it said before stays; to mirror nothing, let it hold an empty list, []"},
 			"no list":  {"{\n\"type\": \"lorries\"}", "lorry-controller.conf:1: must be a list of sections, not a map"},
 		} {
 			w := newWorld(t, open)

@@ -12,8 +12,11 @@ import (
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	l := newLorry(t)
-	// Larger than the limit by more than what this program takes itself.
-	l.up.CommitFile("refs/heads/main", "zeros", make([]byte, 200<<20))
+	// Larger than the limit by more than what this program takes itself. Files
+	// are streamed, but git holds a whole commit in memory.
+	message := strings.Repeat("a long message\n", 200<<20/15)
+	commit := l.up.Stdin(message, "commit-tree", "-p", "refs/heads/main", "refs/heads/main^{tree}")
+	l.up.Git("update-ref", "refs/heads/main", commit)
 	l.up.Git("repack", "-adq")
 	tests := []struct{ option, says string }{{"--max-file-size=100", "max-file-size"}}
 	if !raceDetector { // which itself takes more memory

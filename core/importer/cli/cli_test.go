@@ -242,22 +242,27 @@ func TestHostileConfiguration(t *testing.T) {
 func TestPorcelain(t *testing.T) {
 	t.Parallel()
 	l := newLorry(t)
-	status, stdout, stderr := l.run("--porcelain", "--mirror-base-url-push", filepath.Join(l.dir, "down"), "thing.lorry")
+	args := []string{"--porcelain", "--mirror-base-url-push", filepath.Join(l.dir, "down"), "thing.lorry"}
+	_, first, _ := l.run(args...)
+	l.up.Commit("refs/heads/main", "one more, which is pushed and not copied")
+	status, stdout, stderr := l.run(args...)
 	var last struct {
 		protocol.ImportReport
 		Progress *protocol.Progress `json:"progress"`
 	}
-	phases := map[string]bool{}
-	for line := range strings.Lines(stdout) {
+	phases, refs := map[string]bool{}, 0
+	for line := range strings.Lines(first + stdout) {
 		last.Progress = nil
 		if err := json.Unmarshal([]byte(line), &last); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
 		if last.Progress != nil {
 			phases[last.Progress.Phase] = true
+		} else {
+			refs += len(last.Refs)
 		}
 	}
-	if status != importer.ExitDone || last.Progress != nil || last.Path != "group/thing" || len(last.Refs) != 4 || !strings.Contains(stderr, "Getting: group/thing") {
+	if status != importer.ExitDone || last.Progress != nil || last.Path != "group/thing" || refs != 4+1 || !strings.Contains(stderr, "Getting: group/thing") {
 		t.Errorf("exit %d\n%s\n%s", status, stdout, stderr)
 	}
 	for _, want := range []string{"looking at upstream", "fetching", "Receiving objects", "pushing", "Writing objects"} {

@@ -70,18 +70,18 @@ func as(table string) string {
 
 // newGuessText makes it of the statements that write a report otherwise. A
 // Lorry that another transaction changes at that very moment is seen too late:
-// then dividing by 0 undoes what was done with the job. The + 0 keeps the planner
-// from the index of running jobs, which seems small but is full of dead ones.
+// then dividing by 0 undoes what was done with the job. COALESCE keeps the planner
+// from the index of running jobs, which seems short and is full of dead ones.
 func newGuessText(end, output bool) guessText {
 	var g guessText
 	lorry := ` AND EXISTS (SELECT 1 FROM lorries l WHERE l.path = $2 AND ` + as("l") + `)
-		AND EXISTS (SELECT 1 FROM queue q WHERE q.running_job + 0 = $1 AND ` + as("q") + `)`
+		AND EXISTS (SELECT 1 FROM queue q WHERE COALESCE(q.running_job, 0) = $1 AND ` + as("q") + `)`
 	text := `WITH job AS (` + strings.Replace(reportText, "FROM {rows} WHERE jobs.id = x.id", "WHERE j.ended = 0 AND "+as("j")+lorry+" RETURNING j.id", 1) + `)`
 	text = strings.Replace(text, "UPDATE jobs", "UPDATE jobs j", 1)
 	text = g.fields(text, 0, reportCols)
 	n := 1
 	if end {
-		part := strings.Replace(endText, "FROM {rows} WHERE queue.path = x.path", "FROM job WHERE q.running_job + 0 = job.id AND "+as("q")+" RETURNING 1", 1)
+		part := strings.Replace(endText, "FROM {rows} WHERE queue.path = x.path", "FROM job WHERE COALESCE(q.running_job, 0) = job.id AND "+as("q")+" RETURNING 1", 1)
 		text += `, lorry AS (` + g.fields(strings.Replace(part, "UPDATE queue", "UPDATE queue q", 1), n, endCols) + `)`
 		n++
 	}

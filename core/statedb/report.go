@@ -36,7 +36,7 @@ func (t *txn) Live(ctx context.Context, ids []core.JobID) ([]queue.Live, error) 
 
 func (t *txn) readLive(ctx context.Context, ids []core.JobID) ([]queue.Live, error) {
 	const live = `SELECT ` + liveCols + ` FROM jobs j JOIN queue q ON q.path = j.path JOIN lorries l ON l.path = j.path
-		WHERE j.ended = 0 AND q.running_job = j.id AND `
+		WHERE j.ended = 0 AND COALESCE(q.running_job, 0) = j.id AND ` // COALESCE keeps PostgreSQL from the index of running jobs
 	text, arg := live+`j.id = $1`, any(nil)
 	if len(ids) == 1 { // which is usual, and quicker
 		arg = int64(ids[0])

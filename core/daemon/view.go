@@ -102,11 +102,11 @@ func (v *view) picture(ctx context.Context) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("  … and %d more", len(running)-i))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("  ▶ %s  %s  %s", job.Path, now.Sub(job.Started).Round(time.Second), v.lastLine(ctx, job)))
+		lines = append(lines, fmt.Sprintf("  ▶ %s  %s  %s", job.Path, core.Span(now.Sub(job.Started)), v.lastLine(ctx, job)))
 	}
 	for _, job := range last {
 		if !job.Running() && !job.Failure.Failed() {
-			lines = append(lines, fmt.Sprintf("  ✓ %s  %s ago: %s", job.Path, now.Sub(job.Ended).Round(time.Second), outcome(job)))
+			lines = append(lines, fmt.Sprintf("  ✓ %s  %s ago: %s", job.Path, core.Span(now.Sub(job.Ended)), outcome(job)))
 		}
 	}
 	lines = append(lines, failures...)

@@ -66,8 +66,8 @@ func TestViewShowsWhatRunsWhatIsDoneAndWhatFails(t *testing.T) {
 	want := []string{
 		"Lorry Controller at http://127.0.0.1:1/x   (log: log, stop:…",
 		"the queue is running · Lorries: 3 · due: 1 · running: 1 · f…",
-		"  ▶ up/run[2J  5s  receiving objects 50 %",
-		"  ✓ up/done  7s ago: mirrored, refs changed: 2",
+		"  ▶ up/run[2J  5 s  receiving objects 50 %",
+		"  ✓ up/done  7 s ago: mirrored, refs changed: 2",
 		"  ✗ up/bad  gone: no such repository",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

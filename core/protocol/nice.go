@@ -3,6 +3,8 @@ package protocol
 import (
 	"fmt"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 // NiceTime prints a time for people, or "" for the zero time.
@@ -38,19 +40,7 @@ func NiceDue(due, now time.Time) string {
 }
 
 // NiceSpan prints a duration with its two biggest units, such as "3 d 4 h".
-func NiceSpan(d time.Duration) string {
-	seconds := int64(max(d, 0) / time.Second)
-	switch {
-	case seconds >= 48*3600:
-		return fmt.Sprintf("%d d %d h", seconds/86400, seconds/3600%24)
-	case seconds >= 3600:
-		return fmt.Sprintf("%d h %d min", seconds/3600, seconds/60%60)
-	case seconds >= 60:
-		return fmt.Sprintf("%d min %d s", seconds/60, seconds%60)
-	default:
-		return fmt.Sprintf("%d s", seconds)
-	}
-}
+func NiceSpan(d time.Duration) string { return core.Span(d) }
 
 // NiceSize prints a number of bytes, such as "1.5 GiB".
 func NiceSize(n int64) string {

@@ -232,7 +232,7 @@ func (u *updating) holdHost(ctx context.Context, tx Tx, r *running) error {
 	}
 	reason := "it said that it is asked too often"
 	if r.live.Job.Failure.RetryAfter > 0 {
-		reason += fmt.Sprintf(", and to come back in %s", r.leave)
+		reason += fmt.Sprintf(", and to come back in %s", core.Span(r.leave))
 	}
 	return tx.HoldHost(ctx, host, HostHold{Until: until, Reason: reason})
 }

@@ -36,7 +36,7 @@ func (q *Queue) BuryGhosts(ctx context.Context) ([]core.Job, error) {
 		}
 		after = ids[len(ids)-1]
 		jobs, err := q.endAll(ctx, ids, func(j core.Job) (UpdateParams, bool) {
-			silent := now.Sub(j.Updated).Round(time.Second)
+			silent := core.Span(now.Sub(j.Updated))
 			return UpdateParams{
 				Done: true, Exit: exitLost,
 				Output:  fmt.Sprintf("\n[the minion %q was silent for %s; the job was ended as lost]\n", j.Minion, silent),

@@ -22,6 +22,8 @@ var (
 	userinfo      = regexp.MustCompile(`//([^/\s@'"<>:]*):[^/\s@'"<>]*@`)
 	loneToken     = regexp.MustCompile(`(?i)(https?://)[^/\s@'"<>:]+@`)
 	authorization = regexp.MustCompile(`(?i)\b(authorization|private-token|x-access-token)(["']?\s*[:=]\s*)(basic |bearer |token )?\S+`)
+	// placeholder is what an advice has where the credential is to be.
+	placeholder = regexp.MustCompile(`[\s:=](?:…|TOKEN)[\\"'` + "`" + `.,;]*$`)
 )
 
 // Redactor takes credentials out of texts: the secrets that it knows, however
@@ -91,5 +93,10 @@ func (r *Redactor) Redact(text string) string {
 		text = userinfo.ReplaceAllString(text, "//$1:"+hidden+"@")
 		text = loneToken.ReplaceAllString(text, "$1"+hidden+"@")
 	}
-	return authorization.ReplaceAllString(text, "${1}${2}"+hidden)
+	return authorization.ReplaceAllStringFunc(text, func(header string) string {
+		if placeholder.MatchString(header) {
+			return header
+		}
+		return authorization.ReplaceAllString(header, "${1}${2}"+hidden)
+	})
 }

@@ -148,15 +148,21 @@ func TestRedact(t *testing.T) {
 	t.Parallel()
 	r := NewRedactor(core.NewSecret("to ken/1"), core.NewSecret("abc"))
 	for text, want := range map[string]string{
-		"plain":                                "plain",
-		"to ken/1 and abc":                     "[secret] and abc",
-		"to+ken%2F1 to%20ken%2F1":              "[secret] [secret]",
-		"dG8ga2VuLzE=":                         "[secret]",
-		"https://u:pw@example.com/a":           "https://u:[secret]@example.com/a",
-		"ssh://git@example.com/a":              "ssh://git@example.com/a",
-		"https://glpat@example.com/a":          "https://[secret]@example.com/a",
-		"Authorization: Bearer x.y.z":          "Authorization: [secret]",
-		"see https://example.com/ and a:b@c.d": "see https://example.com/ and a:b@c.d",
+		"plain":                           "plain",
+		"to ken/1 and abc":                "[secret] and abc",
+		"to+ken%2F1 to%20ken%2F1":         "[secret] [secret]",
+		"dG8ga2VuLzE=":                    "[secret]",
+		"https://u:pw@example.com/a":      "https://u:[secret]@example.com/a",
+		"ssh://git@example.com/a":         "ssh://git@example.com/a",
+		"https://glpat@example.com/a":     "https://[secret]@example.com/a",
+		"Authorization: Bearer x.y.z":     "Authorization: [secret]",
+		"Authorization: Bearer x.y-TOKEN": "Authorization: [secret]",
+		"Authorization: Bearer x.y…":      "Authorization: [secret]",
+		`send one as "Authorization: Bearer …"; an admin makes it`:       `send one as "Authorization: Bearer …"; an admin makes it`,
+		`{"hint":"send one as \\"Authorization: Bearer …\\"; an admin"}`: `{"hint":"send one as \\"Authorization: Bearer …\\"; an admin"}`,
+		"Authorization: Bearer TOKEN":                                    "Authorization: Bearer TOKEN",
+		`"Authorization: Bearer …" and Authorization: Bearer x`:          `"Authorization: Bearer …" and Authorization: [secret]`,
+		"see https://example.com/ and a:b@c.d":                           "see https://example.com/ and a:b@c.d",
 	} {
 		if diff := cmp.Diff(want, r.Redact(text)); diff != "" {
 			t.Errorf("%q: %s", text, diff)

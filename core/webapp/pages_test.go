@@ -128,7 +128,10 @@ func TestOtherPages(t *testing.T) {
 	s.get(t, "/1.0/lorry-html/upstream/project-00").contains(t,
 		"git://example.com/foo", "/1.0/job-html/1", "Move to the top", "lorry exited with code 1: fatal: broken")
 	s.get(t, "/1.0/job-html/1").contains(t, "fatal: broken", "minion-1.example.com, process 4711", "Remove this job", "failed")
-	s.get(t, "/1.0/list-jobs-html?failed=1").contains(t, "Failed jobs", "/1.0/job-html/1")
+	s.get(t, "/1.0/list-jobs-html?failed=1").contains(t, "Failed jobs", "/1.0/job-html/1", `data-label="Lorry"`)
+	if own := s.get(t, "/1.0/lorry-html/upstream/project-00"); strings.Contains(own.body, `data-label="Lorry"`) {
+		t.Error("the jobs on a Lorry's own page name it again")
+	}
 	got := s.send(t, "GET", "/1.0/job-html/99", "", "", "Accept", "text/html")
 	if got.status != 404 || !strings.Contains(got.body, "Error: 404 Not Found") {
 		t.Errorf("want an error page, got %d %s", got.status, got.body)

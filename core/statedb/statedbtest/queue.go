@@ -133,7 +133,7 @@ func ghosts(w *World) {
 	}
 	j := w.job(late.Job.ID)
 	same(w, "job", []string{"lost", "lost"}, []string{j.Exit, string(j.Failure.Kind)})
-	if !strings.Contains(w.output(j.ID), `the minion "m" was silent for 2m0s`) {
+	if !strings.Contains(w.output(j.ID), `the minion "m" was silent for 2 min 0 s`) {
 		w.Errorf("the output does not tell of the loss: %q", w.output(j.ID))
 	}
 	// Made good at once, by another minion.

@@ -129,6 +129,7 @@ func headline(d statusData) (sentence, mood string) {
 type jobList struct {
 	Jobs   []protocol.JobInfo
 	Older  string // address of the next page, or ""
+	OfOne  bool   // all are of one Lorry, which the page names
 	Failed bool   // only failed ones are shown
 }
 
@@ -146,7 +147,7 @@ func (p *Pages) jobs(r *exchange.Request, path string) (jobList, error) {
 	if err != nil {
 		return jobList{}, err
 	}
-	list := jobList{Failed: filter.Failed}
+	list := jobList{Failed: filter.Failed, OfOne: path != ""}
 	now := p.o.Clock()
 	for _, job := range jobs {
 		list.Jobs = append(list.Jobs, api.JobInfo(job, now))

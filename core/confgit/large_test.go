@@ -3,8 +3,11 @@ package confgit
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A large configuration is read in a moment: this would not end otherwise.
@@ -49,4 +52,32 @@ func FuzzConf(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLargeFilesAreLeftOut: what somebody commits beside the rest, however
+// large, costs neither the memory nor the other files.
+func TestLargeFilesAreLeftOut(t *testing.T) {
+	t.Parallel()
+	git, work := needGit(t), filepath.Join(t.TempDir(), "work")
+	commitFiles(t, work, "trunk", map[string]string{ConfFile: oneSection, "foo.lorry": fooLorry, "huge.lorry": strings.Repeat(" ", maxFile+1)})
+	s := NewSource(Options{Git: git, URL: work, Mirror: filepath.Join(t.TempDir(), "confgit")})
+	commit, err := s.Update(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Read(t.Context(), commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"p/foo"}, paths(c)); diff != "" {
+		t.Error(diff)
+	}
+	tree := gitTree{git: git, dir: s.opts.Mirror, commit: commit}
+	contents, err := tree.Read(t.Context(), []string{"huge.lorry", "foo.lorry"})
+	if err != nil || string(contents["foo.lorry"]) != fooLorry || len(contents["huge.lorry"]) <= maxFile || contents["huge.lorry"][0] == ' ' {
+		t.Errorf("the file was read: %d bytes, %v", len(contents["huge.lorry"]), err)
+	}
+	if len(c.Problems) != 1 || c.Problems[0].File != "huge.lorry" || !strings.Contains(c.Problems[0].Message, "larger than") {
+		t.Errorf("got %+v", c.Problems)
+	}
 }

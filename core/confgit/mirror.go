@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -197,22 +198,32 @@ func (t gitTree) there(ctx context.Context) bool {
 	return err == nil
 }
 
-// entries gives all files and links, and which of them are ordinary files.
-func (t gitTree) entries(ctx context.Context) (paths []string, ordinary map[string]bool, err error) {
-	text, err := t.run(ctx, nil, "ls-tree", "-r", "-z", "--full-tree", t.commit)
+// aLink is the size of a link among the sizes of files.
+const aLink = -1
+
+// entries gives all files and links, and the sizes of the former.
+func (t gitTree) entries(ctx context.Context) (paths []string, sizes map[string]int64, err error) {
+	text, err := t.run(ctx, nil, "ls-tree", "-r", "-l", "-z", "--full-tree", t.commit)
 	if err != nil {
 		return nil, nil, unreadable(err)
 	}
-	ordinary = map[string]bool{}
+	sizes = map[string]int64{}
 	for entry := range strings.SplitSeq(text, "\x00") {
 		facts, path, found := strings.Cut(entry, "\t")
 		file, link := strings.HasPrefix(facts, "100"), strings.HasPrefix(facts, "120")
-		if found && (file || link) {
-			paths = append(paths, path)
-			ordinary[path] = file
+		if !found || !file && !link {
+			continue
+		}
+		paths = append(paths, path)
+		sizes[path] = aLink
+		if file {
+			words := strings.Fields(facts) // MODE blob OBJECT SIZE
+			if sizes[path], err = strconv.ParseInt(words[len(words)-1], 10, 64); err != nil || sizes[path] < 0 {
+				return nil, nil, unreadable(fmt.Errorf("the size of %q is not known", path))
+			}
 		}
 	}
-	return paths, ordinary, nil
+	return paths, sizes, nil
 }
 
 // errUnreadable is found in the error of a mirror that is broken.
@@ -228,39 +239,74 @@ func (t gitTree) List(ctx context.Context) ([]string, error) {
 	return paths, err
 }
 
-// Read implements Tree.
+// atOnce is how many bytes of files one call of git gives.
+const atOnce = maxFile
+
+// Read implements Tree. Of a file that is too large it gives another one of
+// which the same is said, without reading it.
 func (t gitTree) Read(ctx context.Context, paths []string) (map[string][]byte, error) {
-	_, ordinary, err := t.entries(ctx)
+	_, sizes, err := t.entries(ctx)
 	if err != nil {
 		return nil, err
 	}
+	contents := make(map[string][]byte, len(paths))
 	var asked []string
-	var stdin strings.Builder
-	for _, path := range paths {
-		if _, there := ordinary[path]; !there || strings.Contains(path, "\n") {
-			continue // git could not be asked for the latter by line
-		}
-		asked = append(asked, path)
-		fmt.Fprintf(&stdin, "%s:%s\n", t.commit, path)
+	var much int64
+	var tooLarge []byte
+	flush := func() error {
+		err := t.readSome(ctx, asked, sizes, contents)
+		asked, much = nil, 0
+		return err
 	}
+	for _, path := range paths {
+		size, there := sizes[path]
+		switch {
+		case !there || strings.Contains(path, "\n"):
+			continue // git could not be asked for the latter by line
+		case size > maxFile:
+			if tooLarge == nil {
+				tooLarge = make([]byte, maxFile+1)
+			}
+			contents[path] = tooLarge
+			continue
+		case much+size > atOnce:
+			if err := flush(); err != nil {
+				return nil, err
+			}
+		}
+		asked, much = append(asked, path), much+max(size, 0)
+	}
+	if err := flush(); err != nil {
+		return nil, err
+	}
+	return contents, nil
+}
+
+// readSome adds the contents of some files.
+func (t gitTree) readSome(ctx context.Context, asked []string, sizes map[string]int64, contents map[string][]byte) error {
 	if len(asked) == 0 {
-		return nil, nil
+		return nil
+	}
+	var stdin strings.Builder
+	for _, path := range asked {
+		fmt.Fprintf(&stdin, "%s:%s\n", t.commit, path)
 	}
 	text, err := t.run(ctx, strings.NewReader(stdin.String()), "cat-file", "--batch", "--follow-symlinks")
 	if err != nil {
-		return nil, unreadable(err)
+		return unreadable(err)
 	}
-	contents, err := readBatch(text, asked)
+	got, err := readBatch(text, asked)
 	if err != nil {
-		return nil, unreadable(err)
+		return unreadable(err)
 	}
 	for _, path := range asked {
 		// An object that got lost must not look like a file that was removed.
-		if _, there := contents[path]; !there && ordinary[path] {
-			return nil, unreadable(fmt.Errorf("the content of %q is lost", path))
+		if _, there := got[path]; !there && sizes[path] != aLink {
+			return unreadable(fmt.Errorf("the content of %q is lost", path))
 		}
 	}
-	return contents, nil
+	maps.Copy(contents, got)
+	return nil
 }
 
 // readBatch takes the answer of git cat-file --batch apart.

@@ -37,6 +37,10 @@ func (t *txn) Gate(ctx context.Context, p queue.ReadyParams) (queue.Gate, []queu
 		return g, nil, err
 	}
 	ready, err := t.Ready(ctx, p)
+	if t.head != nil {
+		open := g.Running && g.MaxJobs == nil && !g.HoldsUntil.After(p.Now)
+		t.head.long.Store(!open || len(ready) == 0)
+	}
 	return g, ready, err
 }
 
@@ -145,7 +149,6 @@ func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, er
 	rest, err := collect(ctx, t, scanReady, query(low), append(args, t.low.turn, t.low.path)...)
 	all := append(top, rest...)
 	t.due = all[:min(len(all), p.Limit)]
-	t.head.dry.Store(len(all) == 0)
 	return t.due, describe("looking for due Lorries", err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/queue"
@@ -11,12 +12,13 @@ import (
 
 // StartFirst implements queue.Tx. For a file it would be no shorter than the
 // long way. The row that numbers jobs is changed first, which locks it as Gate
-// does, so that the next statement sees all that was done before. Once there was
-// nothing, the long way is gone until it has found something.
+// does, so that the next statement sees all that was done before. Once the
+// long way has found a limit, or nothing, it is gone until it does not.
 func (t *txn) StartFirst(ctx context.Context, p queue.FirstParams) ([]queue.Claimed, error) {
-	if t.sends == nil || !t.sends.fresh() || len(p.Jobs) == 0 || t.head.dry.Load() {
+	if t.sends == nil || !t.sends.fresh() || len(p.Jobs) == 0 || t.head.long.Load() {
 		return nil, nil
 	}
+	prefer := slices.DeleteFunc(slices.Clone(p.Prefer), func(path string) bool { return !storable(path) })
 	minions, pids := make([]string, len(p.Jobs)), make([]int64, len(p.Jobs))
 	for i, j := range p.Jobs {
 		minions[i], pids[i] = j.Minion, int64(j.PID)
@@ -47,10 +49,10 @@ func (t *txn) StartFirst(ctx context.Context, p queue.FirstParams) ([]queue.Clai
 			AND NOT EXISTS (SELECT 1 FROM host_holds WHERE until > $1) AND EXISTS (SELECT 1 FROM queue q WHERE `+fmt.Sprintf(firstDue, 3, 4)+`)`,
 			[]any{micros(p.Now), len(p.Jobs), t.low.turn, t.low.path})
 		args = append(args, t.low.turn, t.low.path)
-		if len(p.Prefer) > 0 {
-			args = append(args, p.Prefer, p.Window, micros(p.Overdue))
+		if len(prefer) > 0 {
+			args = append(args, prefer, p.Window, micros(p.Overdue))
 		}
-		t.sends.laterRows("starting the first jobs", scan, t.firstText(len(p.Prefer) > 0), args)
+		t.sends.laterRows("starting the first jobs", scan, t.firstText(len(prefer) > 0), args)
 		if len(p.Jobs) > 1 {
 			t.sends.later("taking back numbers", `UPDATE run_queue SET next_job = j.next
 				FROM (SELECT COALESCE(MAX(id), 0) + 1 AS next FROM jobs) j
@@ -61,7 +63,6 @@ func (t *txn) StartFirst(ctx context.Context, p queue.FirstParams) ([]queue.Clai
 		return nil, err
 	}
 	if len(got) == 0 {
-		t.head.dry.Store(true)
 		t.sends.again()
 		return nil, nil
 	}

@@ -25,7 +25,7 @@ const (
 // to now or later, except when a shorter interval makes a Lorry overdue, which
 // forgets the head here and is found by other cores after headAgain.
 type head struct {
-	dry atomic.Bool // the last look for the first due Lorry found none
+	long atomic.Bool // the last claim found a limit, or nothing: StartFirst can't serve the next
 
 	mu   sync.Mutex
 	low  place

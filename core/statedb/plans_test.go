@@ -228,6 +228,8 @@ func useAll(t *testing.T, db *statedb.DB, q *queue.Queue, clock *statedbtest.Clo
 	ok(err)
 	ok(q.SetMaxJobs(ctx, nil))
 	ok(q.ResumeHost(ctx, "other.example.org"))
+	_, err = q.Claim(ctx, queue.ClaimParams{Minion: "m"}) // sees that there are no limits any more
+	ok(err)
 	one, err := q.Claim(ctx, queue.ClaimParams{Minion: "m", Holds: []string{"bench/1/0000001"}})
 	ok(err)
 	for _, p := range []queue.UpdateParams{{}, {Output: "x"}, {Done: true, Exit: "0"}} {

@@ -151,7 +151,7 @@ func TestAClaimAndAReportTravelOnce(t *testing.T) {
 		{"heartbeat", report(queue.UpdateParams{})},
 		{"output", report(queue.UpdateParams{Output: "x\n", Progress: &core.Progress{Phase: "sending"}})},
 		{"end with output", report(queue.UpdateParams{Done: true, Exit: "1", Output: "x\n"})},
-		{"claim by a minion that holds something", claim("bench/3/0000003")},
+		{"claim by a minion that holds something", claim("\x00", "\xff", "bench/3/0000003")},
 		{"end", report(queue.UpdateParams{Done: true, Exit: "0", Unchanged: true})},
 	}
 	for round := range 3 {

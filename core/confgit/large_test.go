@@ -81,3 +81,27 @@ func TestLargeFilesAreLeftOut(t *testing.T) {
 		t.Errorf("got %+v", c.Problems)
 	}
 }
+
+// TestPasswordsInTheWrongPlaceAreNotTold: an admin may have put a whole URL
+// where a name belongs. Problems are stored and shown to everybody.
+func TestPasswordsInTheWrongPlaceAreNotTold(t *testing.T) {
+	t.Parallel()
+	const url = "https://root:s3cret@git.example.com/x"
+	tree := memory{
+		ConfFile: `[{"type": "lorries", "interval": "1h", "prefix": "p", "globs": ["*.lorry"]},
+			{"type": "gitlab", "host": "` + url + `", "protocol": "https", "prefixmap": {"` + url + `": "` + url + `"}, "interval": "1h", "ls-interval": "1h"},
+			{"type": "gitlab", "host": "h", "protocol": "` + url + `", "prefixmap": "` + url + `", "interval": "` + url + `", "ls-interval": "` + url + `", "ignore": "` + url + `"}]`,
+		"a.lorry": `{"` + url + `": {"type": "git", "url": "https://git.example.com/x"}}`,
+		"b.lorry": `{"b": {"type": "git", "url": "https://git.example.com/x", "refspecs": ["` + url + `"]}}`,
+		"c.lorry": `{"c": {"type": "` + url + `", "url": "https://git.example.com/x", "lfs": "` + url + `", "rewrites": "` + url + `"}}`,
+	}
+	c, err := Parse(t.Context(), tree, "", Rules{})
+	if err != nil || len(c.Problems) < 5 {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	for _, p := range c.Problems {
+		if strings.Contains(fmt.Sprint(p), "s3cret") {
+			t.Errorf("told: %+v", p)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 )
 
@@ -134,9 +135,11 @@ type origin struct {
 	section int // its line
 }
 
+// problem adds one. What it quotes may be a URL with a password that stands
+// where none belongs.
 func (p *parser) problem(severity, file string, line int, key, format string, args ...any) {
 	p.config.Problems = append(p.config.Problems, core.Problem{
-		File: file, Line: line, Key: key, Message: fmt.Sprintf(format, args...), Severity: severity,
+		File: file, Line: line, Key: childproc.Redact(key), Message: childproc.Redact(fmt.Sprintf(format, args...)), Severity: severity,
 	})
 }
 
@@ -204,7 +207,10 @@ func (p *parser) readLorries(contents map[string][]byte) {
 					f.specs, problems = spec.Parse(file, text)
 				}
 				f.broken = slices.ContainsFunc(problems, func(q core.Problem) bool { return q.Severity == core.SeverityError })
-				p.config.Problems = append(p.config.Problems, problems...)
+				for _, found := range problems {
+					found.Key, found.Message = childproc.Redact(found.Key), childproc.Redact(found.Message)
+					p.config.Problems = append(p.config.Problems, found)
+				}
 				delete(contents, file)
 			}
 			if uses[file]--; uses[file] > 0 {

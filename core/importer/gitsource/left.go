@@ -53,8 +53,10 @@ func (s *Source) left(ctx context.Context, before, wanted, after map[string]stri
 	if more := len(missed) - 1; more > 0 {
 		what += fmt.Sprintf(" (and %d more refs)", more)
 	}
-	return gitfail.New(core.FailCorrupt, gitfail.Upstream, hintShallow, "upstream: git does not take its %s, since the history is not whole", what), nil
+	return gitfail.New(core.FailCorrupt, gitfail.Upstream, hintLeft, "upstream: it lists %s, but does not give what git takes", what), nil
 }
+
+const hintLeft = "upstream may be a shallow copy, whose history is not whole (complete it with git fetch --unshallow), or its servers do not agree yet; git's warnings tell"
 
 const hintShallow = "upstream is itself a shallow copy: mirror what it was cloned from, or have it completed (git fetch --unshallow)"
 

@@ -17,6 +17,9 @@ const (
 	// lookAhead is how many Lorries beyond those needed are looked at, for
 	// affinity and for limits per host.
 	lookAhead = 64
+	// firstMax is how many jobs are started in one go: with more a round trip
+	// does not matter, and one step after the other takes less work.
+	firstMax = 100
 )
 
 // Claim starts jobs for due Lorries and gives them to a minion; none due is an
@@ -131,7 +134,7 @@ func (c *claim) first(ctx context.Context) (done bool, err error) {
 	set := c.q.set.Load()
 	one := c.ps[0]
 	choosy := func(p ClaimParams) bool { return len(p.Holds) > 0 }
-	if set.MaxJobsPerHost > 0 || len(c.ps) > 1 && slices.ContainsFunc(c.ps, choosy) {
+	if c.asked() > firstMax || set.MaxJobsPerHost > 0 || len(c.ps) > 1 && slices.ContainsFunc(c.ps, choosy) {
 		return false, nil
 	}
 	p := FirstParams{Now: c.now, Prefer: one.Holds, Window: one.Max + lookAhead, Overdue: c.now.Add(-set.AffinityGrace)}

@@ -23,7 +23,8 @@ import (
 // changed downstream.
 func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Result) (int, error) {
 	refs, r := got.Refs, &repo.Repo{Dir: place.Repo.Dir, Git: j.net.pushGit, Files: place.Repo.Files}
-	wanted, missing := j.policy.Wanted(refs.Map())
+	upstream := refs.Map()
+	wanted, missing := j.policy.Wanted(upstream)
 	for _, name := range missing {
 		fmt.Fprintf(j.Out, ".. warning: upstream has no %s any more, which the refspecs name\n", name)
 	}
@@ -43,7 +44,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 	}
 	p := &push.Push{
 		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
-		Whole: j.Spec.Type == spec.Git, Pushed: j.area.Pushed(j.push.URL), Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
+		Whole: j.Spec.Type == spec.Git, Pushed: j.area.Pushed(j.push.URL), Upstream: upstream, Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
 	if shown, ok := j.progress.(*progress); ok {

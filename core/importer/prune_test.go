@@ -66,3 +66,32 @@ func TestPruneOfTheDownstreamHeadIsTold(t *testing.T) {
 	w.mustRun()
 	w.mustEqual()
 }
+
+// TestNarrowerRefspecsPruneNothing: what upstream still has was not deleted
+// there, whatever the specification names now.
+func TestNarrowerRefspecsPruneNothing(t *testing.T) {
+	t.Parallel()
+	for name, refspecs := range map[string][]string{
+		"one branch": {"refs/heads/main"},
+		"left out":   {"refs/heads/*", "refs/tags/*", "^refs/heads/next"},
+		"misspelt":   {"refs/heads/m*", "refs/heads/nxet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.opts.Spec.Prune = true
+			w.mustRun()
+			before := w.down.Mirrored()
+			w.opts.Spec.Refspecs = refspecs
+			w.mustRun()
+			if diff := cmp.Diff(before, w.down.Mirrored()); diff != "" {
+				t.Errorf("%s\n%s", diff, w.out)
+			}
+			w.up.Git("update-ref", "-d", "refs/heads/next")
+			w.mustRun()
+			if w.down.Refs()["refs/heads/next"] != "" {
+				t.Errorf("what upstream deleted is still there\n%s", w.out)
+			}
+		})
+	}
+}

@@ -19,7 +19,7 @@ const (
 )
 
 // gone are the refs to delete: those that this Lorry pushed, that upstream has
-// no longer, and that downstream still has as they were pushed. When most of
+// no longer (not merely the specification), and that downstream still has as they were pushed. When most of
 // them have vanished at once, none is: that is more likely a fault.
 func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 	if !p.Policy.Prune() {
@@ -31,7 +31,7 @@ func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 	}
 	var list []string
 	for ref, object := range p.Pushed {
-		if !wants[ref] && have[ref] == object {
+		if !wants[ref] && have[ref] == object && p.Upstream[ref] == "" {
 			list = append(list, ref)
 		}
 	}

@@ -19,8 +19,9 @@ const (
 )
 
 // gone are the refs to delete: those that this Lorry pushed, that upstream has
-// no longer (not merely the specification), and that downstream still has as they were pushed. When most of
-// them have vanished at once, none is: that is more likely a fault.
+// no longer (not merely the specification), and that downstream still has as
+// they were pushed. When most of them have vanished at once, none is: that is
+// more likely a fault.
 func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 	if !p.Policy.Prune() {
 		return nil

@@ -123,40 +123,6 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 	return p.judge(differ, have, after, outcome, failed)
 }
 
-// tellDrift says which refs are no longer as this Lorry left them: somebody
-// else changed them. What becomes of them is the policy's to say.
-func (p *Push) tellDrift(have map[string]string) {
-	var names []string
-	for ref, object := range p.Pushed {
-		if have[ref] != object {
-			names = append(names, ref)
-		}
-	}
-	if len(names) == 0 {
-		return
-	}
-	sort.Strings(names)
-	for _, ref := range names[:min(len(names), maxDrift)] {
-		now := have[ref]
-		if now == "" {
-			now = "gone"
-		}
-		fmt.Fprintf(p.Out, ".. warning: downstream %s was changed by somebody else: it is %.12s, not %.12s as it was pushed\n", ref, now, p.Pushed[ref])
-	}
-	if more := len(names) - maxDrift; more > 0 {
-		fmt.Fprintf(p.Out, ".. warning: so were %d more refs\n", more)
-	}
-}
-
-// maxDrift is how many refs that somebody else changed are named.
-const maxDrift = 10
-
-func (p *Push) told(done int) {
-	if p.Told != nil {
-		p.Told(done)
-	}
-}
-
 // send pushes what is new, then deletes what is gone. So many refs were there
 // already.
 func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, have map[string]string, there int) (map[string]report, error) {

@@ -174,6 +174,12 @@ func (q *Queue) Jobs(ctx context.Context, filter JobFilter) ([]core.Job, error) 
 	return q.store.Jobs(ctx, filter)
 }
 
+// JobIDs lists the ids above after of the jobs that a filter without its Limit
+// selects, oldest first, at most limit.
+func (q *Queue) JobIDs(ctx context.Context, filter JobFilter, after core.JobID, limit int) ([]core.JobID, error) {
+	return q.store.JobIDs(ctx, filter, after, limit)
+}
+
 // Job gives one job; core.KindNotFound when there is none.
 func (q *Queue) Job(ctx context.Context, id core.JobID) (core.Job, error) {
 	return q.store.Job(ctx, id)

@@ -39,6 +39,9 @@ type Store interface {
 	NextTurn(ctx context.Context, after time.Time) (time.Time, error)
 
 	Jobs(ctx context.Context, filter JobFilter) ([]core.Job, error)
+	// JobIDs lists the ids above after of the jobs that a filter without its Limit
+	// selects, oldest first, at most limit.
+	JobIDs(ctx context.Context, filter JobFilter, after core.JobID, limit int) ([]core.JobID, error)
 	Job(ctx context.Context, id core.JobID) (core.Job, error)
 	Output(ctx context.Context, id core.JobID, offset, limit int64) (string, error)
 	// Expired names running jobs whose lease ended at or before now, with ids

@@ -69,43 +69,51 @@ func scanJob(s scanner) (core.Job, error) {
 func (db *DB) Jobs(ctx context.Context, f queue.JobFilter) ([]core.Job, error) {
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
-	var where []string
-	var args []any
-	add := func(cond string, arg any) {
-		args = append(args, arg)
-		where = append(where, fmt.Sprintf("%s$%d", cond, len(args)))
+	q, order := jobsOf(f)
+	if !storable(f.Path) {
+		return nil, nil
 	}
+	text := `SELECT ` + jobCols + ` FROM jobs j` + q.and() + " ORDER BY " + order
+	if f.Limit > 0 {
+		text += " DESC LIMIT " + q.arg(f.Limit)
+	}
+	jobs, err := collect(ctx, db.read, scanJob, text, q.args...)
+	return jobs, classify("reading jobs", err)
+}
+
+// jobsOf gives the conditions of a filter, but for its Limit, and the order of
+// ids.
+func jobsOf(f queue.JobFilter) (q query, order string) {
 	if f.Path != "" {
-		if !storable(f.Path) {
-			return nil, nil
-		}
-		add("j.path = ", f.Path)
+		q.add("j.path = %s", f.Path)
 	}
 	if f.Before > 0 {
-		add("j.id < ", int64(f.Before))
-	}
-	if f.Running {
-		where = append(where, "j.exit = ''")
+		q.add("j.id < %s", int64(f.Before))
 	}
 	if f.Failed {
-		where = append(where, "j.fail_kind <> ''")
+		q.where = append(q.where, "j.fail_kind <> ''")
 	}
-	query := `SELECT ` + jobCols + ` FROM jobs j`
-	if len(where) > 0 {
-		query += " WHERE " + strings.Join(where, " AND ")
+	if !f.Running {
+		return q, "j.id"
 	}
-	order := "j.id"
-	if f.Running {
-		order = "j.id + 0" // the few that run are sorted; by id they would be looked for in the whole history
+	// The few that run are sorted; by id they would be looked for in the whole
+	// history.
+	q.where = append(q.where, "j.exit = ''")
+	return q, "j.id + 0"
+}
+
+// JobIDs implements queue.Store.
+func (db *DB) JobIDs(ctx context.Context, f queue.JobFilter, after core.JobID, limit int) ([]core.JobID, error) {
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	if !storable(f.Path) {
+		return nil, nil
 	}
-	if f.Limit > 0 {
-		args = append(args, f.Limit)
-		query += fmt.Sprintf(" ORDER BY %s DESC LIMIT $%d", order, len(args))
-	} else {
-		query += " ORDER BY " + order
-	}
-	jobs, err := collect(ctx, db.read, scanJob, query, args...)
-	return jobs, classify("reading jobs", err)
+	q, order := jobsOf(f)
+	q.add(order+" > %s", int64(after))
+	last := " LIMIT " + q.arg(max(limit, 1))
+	ids, err := collect(ctx, db.read, scanID, `SELECT j.id FROM jobs j`+q.and()+" ORDER BY "+order+last, q.args...)
+	return ids, classify("reading the ids of jobs", err)
 }
 
 // Job implements queue.Store.

@@ -91,6 +91,16 @@ func jobList(w *World) {
 		for _, j := range jobs {
 			ids = append(ids, j.ID)
 		}
+		if f.Limit > 0 {
+			return ids
+		}
+		// One after the other they are the same.
+		var alone []core.JobID
+		for more := []core.JobID{0}; len(more) > 0; alone = append(alone, more...) {
+			more, err = w.Queue.JobIDs(w.Ctx, f, more[0], 1)
+			w.ok(err)
+		}
+		same(w, "ids alone", ids, alone)
 		return ids
 	}
 	same(w, "all", []core.JobID{1, 2, 3}, ids(queue.JobFilter{}))
@@ -99,6 +109,9 @@ func jobList(w *World) {
 	same(w, "running", []core.JobID{3}, ids(queue.JobFilter{Running: true}))
 	same(w, "failed", []core.JobID{2}, ids(queue.JobFilter{Failed: true}))
 	same(w, "of one", []core.JobID{1}, ids(queue.JobFilter{Path: "a", Limit: 5}))
+	same(w, "before", []core.JobID{1, 2}, ids(queue.JobFilter{Before: 3}))
+	same(w, "of one, all", []core.JobID{3}, ids(queue.JobFilter{Path: "c"}))
+	same(w, "failed and running", []core.JobID(nil), ids(queue.JobFilter{Failed: true, Running: true}))
 	same(w, "of none", []core.JobID(nil), ids(queue.JobFilter{Path: "a\x00\xff"}))
 }
 
@@ -235,7 +248,7 @@ func retryAfter(w *World) {
 	w.ok(err)
 	same(w, "why", queue.Why{
 		Reason: "host held", Until: w.Clock.Now().Add(30 * time.Second),
-		Detail: `the upstream host "up.example.org" is held: it said that it is asked too often, and to come back in 30s`,
+		Detail: `the upstream host "up.example.org" is held: it said that it is asked too often, and to come back in 30 s`,
 	}, why)
 	w.claimOne("other")
 	same(w, "nothing of it", 0, len(w.claim(9)))

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bufio"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -106,11 +108,47 @@ func (a *API) ListJobs(r *exchange.Request) (exchange.Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if filter.Limit == 0 {
+		return a.allJobs(r.Context(), filter)
+	}
 	jobs, err := a.queue.Jobs(r.Context(), filter)
 	if err != nil {
 		return nil, err
 	}
 	return exchange.JSON(protocol.JobIDs{JobIDs: ids(jobs)}), nil
+}
+
+// idPage is how many ids of jobs are in memory at once.
+const idPage = 10000
+
+// allJobs lists the ids of jobs from the first on. A long list is read and
+// written part by part, so that neither it nor a client that reads slowly takes
+// much; jobs that start or are removed meanwhile may be in it or not.
+func (a *API) allJobs(ctx context.Context, filter queue.JobFilter) (exchange.Answer, error) {
+	part, err := a.queue.JobIDs(ctx, filter, 0, idPage)
+	if err != nil {
+		return nil, err
+	}
+	if len(part) < idPage {
+		return exchange.JSON(protocol.JobIDs{JobIDs: append([]core.JobID{}, part...)}), nil
+	}
+	return a.stream("list-jobs", func(ctx context.Context, out *bufio.Writer, more func()) error {
+		separator := `{"job_ids":[`
+		for ; len(part) > 0 && err == nil; part, err = a.queue.JobIDs(ctx, filter, part[len(part)-1], idPage) {
+			more()
+			for _, id := range part {
+				if _, err := out.WriteString(separator + strconv.FormatInt(int64(id), 10)); err != nil {
+					return err
+				}
+				separator = ","
+			}
+		}
+		if err != nil {
+			return err
+		}
+		_, err = out.WriteString("]}\n")
+		return err
+	}), nil
 }
 
 // HeldRewrites answers GET /1.0/held-rewrites: all of them, or a page of those

@@ -24,6 +24,9 @@ type Queue interface {
 	MoveToTop(ctx context.Context, path string) error
 	MoveToBottom(ctx context.Context, path string) error
 	Jobs(ctx context.Context, filter queue.JobFilter) ([]core.Job, error)
+	// JobIDs lists the ids above after of the same jobs, oldest first, at most
+	// limit.
+	JobIDs(ctx context.Context, filter queue.JobFilter, after core.JobID, limit int) ([]core.JobID, error)
 	Job(ctx context.Context, id core.JobID) (core.Job, error)
 	// Output gives the job's kept output from byte offset on, at most limit
 	// bytes (0: all of it).

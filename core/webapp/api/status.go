@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"time"
 
@@ -43,7 +42,7 @@ func (a *API) Status(r *exchange.Request) (exchange.Answer, error) {
 	// It stands behind the one key running_queue, whose value is no text.
 	before, after, _ := bytes.Cut(text, []byte(`"run_queue":[`))
 	s := statusAnswer{a: a, now: a.clock(), paths: paths, first: first, before: append(before, `"run_queue":[`...), after: after}
-	return exchange.Func(s.write), nil
+	return a.stream("status", s.write), nil
 }
 
 // statusAnswer is a status that is being written.
@@ -55,28 +54,15 @@ type statusAnswer struct {
 	first         []core.LorryState // the first part of it
 }
 
-func (s *statusAnswer) write(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	if r.Method == http.MethodHead {
-		return
-	}
-	if err := s.writeAll(r.Context(), w); err != nil {
-		// Half a status must not look like a whole one.
-		s.a.log.Warn("the status was cut off", "error", err)
-		panic(http.ErrAbortHandler)
-	}
-}
-
-func (s *statusAnswer) writeAll(ctx context.Context, w http.ResponseWriter) error {
-	control := http.NewResponseController(w)
-	out := bufio.NewWriterSize(w, 1<<15)
+// write writes the run queue, part by part, with what stands around it.
+func (s *statusAnswer) write(ctx context.Context, out *bufio.Writer, more func()) error {
 	if _, err := out.Write(s.before); err != nil {
 		return err
 	}
 	separator := ""
 	part := s.first
 	for left := s.paths; len(left) > 0; {
-		_ = control.SetWriteDeadline(time.Now().Add(time.Minute)) // FastCGI has none
+		more()
 		for _, l := range part {
 			text, err := json.Marshal(LorryInfo(l, s.now))
 			if err != nil {
@@ -96,10 +82,8 @@ func (s *statusAnswer) writeAll(ctx context.Context, w http.ResponseWriter) erro
 			return err
 		}
 	}
-	if _, err := out.Write(append(s.after, '\n')); err != nil {
-		return err
-	}
-	return out.Flush()
+	_, err := out.Write(append(s.after, '\n'))
+	return err
 }
 
 // lorriesAt gives the Lorries of the paths in their order, without their Text

@@ -152,6 +152,19 @@ func (q *Queue) Jobs(_ context.Context, f queue.JobFilter) ([]core.Job, error) {
 	return list, nil
 }
 
+// JobIDs implements api.Queue.
+func (q *Queue) JobIDs(ctx context.Context, f queue.JobFilter, after core.JobID, limit int) ([]core.JobID, error) {
+	f.Limit = 0
+	jobs, err := q.Jobs(ctx, f)
+	var ids []core.JobID
+	for _, j := range jobs {
+		if j.ID > after && len(ids) < limit {
+			ids = append(ids, j.ID)
+		}
+	}
+	return ids, err
+}
+
 // Job implements api.Queue.
 func (q *Queue) Job(_ context.Context, id core.JobID) (core.Job, error) {
 	q.mu.Lock()

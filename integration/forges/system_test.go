@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/sshfake"
 	"github.com/lorry-controller/lorry-controller/sdk/sdktest/suite"
 )
 
@@ -25,7 +26,10 @@ const patience = 90 * time.Second
 
 var binDir string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	sshfake.Relay()
+	os.Exit(run(m))
+}
 
 // run builds the programs under test.
 func run(m *testing.M) int {

@@ -76,6 +76,40 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, req gitserver.
 	}
 }
 
+// Dir is the directory of a repository, for who pushes there by ssh, or "" when
+// there is none. Arrived then takes in what has been pushed.
+func (s *Server) Dir(path string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.byPath[strings.ToLower(path)]; r != nil {
+		return s.opts.Git.Dir(r.ID)
+	}
+	return ""
+}
+
+// Arrived looks what was pushed to a repository by ssh.
+func (s *Server) Arrived(path string) {
+	s.mu.Lock()
+	r := s.byPath[strings.ToLower(path)]
+	s.mu.Unlock()
+	if r != nil {
+		s.pushed(r)
+	}
+}
+
+// Plant gives a new repository branches and tags whose objects are in another
+// repository, which must stay, as if they had been pushed.
+func (s *Server) Plant(path, objects string, refs map[string]string) error {
+	s.mu.Lock()
+	r := s.byPath[strings.ToLower(path)]
+	s.mu.Unlock()
+	if err := s.opts.Git.Plant(r.ID, objects, refs); err != nil {
+		return err
+	}
+	s.pushed(r)
+	return nil
+}
+
 // pushed takes in what git has.
 func (s *Server) pushed(r *Repo) {
 	branches, err := s.opts.Git.Branches(r.ID)

@@ -75,6 +75,40 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request, req gitserver.
 	}
 }
 
+// Dir is the directory of a project, for who pushes there by ssh, or "" when
+// there is none. Arrived then takes in what has been pushed.
+func (s *Server) Dir(path string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.byPath[strings.ToLower(path)]; p != nil {
+		return s.opts.Git.Dir(p.ID)
+	}
+	return ""
+}
+
+// Arrived looks what was pushed to a project by ssh.
+func (s *Server) Arrived(path string) {
+	s.mu.Lock()
+	p := s.byPath[strings.ToLower(path)]
+	s.mu.Unlock()
+	if p != nil {
+		s.pushed(p)
+	}
+}
+
+// Plant gives a new project branches and tags whose objects are in another
+// repository, which must stay, as if they had been pushed.
+func (s *Server) Plant(path, objects string, refs map[string]string) error {
+	s.mu.Lock()
+	p := s.byPath[strings.ToLower(path)]
+	s.mu.Unlock()
+	if err := s.opts.Git.Plant(p.ID, objects, refs); err != nil {
+		return err
+	}
+	s.pushed(p)
+	return nil
+}
+
 // pushed takes in what git has.
 func (s *Server) pushed(p *Project) {
 	branches, err := s.opts.Git.Branches(p.ID)

@@ -11,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cgi"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -60,11 +62,16 @@ func (s *Store) git(id int64, args ...string) (string, error) {
 // The hook reads the lines "delete REF WORDS" and "force REF WORDS" of rules.
 const hook = `#!/bin/sh
 refuses() {
-	zero=$(printf %s "$2" | tr 0-9a-f 0)
-	what=
-	[ "$3" = "$zero" ] && what=delete
-	[ -z "$what" ] && [ "$2" != "$zero" ] && ! git merge-base --is-ancestor "$2" "$3" && what=force
-	[ -n "$what" ] && [ -f rules ] || return 1
+	[ -f rules ] || return 1
+	case "$3" in
+	*[!0]*) what=force ;;
+	*) what=delete ;;
+	esac
+	case "$2" in
+	*[!0]*) ;;
+	*) return 1 ;; # a new ref
+	esac
+	[ $what = delete ] || ! git merge-base --is-ancestor "$2" "$3" || return 1
 	while read -r rule ref words; do
 		[ "$rule $ref" = "$what $1" ] && { echo "$words" >&2; return 0; }
 	done <rules
@@ -77,23 +84,44 @@ const (
 	preReceiveHook = hook + "bad=0\nwhile read -r old new ref; do refuses \"$ref\" \"$old\" \"$new\" && bad=1; done\nexit $bad\n"
 )
 
-// Create makes a repository whose HEAD names a branch.
+// Create makes a repository whose HEAD names a branch, as git init does, but
+// without a process.
 func (s *Store) Create(id int64, head string) error {
-	if _, err := s.git(id, "init", "-q", "--bare", "--template=", "-b", head, s.path(id)); err != nil {
-		return err
-	}
 	name, text := "update", updateHook
 	if s.whole {
 		name, text = "pre-receive", preReceiveHook
 	}
-	hooks := filepath.Join(s.path(id), "hooks")
-	return errors.Join(os.MkdirAll(hooks, 0o755), os.WriteFile(filepath.Join(hooks, name), []byte(text), 0o755)) //nolint:gosec // a hook is run
+	dir := s.path(id)
+	var errs []error
+	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags", "hooks"} {
+		errs = append(errs, os.MkdirAll(filepath.Join(dir, sub), 0o755))
+	}
+	return errors.Join(append(errs,
+		os.WriteFile(filepath.Join(dir, "config"), []byte("[core]\n\trepositoryformatversion = 0\n\tbare = true\n"), 0o600),
+		os.WriteFile(filepath.Join(dir, "hooks", name), []byte(text), 0o755), //nolint:gosec // a hook is run
+		s.SetHead(id, head))...)
 }
 
-// SetHead makes HEAD name a branch.
+// Plant gives a new repository refs whose objects are in another one, which
+// must stay: as if they had been pushed.
+func (s *Store) Plant(id int64, objects string, refs map[string]string) error {
+	var b strings.Builder
+	b.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
+	for _, ref := range slices.Sorted(maps.Keys(refs)) {
+		b.WriteString(refs[ref] + " " + ref + "\n")
+	}
+	dir := s.path(id)
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "objects", "info", "alternates"), []byte(objects+"\n"), 0o600),
+		os.WriteFile(filepath.Join(dir, "packed-refs"), []byte(b.String()), 0o600))
+}
+
+// SetHead makes HEAD name a branch. Whoever reads meanwhile sees the old one or
+// the new one.
 func (s *Store) SetHead(id int64, branch string) error {
-	_, err := s.git(id, "symbolic-ref", "HEAD", "refs/heads/"+branch)
-	return err
+	head := filepath.Join(s.path(id), "HEAD")
+	aside := head + ".lock"
+	return errors.Join(os.WriteFile(aside, []byte("ref: refs/heads/"+branch+"\n"), 0o600), os.Rename(aside, head))
 }
 
 // Rule is something that a push may not do to a branch.
@@ -115,6 +143,9 @@ func (s *Store) SetRules(id int64, rules []Rule) error {
 	}
 	return os.WriteFile(filepath.Join(s.path(id), "rules"), []byte(b.String()), 0o600)
 }
+
+// Dir is the directory of a repository, for who reaches it by ssh.
+func (s *Store) Dir(id int64) string { return s.path(id) }
 
 // Branches gives the branches of a repository.
 func (s *Store) Branches(id int64) ([]string, error) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
@@ -60,14 +62,26 @@ func (m *manyRefs) passed(what string) {
 	m.mustEqual()
 }
 
-// change feeds lines to git update-ref, one for each branch.
-func (m *manyRefs) change(line func(i int, ref string) string) {
-	var in strings.Builder
-	for i := range m.n {
-		in.WriteString(line(i, fmt.Sprintf("refs/heads/b/%04d", i)))
-	}
-	m.up.Stdin(in.String(), "update-ref", "--stdin")
+// change makes the branches what a function says, "" for none, without a file for
+// each.
+func (m *manyRefs) change(object func(i int) string) {
+	m.t.Helper()
 	m.up.Git("pack-refs", "--all")
+	refs := m.up.Refs()
+	for i := range m.n {
+		ref := fmt.Sprintf("refs/heads/b/%04d", i)
+		if refs[ref] = object(i); refs[ref] == "" {
+			delete(refs, ref)
+		}
+	}
+	var text strings.Builder
+	text.WriteString("# pack-refs with: sorted \n")
+	for _, ref := range slices.Sorted(maps.Keys(refs)) {
+		text.WriteString(refs[ref] + " " + ref + "\n")
+	}
+	if err := repo.WritePackedRefs(m.up.Dir, []byte(text.String()), false); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // rewritten is a run that brings nothing of branches that were all rewritten.
@@ -117,7 +131,7 @@ func TestFiftyThousandRefs(t *testing.T) {
 	m.beside(fetch, push)
 
 	old := m.up.Refs("refs/heads/b/")
-	m.change(func(_ int, ref string) string { return "update " + ref + " " + fresh + "\n" })
+	m.change(func(int) string { return fresh })
 	m.rewritten(core.RewriteHold, core.RefHeld)
 	m.beside(fetch, push)
 	m.rewritten(core.RewriteRefuse, core.RefRejected)
@@ -147,7 +161,7 @@ func TestFiftyThousandRefs(t *testing.T) {
 func (m *manyRefs) pruned(fetch []string) {
 	m.t.Helper()
 	before := m.down.Mirrored()
-	m.change(func(_ int, ref string) string { return "delete " + ref + "\n" })
+	m.change(func(int) string { return "" })
 	m.step = time.Now()
 	m.mustRun()
 	m.told("all vanished")
@@ -155,9 +169,9 @@ func (m *manyRefs) pruned(fetch []string) {
 		m.t.Errorf("%d refs are left of %d", len(m.down.Mirrored()), len(before))
 	}
 	fresh := m.up.Refs("refs/heads/fresh")["refs/heads/fresh"]
-	m.change(func(i int, ref string) string {
+	m.change(func(i int) string {
 		if i < m.n*6/10 {
-			return "update " + ref + " " + fresh + "\n"
+			return fresh
 		}
 		return ""
 	})

@@ -74,7 +74,9 @@ func bzrVictim(t *testing.T, l *lorry) (string, func(int), func() map[string]str
 		if err := os.WriteFile(filepath.Join(trunk, "file"), fmt.Appendf(nil, "round %d\n", round), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		bzr(trunk, "add", "-q")
+		if round == -2 {
+			bzr(trunk, "add", "-q")
+		}
 		bzr(trunk, "commit", "-q", "-m", "round "+strconv.Itoa(round))
 		bzr(trunk, "tag", "-q", "r"+strconv.Itoa(round))
 	}

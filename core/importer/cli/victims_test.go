@@ -76,7 +76,7 @@ func svnVictim(t *testing.T, l *lorry) (string, func(int), func() map[string]str
 	do(t, "/", "", "svn", "mkdir", "-q", "-m", "layout", url+"/trunk", url+"/branches", url+"/tags")
 	change := func(round int) {
 		commands := []string{"-m", "round " + strconv.Itoa(round), "-U", url}
-		n := 3
+		n := many(3, 1)
 		if round < 0 {
 			n = many(200, 5)
 		}
@@ -112,10 +112,14 @@ func hgVictim(t *testing.T, l *lorry) (string, func(int), func() map[string]stri
 	}
 	write(".hgtags", tags.String())
 	commit("tags")
+	tag := func(name string) { // as hg tag does, with the next commit
+		fmt.Fprintf(&tags, "%s %s\n", node, name)
+		write(".hgtags", tags.String())
+	}
 	return `{"type": "hg", "url": "file://` + dir + `"}`, func(round int) {
 		write("file", "round "+strconv.Itoa(round)+"\n")
+		tag("r" + strconv.Itoa(round+1))
 		commit("round " + strconv.Itoa(round))
-		do(t, dir, "", "hg", "tag", "-u", "ann", "-d", "1700000000 0", "r"+strconv.Itoa(round+1))
 		if round%3 == 0 {
 			do(t, dir, "", "hg", "branch", "-q", "b"+strconv.Itoa(round))
 			write("file", "branch "+strconv.Itoa(round)+"\n")

@@ -49,7 +49,7 @@ func (p *Push) prune(ctx context.Context, gone []string, have map[string]string)
 	said, gone := p.pruneHere(ctx, gone, have)
 	var failed error
 	for chunk := range slices.Chunk(gone, pruneAtOnce) {
-		var args []string
+		args := []string{"--no-verify"}
 		for _, ref := range chunk {
 			args = append(args, "--force-with-lease="+ref+":"+have[ref])
 		}

@@ -62,6 +62,8 @@ type Push struct {
 	Temp          func() (string, error)
 	Out, Progress io.Writer
 	Log           hclog.Logger
+
+	fewLeases bool // for tests: a guard stands in for any number of leases
 }
 
 // Result says what a push did.
@@ -126,8 +128,8 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 // send pushes what is new, then deletes what is gone. So many refs were there
 // already.
 func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, have map[string]string, there int) (map[string]report, error) {
-	said := make(map[string]report)
-	var failed error
+	said, differ, failed := p.force(ctx, differ, have)
+	p.told(there + len(said))
 	for _, part := range parts(differ, have) {
 		told, err := p.push(ctx, part, have)
 		maps.Copy(said, told)
@@ -205,16 +207,21 @@ func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]s
 		return nil, gitfail.From(err, gitfail.Local)
 	}
 	defer func() { _ = repo.Remove(dir) }()
-	var args []string
+	args := []string{"--no-verify"}
 	for _, w := range refs {
 		if old := have[w.Dst]; w.Forces(old) {
 			// Compare and swap. A "+" in the refspec would switch it off.
 			args = append(args, "--force-with-lease="+w.Dst+":"+old)
 		}
 	}
-	args = append(args, "--", p.Access.URL, "refs/*:refs/*")
-	said, err := p.git(ctx, childproc.GitCall{DeferRefSync: p.Local != "" && len(refs) >= repo.ManyRefs, GitDir: dir}, args)
-	if p.Local != "" && len(refs) >= repo.ManyRefs {
+	return p.sendStaged(ctx, childproc.GitCall{GitDir: dir}, len(refs), args)
+}
+
+// sendStaged pushes what stands in the small repository, so many refs.
+func (p *Push) sendStaged(ctx context.Context, call childproc.GitCall, refs int, args []string) (map[string]report, error) {
+	call.DeferRefSync = p.Local != "" && refs >= repo.ManyRefs
+	said, err := p.git(ctx, call, append(args, "--", p.Access.URL, "refs/*:refs/*"))
+	if call.DeferRefSync {
 		if serr := repo.SyncDisk(p.Local); err == nil && serr != nil {
 			err = gitfail.New(core.FailDisk, gitfail.Downstream, gitfail.Hint(core.FailDisk, gitfail.Downstream), "downstream: %v", serr)
 		}
@@ -227,7 +234,7 @@ func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]s
 func (p *Push) git(ctx context.Context, call childproc.GitCall, args []string) (map[string]report, error) {
 	for {
 		var out strings.Builder
-		call.Args = []string{"push", "--porcelain", "--progress", "--no-verify", "--no-follow-tags"}
+		call.Args = []string{"push", "--porcelain", "--progress", "--no-follow-tags"}
 		for _, o := range p.Options {
 			call.Args = append(call.Args, "--push-option="+o)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/meter"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
+	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 )
 
 // sumSize is the length of the checksum, SHA-1, that ends a pack and its index.
@@ -44,7 +45,7 @@ func (p *Push) seed(ctx context.Context, wanted []policy.Wanted, have map[string
 	to := filepath.Join(p.Local, "objects", "pack")
 	err = copyPack(ctx, filepath.Join(p.Repo.Dir, "objects", "pack"), to, pack, meter.Bytes(p.Progress, nil, "Copying objects", total))
 	if err == nil {
-		err = writePackedRefs(p.Local, refs)
+		err = repo.WritePackedRefs(p.Local, refs, true)
 	}
 	if err != nil {
 		if _, refs := os.Lstat(filepath.Join(p.Local, "packed-refs")); errors.Is(refs, fs.ErrNotExist) {
@@ -180,7 +181,7 @@ func copyPack(ctx context.Context, from, to, pack string, progress io.Writer) er
 			return damaged(path)
 		}
 	}
-	return syncDir(to)
+	return repo.SyncDir(to)
 }
 
 func damaged(path string) error {
@@ -264,47 +265,4 @@ func (e *ending) sums() (sum, before []byte) {
 		return nil, nil
 	}
 	return e.rest[sumSize:], e.rest[:sumSize]
-}
-
-// writePackedRefs makes the refs of a repository that has none, as git does: it
-// holds the lock that git takes for it.
-func writePackedRefs(dir string, text []byte) (err error) {
-	path := filepath.Join(dir, "packed-refs")
-	lock, err := os.OpenFile(path+".lock", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(lock.Name())
-		}
-	}()
-	_, err = lock.Write(text)
-	if err == nil {
-		err = lock.Sync()
-	}
-	if cerr := lock.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		if _, there := os.Lstat(path); !errors.Is(there, fs.ErrNotExist) {
-			err = fmt.Errorf("%s: somebody else has pushed meanwhile", path)
-		}
-	}
-	if err == nil {
-		err = os.Rename(lock.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
 }

@@ -19,8 +19,8 @@ const manyPacks = 12
 // are many. It never runs in the background.
 func (r *Repo) Maintain(ctx context.Context, changedRefs int) error {
 	if changedRefs >= ManyRefs {
-		if err := r.Git.Run(ctx, r.Call("pack-refs", "--all", "--prune")); err != nil {
-			return fmt.Errorf("cannot pack the refs: %w", err)
+		if err := r.PackRefs(ctx); err != nil {
+			return err
 		}
 	}
 	packs, err := filepath.Glob(filepath.Join(escapeGlob(r.Dir), "objects", "pack", "*.pack"))

@@ -48,7 +48,7 @@ func (c *Copy) KeepTaken(ctx context.Context, r *repo.Repo, access core.Access, 
 		fmt.Fprintf(c.Out, ".. the old tip %.12s of downstream %s is kept as %s\n", object, name, ref)
 	}
 	sort.Slice(kept, func(i, j int) bool { return kept[i].Ref < kept[j].Ref })
-	if err := r.Apply(ctx, kept); err != nil {
+	if err := r.Add(ctx, kept); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	if specs.Len() == 0 {

@@ -273,7 +273,7 @@ func (c *Copy) Keep(ctx context.Context, before, after map[string]string) error 
 		}
 	}
 	sort.Slice(kept, func(i, j int) bool { return kept[i].Ref < kept[j].Ref })
-	return c.Repo.Apply(ctx, kept)
+	return c.Repo.Add(ctx, kept)
 }
 
 // Follow makes HEAD what upstream's is.

@@ -18,6 +18,8 @@ type Config struct {
 	Commit string
 	// Lorries come from .lorry files, in the order of their paths.
 	Lorries []core.Lorry
+	// Left is what WithoutTexts leaves of them.
+	Left []Owned
 	// Places says where each of Lorries is written, by its path.
 	Places map[string]Place
 	// Hosts are in the order of the file, which decides who wins a path.

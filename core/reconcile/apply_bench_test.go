@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,31 +21,48 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 )
 
-// timedStore notes how long each change by the reconciler took.
+// timedStore notes how long the longest change by the reconciler took.
 type timedStore struct {
 	*statedb.DB
 	longest time.Duration
 }
 
+func (s *timedStore) note(began time.Time) { s.longest = max(s.longest, time.Since(began)) }
+
 func (s *timedStore) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []time.Time) error {
-	began := time.Now()
-	defer func() { s.longest = max(s.longest, time.Since(began)) }()
+	defer s.note(time.Now())
 	return s.DB.PutLorriesDue(ctx, lorries, due)
 }
 
-// BenchmarkApplyChange changes every Lorry of a large CONFGIT (LORRY_BENCH_APPLY,
-// 20,000) while a minion goes on claiming and ending jobs, and tells how long the
-// longest call of the store and the claims took.
+func (s *timedStore) RemoveLorries(ctx context.Context, paths []string) error {
+	defer s.note(time.Now())
+	return s.DB.RemoveLorries(ctx, paths)
+}
+
+func (s *timedStore) SetConfig(ctx context.Context, commit string, problems []core.Problem) error {
+	defer s.note(time.Now())
+	return s.DB.SetConfig(ctx, commit, problems)
+}
+
+// BenchmarkApplyChange changes a large CONFGIT (LORRY_BENCH_APPLY, 20,000
+// Lorries) while a minion goes on claiming and ending jobs: once every Lorry, once
+// the paths of half of them. It tells how long the longest transaction and the
+// claims took, the largest heap, and what is left of it.
 func BenchmarkApplyChange(b *testing.B) {
-	for name, url := range map[string]func() string{
-		"SQLite":     func() string { return filepath.Join(b.TempDir(), "state.db") },
-		"PostgreSQL": func() string { return servers.URL(b) },
-	} {
-		b.Run(name, func(b *testing.B) { applyChange(b, url()) })
+	for _, database := range []string{"SQLite", "PostgreSQL"} {
+		for _, change := range []string{"all changed", "half replaced"} {
+			b.Run(database+"/"+change, func(b *testing.B) {
+				url := filepath.Join(b.TempDir(), "state.db")
+				if database == "PostgreSQL" {
+					url = servers.URL(b)
+				}
+				applyChange(b, url, change == "half replaced")
+			})
+		}
 	}
 }
 
-func applyChange(b *testing.B, url string) {
+func applyChange(b *testing.B, url string, replace bool) {
 	lorries := 20_000
 	if n, err := strconv.Atoi(os.Getenv("LORRY_BENCH_APPLY")); err == nil {
 		lorries = n
@@ -58,30 +77,63 @@ func applyChange(b *testing.B, url string) {
 		Source: confgit.NewSource(confgit.Options{Directory: dir}), Store: store, Upstreams: &hosts{byName: map[string]*fakeHost{}},
 		PurgeProtect: 5, Clock: time.Now, FirstRuns: -1,
 	})
-	writeMany(b, dir, lorries, "first")
+	writeMany(b, dir, lorries, 0, "first")
 	if _, err := r.ReadConfiguration(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(b.Elapsed().Seconds(), "s/first")
+	store.longest = 0
 	var took []time.Duration
+	var largest uint64
 	round := 0
 	for b.Loop() {
-		writeMany(b, dir, lorries, fmt.Sprint("round", round))
 		round++
+		if replace {
+			writeMany(b, dir, lorries, round*lorries/2, "first")
+		} else {
+			writeMany(b, dir, lorries, 0, fmt.Sprint("round", round))
+		}
+		runtime.GC()
 		ctx, stop := context.WithCancel(b.Context())
-		var claiming sync.WaitGroup
-		claiming.Go(func() { took = append(took, claimOn(ctx, b, queue.New(queue.Options{Store: db}))...) })
+		var beside sync.WaitGroup
+		beside.Go(func() { took = append(took, claimOn(ctx, b, queue.New(queue.Options{Store: db}))...) })
+		beside.Go(func() { largest = max(largest, largestHeap(ctx)) })
 		if _, err := r.ReadConfiguration(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 		stop()
-		claiming.Wait()
+		beside.Wait()
 	}
 	slices.Sort(took)
-	b.ReportMetric(float64(store.longest.Milliseconds()), "ms/longest-put")
+	b.ReportMetric(float64(store.longest.Milliseconds()), "ms/longest-change")
 	b.ReportMetric(float64(len(took)), "claims")
 	b.ReportMetric(float64(took[len(took)*99/100].Milliseconds()), "ms/p99-claim")
-	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms/median-claim")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms/median-claim")
+	b.ReportMetric(float64(largest)/1e6, "MB/largest-heap")
+	runtime.GC()
+	b.ReportMetric(float64(heap())/1e6, "MB/heap-after")
+	runtime.KeepAlive(r)
+}
+
+// heap is how many bytes the objects on the heap take, dead ones included.
+func heap() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// largestHeap looks at the heap until ctx ends.
+func largestHeap(ctx context.Context) (largest uint64) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		largest = max(largest, heap())
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	return largest
 }
 
 // claimOn claims and ends jobs until ctx ends, and tells how long claims took.
@@ -104,14 +156,16 @@ func claimOn(ctx context.Context, b *testing.B, q *queue.Queue) (took []time.Dur
 	return took
 }
 
-func writeMany(b *testing.B, dir string, lorries int, variant string) {
+// writeMany writes so many Lorries, their paths numbered from a number on.
+func writeMany(b *testing.B, dir string, lorries, from int, variant string) {
 	b.Helper()
 	const per = 1000
 	files := map[string]string{confgit.ConfFile: conf(section("p", "*.lorry"))}
 	for file := range (lorries + per - 1) / per {
 		var entries []string
 		for i := range min(per, lorries-file*per) {
-			entries = append(entries, fmt.Sprintf("\"f%03d/r%06d\": {\"type\": \"git\", \"url\": \"https://git.example.com/%s/%d\"}", file, i, variant, i))
+			n := from + file*per + i
+			entries = append(entries, fmt.Sprintf("\"f%03d/r%07d\": {\"type\": \"git\", \"url\": \"https://git.example.com/%s/%d\"}", n/per, n, variant, n))
 		}
 		files[fmt.Sprintf("f%03d.lorry", file)] = "{" + strings.Join(entries, ",\n") + "}\n"
 	}

@@ -173,8 +173,8 @@ func (l *listing) sort() {
 func (r *Reconciler) drop(ctx context.Context, c *confgit.Config, l *listing) error {
 	owner := make(map[int]string)
 	next := 0
-	for _, lorry := range c.Lorries {
-		l.take(&next, lorry.Path, owner, lorry.Section)
+	for path, section := range c.Written() {
+		l.take(&next, path, owner, section)
 	}
 	self := slices.IndexFunc(c.Hosts, func(h core.Host) bool { return h.Name == l.host.Name })
 	for _, other := range c.Hosts[self+1:] {

@@ -19,12 +19,15 @@ type wanted interface {
 	lorry(i int) (core.Lorry, bool)
 }
 
-// lorries are wanted Lorries that are there already.
-type lorries []core.Lorry
+// lorries are wanted Lorries that are there already: some of all.
+type lorries struct {
+	all []core.Lorry
+	at  []int32 // where they are
+}
 
-func (l lorries) count() int                     { return len(l) }
-func (l lorries) path(i int) string              { return l[i].Path }
-func (l lorries) lorry(i int) (core.Lorry, bool) { return l[i], true }
+func (l lorries) count() int                     { return len(l.at) }
+func (l lorries) path(i int) string              { return l.all[l.at[i]].Path }
+func (l lorries) lorry(i int) (core.Lorry, bool) { return l.all[l.at[i]], true }
 
 // stored calls see for every Lorry of a section, in the order of their paths.
 func (r *Reconciler) stored(ctx context.Context, section string, see func(core.Lorry) error) error {

@@ -101,8 +101,8 @@ func (r *Reconciler) allNames(ctx context.Context, c *confgit.Config) ([]name, e
 // writtenNames gives the paths of the Lorries of .lorry files.
 func writtenNames(c *confgit.Config) []name {
 	var names []name
-	for _, l := range c.Lorries {
-		names = append(names, name{path: l.Path, section: l.Section})
+	for path, section := range c.Written() {
+		names = append(names, name{path: path, section: section})
 	}
 	return names
 }

@@ -155,8 +155,9 @@ func (r *Reconciler) planSections(ctx context.Context, c *confgit.Config, states
 			continue
 		}
 		want := map[string]core.Lorry{}
-		for _, l := range bySection[name] {
-			want[l.Path] = l
+		of := bySection[name]
+		for _, i := range of.at {
+			want[of.all[i].Path] = of.all[i]
 		}
 		err := r.stored(ctx, name, func(old core.Lorry) error {
 			l, wanted := want[old.Path]

@@ -36,8 +36,9 @@ func (r *Reconciler) read(ctx context.Context) ([]core.Problem, error) {
 		if problems, done, err = r.unchanged(ctx, commit); done || err != nil {
 			return problems, err
 		}
-		c := r.current() // followed at the start, or not applied to the end
-		if c == nil || c.Commit != commit {
+		c := r.followed
+		r.followed = nil // it need not live beside another one
+		if c == nil || c.Commit != commit || c.Unresolved {
 			c, err = r.opts.Source.Read(ctx, commit)
 		}
 		if err == nil {
@@ -147,30 +148,6 @@ func (r *Reconciler) report(ctx context.Context, cause error) error {
 	return r.storeProblems(ctx, commit)
 }
 
-// Follow takes over the configuration that another core has applied, if this
-// one has not got it yet. The STATEDB is not changed.
-func (r *Reconciler) Follow(ctx context.Context) error {
-	r.reading.Lock()
-	defer r.reading.Unlock()
-	return r.follow(ctx)
-}
-
-func (r *Reconciler) follow(ctx context.Context) error {
-	commit, err := r.opts.Store.ConfigCommit(ctx)
-	if err != nil || commit == "" {
-		return err
-	}
-	if c := r.current(); c != nil && c.Commit == commit {
-		return nil
-	}
-	c, err := r.opts.Source.Read(ctx, commit)
-	if err != nil {
-		return err
-	}
-	r.force(ctx, c, false)
-	return nil
-}
-
 // force makes c the Config in force.
 func (r *Reconciler) force(ctx context.Context, c *confgit.Config, settled bool) {
 	r.mu.Lock()
@@ -193,7 +170,8 @@ func (r *Reconciler) apply(ctx context.Context, c *confgit.Config) ([]core.Probl
 	}
 	prev := r.current()
 	hosts := r.keepHosts(c, prev, states)
-	r.force(ctx, c, false)
+	light := c.WithoutTexts()
+	r.force(ctx, light, false)
 	if err := r.opts.Store.PutHosts(ctx, hosts); err != nil {
 		return nil, err
 	}
@@ -221,7 +199,7 @@ func (r *Reconciler) apply(ctx context.Context, c *confgit.Config) ([]core.Probl
 	if err := r.storeProblems(ctx, c.Commit); err != nil {
 		return nil, err
 	}
-	r.force(ctx, c, true)
+	r.force(ctx, light, true)
 	r.log.Info("read the configuration", "commit", c.Commit, "lorries", len(c.Lorries), "hosts", len(c.Hosts), "changed", touched, "problems", len(c.Problems))
 	return r.problems(), nil
 }
@@ -257,11 +235,12 @@ func isKept(c *confgit.Config, section string) bool {
 // sectionsOf groups the Config's Lorries, which stay in the order of paths.
 func sectionsOf(c *confgit.Config) (names []string, bySection map[string]lorries) {
 	bySection = map[string]lorries{}
-	for _, l := range c.Lorries {
-		if bySection[l.Section] == nil {
+	for i, l := range c.Lorries {
+		of, known := bySection[l.Section]
+		if !known {
 			names = append(names, l.Section)
 		}
-		bySection[l.Section] = append(bySection[l.Section], l)
+		bySection[l.Section] = lorries{c.Lorries, append(of.at, int32(i))}
 	}
 	slices.Sort(names)
 	return names, bySection
@@ -377,19 +356,19 @@ func (r *Reconciler) retune(ctx context.Context, h core.Host) (touched int, err 
 		old := l
 		l.Interval, l.Timeout, l.Rewrites = h.Interval, h.Timeout, h.Rewrites
 		if l != old {
-			update = append(update, l)
+			update.all, update.at = append(update.all, l), append(update.at, int32(len(update.at)))
 		}
 		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	chosen := make([]choice, len(update))
+	chosen := make([]choice, len(update.at))
 	for i := range chosen {
 		chosen[i].index = i
 	}
 	if err := r.put(ctx, update, chosen); err != nil {
 		return 0, err
 	}
-	return len(update) + len(gone), r.remove(ctx, gone)
+	return len(update.at) + len(gone), r.remove(ctx, gone)
 }

@@ -111,7 +111,7 @@ func TestUnreadableFileChangesNothing(t *testing.T) {
 			if now, err := w.store.ConfigCommit(t.Context()); err != nil || now != commit {
 				t.Errorf("%s: the commit changed to %q, %v", name, now, err)
 			}
-			if len(w.r.Config().Lorries) != 1 {
+			if len(w.r.Config().Left) != 1 {
 				t.Errorf("%s: the configuration in force was lost", name)
 			}
 			w.write(confgit.ConfFile, good)
@@ -242,10 +242,13 @@ func TestFollowTakesOverAnotherCoresConfiguration(t *testing.T) {
 			t.Error("the credential is in the STATEDB")
 		}
 		// The next reading applies what was followed; it is not parsed again.
-		followed := w.r.Config()
+		parsed := w.parsed
 		w.read()
-		if w.r.Config() != followed {
+		if w.parsed != parsed {
 			t.Error("the same commit was read twice")
+		}
+		if len(w.r.Config().Lorries) != 0 {
+			t.Error("the Lorries stay in memory beside those of the STATEDB")
 		}
 		w.write("b.lorry", lorryFile("b"))
 		w.read()

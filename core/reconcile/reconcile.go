@@ -65,10 +65,11 @@ type Reconciler struct {
 	opts Options
 	log  hclog.Logger
 
-	reading  sync.Mutex // one reads CONFGIT
-	listing  sync.Mutex // one lists hosts
-	applying sync.Mutex // one changes the STATEDB
-	naming   sync.Mutex // one checks names
+	reading  sync.Mutex      // one reads CONFGIT
+	followed *confgit.Config // with its Lorries, until it is applied; of who reads
+	listing  sync.Mutex      // one lists hosts
+	applying sync.Mutex      // one changes the STATEDB
+	naming   sync.Mutex      // one checks names
 
 	mu      sync.Mutex
 	protect float64                   // of Options.PurgeProtect

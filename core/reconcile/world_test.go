@@ -25,6 +25,7 @@ type world struct {
 	hosts   *hosts
 	applied int
 	changed int
+	parsed  int
 	names   reconcile.Names
 	r       *reconcile.Reconciler
 }
@@ -40,11 +41,22 @@ func newWorld(t *testing.T, open func(core.Clock) store) *world {
 // restart forgets what is in memory.
 func (w *world) restart() {
 	w.r = reconcile.New(reconcile.Options{
-		Source: confgit.NewSource(confgit.Options{Directory: w.dir}), Store: w.store, Upstreams: w.hosts,
+		Source: countedSource{confgit.NewSource(confgit.Options{Directory: w.dir}), &w.parsed}, Store: w.store, Upstreams: w.hosts,
 		PurgeProtect: 5, Clock: w.clock.Now, Names: w.names,
 		Applied: func(context.Context, *confgit.Config) { w.applied++ },
 		Changed: func() { w.changed++ },
 	})
+}
+
+// countedSource counts how often CONFGIT is parsed.
+type countedSource struct {
+	*confgit.Source
+	parsed *int
+}
+
+func (s countedSource) Read(ctx context.Context, commit string) (*confgit.Config, error) {
+	*s.parsed++
+	return s.Source.Read(ctx, commit)
 }
 
 // write changes a file of CONFGIT; "" removes it.

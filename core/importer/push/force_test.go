@@ -43,7 +43,7 @@ func TestManyForcedRefs(t *testing.T) {
 				stages := 0
 				p := &Push{
 					Repo: &repo.Repo{Dir: from.Dir, Git: git}, Access: core.Access{URL: down.Dir}, Local: down.Dir,
-					Temp: func() (string, error) { stages++; return os.MkdirTemp(dir, "stage") }, Out: io.Discard, Log: hclog.NewNullLogger(),
+					Temp: func() (string, error) { stages++; return t.TempDir(), nil }, Out: io.Discard, Log: hclog.NewNullLogger(),
 					Before: func(context.Context, map[string]string) error { meddle(down); return nil }, fewLeases: true,
 				}
 				if overHTTP {

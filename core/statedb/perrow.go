@@ -81,10 +81,21 @@ func (d dialect) oneRow(query, cols string) rowText {
 }
 
 // perRow runs a statement for rows, whose fields are the columns in order; none
-// is nothing to do. To PostgreSQL every statement has to travel, so that several
-// rows go together there.
+// is nothing to do. It is for PostgreSQL, to which every statement has to travel:
+// several rows go together.
 func perRow[T any](ctx context.Context, t *txn, doing string, rows []T, query, cols string) error {
-	if t.sends != nil && len(rows) > 1 {
+	switch len(rows) {
+	case 0:
+		return nil
+	case 1:
+		one := t.d.oneRow(query, cols)
+		row := reflect.ValueOf(&rows[0]).Elem()
+		args := make([]any, len(one.fields))
+		for n, f := range one.fields {
+			args[n] = plain(row.Field(f))
+		}
+		return t.later(ctx, doing, one.text, args...)
+	default:
 		all := t.d.allRows(query, cols)
 		args := make([]any, len(all.fields))
 		for n, f := range all.fields {
@@ -92,21 +103,6 @@ func perRow[T any](ctx context.Context, t *txn, doing string, rows []T, query, c
 		}
 		return t.later(ctx, doing, all.text, args...)
 	}
-	if len(rows) == 0 {
-		return nil
-	}
-	one := t.d.oneRow(query, cols)
-	args := make([]any, len(one.fields))
-	for i := range rows {
-		row := reflect.ValueOf(&rows[i]).Elem()
-		for n, f := range one.fields {
-			args[n] = plain(row.Field(f))
-		}
-		if err := t.later(ctx, doing, one.text, args...); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // column is a field of all rows as an array.

@@ -187,3 +187,35 @@ func TestSlowJobStillPushes(t *testing.T) {
 	w.mustRun()
 	w.mustEqual()
 }
+
+// TestRefsThatComeAndGoAreKeptOnce: an upstream that now and then forgets its
+// branches does not fill the working area, and the time counts from the last.
+func TestRefsThatComeAndGoAreKeptOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	forward := w.later()
+	tip := w.up.Commit("refs/heads/next", "only there")
+	w.mustRun()
+	var last string
+	for range 3 {
+		w.up.Git("update-ref", "-d", "refs/heads/next")
+		w.mustRun()
+		kept := w.area().Refs("refs/lorry/kept/heads/next/")
+		for ref, object := range kept {
+			if len(kept) != 1 || object != tip || ref <= last {
+				t.Errorf("after %q: %v", last, kept)
+			}
+			last = ref
+		}
+		w.up.Git("update-ref", "refs/heads/next", tip)
+		w.mustRun()
+		forward(time.Hour)
+	}
+	w.up.Rewrite("refs/heads/next", "another history")
+	w.mustFail(core.FailDiverged)
+	w.up.Rewrite("refs/heads/next", "a third one")
+	w.mustFail(core.FailDiverged)
+	if kept := w.area().Refs("refs/lorry/kept/heads/next/"); len(kept) != 2 {
+		t.Errorf("got %v", kept)
+	}
+}

@@ -3,6 +3,7 @@ package workcopy
 import (
 	"context"
 	"fmt"
+	"path"
 	"sort"
 	"strings"
 
@@ -47,8 +48,7 @@ func (c *Copy) KeepTaken(ctx context.Context, r *repo.Repo, access core.Access, 
 		}
 		fmt.Fprintf(c.Out, ".. the old tip %.12s of downstream %s is kept as %s\n", object, name, ref)
 	}
-	sort.Slice(kept, func(i, j int) bool { return kept[i].Ref < kept[j].Ref })
-	if err := r.Add(ctx, kept); err != nil {
+	if err := c.applyKept(ctx, r, kept); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	if specs.Len() == 0 {
@@ -63,6 +63,34 @@ func (c *Copy) KeepTaken(ctx context.Context, r *repo.Repo, access core.Access, 
 		return gitfail.From(fmt.Errorf("the old tips of what is to be overwritten cannot be kept: %w", err), gitfail.Downstream)
 	}
 	return nil
+}
+
+// applyKept makes refs of our own for old tips, in place of earlier ones for the
+// same: a ref may come and go for years.
+func (c *Copy) applyKept(ctx context.Context, r *repo.Repo, kept []repo.Change) error {
+	if len(kept) == 0 {
+		return nil
+	}
+	before, err := r.Refs(ctx, keptRefs)
+	if err != nil {
+		return err
+	}
+	now := make(map[string]string, len(kept)) // by place and object
+	for _, k := range kept {
+		now[path.Dir(k.Ref)+" "+k.New] = k.Ref
+	}
+	var gone []repo.Change
+	for ref, object := range before {
+		if newer := now[path.Dir(ref)+" "+object]; newer != "" && newer != ref {
+			gone = append(gone, repo.Change{Ref: ref})
+		}
+	}
+	sort.Slice(kept, func(i, j int) bool { return kept[i].Ref < kept[j].Ref })
+	if err := r.Add(ctx, kept); err != nil {
+		return err
+	}
+	sort.Slice(gone, func(i, j int) bool { return gone[i].Ref < gone[j].Ref })
+	return r.Apply(ctx, gone)
 }
 
 // keptName is the ref of our own for the old tip of a ref.

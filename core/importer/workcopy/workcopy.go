@@ -272,8 +272,7 @@ func (c *Copy) Keep(ctx context.Context, before, after map[string]string) error 
 			fmt.Fprintf(c.Out, ".. upstream rewrote %s: the old tip %.12s is kept as %s\n", name, old, ref)
 		}
 	}
-	sort.Slice(kept, func(i, j int) bool { return kept[i].Ref < kept[j].Ref })
-	return c.Repo.Add(ctx, kept)
+	return c.applyKept(ctx, c.Repo, kept)
 }
 
 // Follow makes HEAD what upstream's is.

@@ -143,6 +143,9 @@ func TestRetire(t *testing.T) {
 			if diff := cmp.Diff([]string{"controller: path=down/two archived: ok"}, w.audit(t)); diff != "" {
 				t.Errorf("audit (-want +got):\n%s", diff)
 			}
+			if shown := w.sys.text(t, "/1.0/retirements"); !strings.Contains(shown, `[{"path":"down/two","state":"archived","attempts":1,"next":0,"error":"","archived":1`) {
+				t.Errorf("what is archived is shown as %s", shown)
+			}
 			if f, there := w.facts(t, "a-left/one"); !there || f.Archived {
 				t.Errorf("the mirror of the other section is there: %v, archived: %v", there, f.Archived)
 			}
@@ -150,6 +153,9 @@ func TestRetire(t *testing.T) {
 			w.await(t, "down/one", "down/two")
 			if w.archived(t, "two") {
 				t.Error("the Lorry is back, and its mirror is still archived")
+			}
+			if shown := w.sys.text(t, "/1.0/retirements"); !strings.Contains(shown, `"retirements":[]`) {
+				t.Errorf("the Lorry is back, and its mirror is still shown: %s", shown)
 			}
 			// What a person archives stays so, and is told.
 			w.archive(t, w.down+"/one")

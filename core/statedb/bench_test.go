@@ -54,6 +54,18 @@ func fill(tb testing.TB, db *statedb.DB, n int) {
 // fillAtOnce does the same for very many: all are copies of a first one.
 func fillAtOnce(tb testing.TB, db *statedb.DB, url string, n int) {
 	tb.Helper()
+	if n > 100_000 { // which may take longer than a call may otherwise
+		patient, err := statedb.Open(tb.Context(), statedb.Options{URL: url, Timeout: 10 * time.Minute})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer func() {
+			if err := patient.Close(); err != nil {
+				tb.Error(err)
+			}
+		}()
+		db = patient
+	}
 	const first = "bench/0/0000000"
 	if err := db.PutLorries(tb.Context(), []core.Lorry{statedbtest.NewLorry(first)}); err != nil {
 		tb.Fatal(err)

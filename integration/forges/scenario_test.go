@@ -13,11 +13,11 @@ import (
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
-// How many repositories an organisation has: what the issue of large forges is
-// about for one kind, enough for two pages for the other.
+// How many repositories an organisation has: enough for two pages of GitLab and
+// three of Gitea, and for one kind, in the ordinary run, as many as cost little.
 const (
 	many  = 120
-	fewer = 30
+	fewer = 60
 )
 
 func TestScenario(t *testing.T) {
@@ -27,20 +27,26 @@ func TestScenario(t *testing.T) {
 			t.Parallel()
 			n := many
 			var f forge
+			var fake planter
 			if kind == "gitea" {
-				_, f = fakeGitea(t)
+				fake, f = fakeGitea(t)
 			} else {
-				_, f = fakeGitLab(t)
+				fake, f = fakeGitLab(t)
 				if os.Getenv("LORRY_TEST_SOAK") == "" {
 					n = fewer
 				}
 			}
-			newWorld(t, f, n).run(t)
+			newWorld(t, f, fake, n).run(t)
 		})
 	}
 	for _, f := range givenForges(t) {
-		t.Run("real "+f.kind+" "+f.name, func(t *testing.T) { newWorld(t, f, many).run(t) })
+		t.Run("real "+f.kind+" "+f.name, func(t *testing.T) { newWorld(t, f, nil, many).run(t) })
 	}
+}
+
+// planter is a fake that takes branches without a push, which is cheap.
+type planter interface {
+	Plant(path, objects string, refs map[string]string) error
 }
 
 // world is an organisation upstream, the one that mirrors it, and the system in
@@ -51,14 +57,17 @@ type world struct {
 	upID     any
 	n        int
 	seeds    *gittest.Repo // a branch b/NNNN for each repository
+	fake     planter       // nil for a real server
+	tips     map[string]string
 	sys      *system
 }
 
-func newWorld(t *testing.T, f forge, n int) *world {
+func newWorld(t *testing.T, f forge, fake planter, n int) *world {
 	t.Helper()
-	w := &world{forge: f, up: unique("up"), down: unique("down"), n: n}
+	w := &world{forge: f, up: unique("up"), down: unique("down"), n: n, fake: fake}
 	w.seeds = gittest.NewRepo(t, filepath.Join(t.TempDir(), "seeds.git"))
 	w.seeds.Branches(n+1, "first")
+	w.tips = w.seeds.Refs()
 	w.upID = f.group(t, w.up)
 	for i := range n {
 		w.seed(t, i)
@@ -75,7 +84,8 @@ func (w *world) mirror(i int) string { return w.down + "/" + name(i) }
 func branch(i int) string { return fmt.Sprintf("refs/heads/b/%04d", i) }
 
 // seed makes a repository with two branches and a tag. One in ten has no
-// description, one in seven is private.
+// description, one in seven is private. Those to which something happens are
+// pushed, the others of a fake planted.
 func (w *world) seed(t *testing.T, i int) {
 	t.Helper()
 	description := fmt.Sprintf("Numb\u00e9r %d, \"quoted\"", i)
@@ -83,6 +93,13 @@ func (w *world) seed(t *testing.T, i int) {
 		description = ""
 	}
 	w.create(t, w.up, w.upID, name(i), description, i%7 == 0)
+	if tip := w.tips[branch(i)]; w.fake != nil && i >= len(changes()) && i < w.n {
+		refs := map[string]string{"refs/heads/main": tip, "refs/heads/next": tip, "refs/tags/v1": tip}
+		if err := w.fake.Plant(w.source(i), filepath.Join(w.seeds.Dir, "objects"), refs); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	w.push(t, w.seeds, w.source(i), branch(i)+":refs/heads/main", branch(i)+":refs/heads/next", branch(i)+":refs/tags/v1")
 }
 

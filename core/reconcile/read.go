@@ -172,9 +172,6 @@ func (r *Reconciler) apply(ctx context.Context, c *confgit.Config) ([]core.Probl
 	hosts := r.keepHosts(c, prev, states)
 	light := c.WithoutTexts()
 	r.force(ctx, light, false)
-	if err := r.opts.Store.PutHosts(ctx, hosts); err != nil {
-		return nil, err
-	}
 	if err := r.opts.Store.SetRetire(ctx, c.Retire); err != nil {
 		return nil, err
 	}
@@ -188,6 +185,10 @@ func (r *Reconciler) apply(ctx context.Context, c *confgit.Config) ([]core.Probl
 	}
 	touched += n
 	if n, err = r.changedHosts(ctx, c, prev, states); err != nil {
+		return nil, err
+	}
+	// Last, so that what has changed of a host is seen again if we are killed before.
+	if err := r.opts.Store.PutHosts(ctx, hosts); err != nil {
 		return nil, err
 	}
 	if touched += n; touched > 0 {

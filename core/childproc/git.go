@@ -196,6 +196,9 @@ func (g *Git) Run(ctx context.Context, c GitCall) error {
 		Name: g.program, Args: args, Dir: g.opts.Home, Env: env,
 		Stdin: c.Stdin, Stdout: c.Stdout, ExtraFiles: c.ExtraFiles,
 		Grace: g.opts.Grace, Secrets: secrets,
+		// On a signal, git clone removes directories, for which it allocates
+		// memory: seen to wait for ever for the allocation that it interrupted.
+		hangs: subcommand(c.Args) == "clone",
 	}
 	if c.Stderr != nil {
 		redactor := NewRedactor(c.Stderr, secrets...)

@@ -37,6 +37,9 @@ type Spec struct {
 	Grace time.Duration
 	// Secrets are texts that must not appear in the ExitError.
 	Secrets []string
+	// hangs says that the program may stay for ever in what it does on SIGTERM:
+	// nobody is left to end it when this process has died.
+	hangs bool
 }
 
 // DefaultGrace is the time between SIGTERM and SIGKILL.
@@ -79,6 +82,9 @@ func Run(ctx context.Context, s Spec) error {
 		// SIGTERM rather than SIGKILL: git then removes its lock files and ends
 		// its own children.
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM},
+	}
+	if s.hangs {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
 	if s.Grace == 0 {
 		s.Grace = DefaultGrace

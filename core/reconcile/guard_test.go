@@ -16,8 +16,16 @@ import (
 func TestTheShrinkGuardHoldsOneMoreThanMayGo(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ known, gone, left int }{
-		{4, 3, 1}, {4, 4, 4}, {10, 3, 7}, {10, 4, 10},
-		{79, 3, 76}, {79, 4, 79}, {80, 4, 76}, {80, 5, 80}, {100, 5, 95}, {100, 6, 100},
+		{4, 3, 1},
+		{4, 4, 4},
+		{10, 3, 7},
+		{10, 4, 10},
+		{79, 3, 76},
+		{79, 4, 79},
+		{80, 4, 76},
+		{80, 5, 80},
+		{100, 5, 95},
+		{100, 6, 100},
 	} {
 		t.Run(fmt.Sprintf("%d of %d", tc.gone, tc.known), func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -92,7 +93,7 @@ func (j *job) openLocal(ctx context.Context, dir string, r *repo.Repo) (created 
 	if j.Request != nil {
 		return false, nil
 	}
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) && !halfMade(dir) {
 		return false, nil
 	}
 	if _, err := os.Stat(dir + ".git"); err == nil {
@@ -107,6 +108,15 @@ func (j *job) openLocal(ctx context.Context, dir string, r *repo.Repo) (created 
 		return false, gitfail.From(err, gitfail.Downstream)
 	}
 	return true, nil
+}
+
+// halfMade reports whether a run died while it made a repository: there is
+// nothing but what is made before HEAD.
+func halfMade(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && len(entries) > 0 && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return !slices.Contains([]string{"objects", "refs", "config"}, e.Name())
+	})
 }
 
 // undoPush removes the locks that a dead run of ours left downstream. Its

@@ -168,3 +168,26 @@ func TestDamagedPackIsNotCopied(t *testing.T) {
 		})
 	}
 }
+
+// TestHalfMadeMirror: by hand, a run that died while it made the mirror is no
+// trouble to the next one. What is there for another reason is left alone.
+func TestHalfMadeMirror(t *testing.T) {
+	t.Parallel()
+	for name, half := range map[string]bool{"objects/info": true, "objects/pack": true, "something": false} {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.opts.Request, w.opts.PushBase = nil, filepath.Join(w.dir, "by-hand")
+			w.down = gittest.OpenRepo(t, filepath.Join(w.opts.PushBase, "group", "thing"))
+			if err := os.MkdirAll(filepath.Join(w.down.Dir, filepath.FromSlash(name)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if half {
+				w.mustRun()
+				w.mustEqual()
+				return
+			}
+			w.mustFail(core.FailGone)
+		})
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -87,9 +88,12 @@ func open(ctx context.Context, path string) (*source, error) {
 	}
 	s := &source{db: db, tables: map[string]map[string]bool{}}
 	if err := s.look(ctx); err != nil {
+		hint := "name the SQLite file that the original's setting statedb names; one that is damaged has to come from a backup"
+		if strings.Contains(err.Error(), "SQLITE_BUSY") {
+			hint = "another program writes to it: stop the original's daemon and its timers first"
+		}
 		return nil, errors.Join(&core.Error{
-			Kind: core.KindInvalid, Err: err, Fact: fmt.Sprintf("the old state database %q can't be read: %v", path, err),
-			Hint: "name the SQLite file that the original's setting statedb names; one that is damaged has to come from a backup",
+			Kind: core.KindInvalid, Err: err, Hint: hint, Fact: fmt.Sprintf("the old state database %q can't be read: %v", path, err),
 		}, db.Close())
 	}
 	if s.tables["lorries"] == nil || s.tables["jobs"] == nil {

@@ -216,7 +216,7 @@ func (r *Reconciler) applyListing(ctx context.Context, c *confgit.Config, l *lis
 		r.changed()
 	}
 	r.log.Info("listed an Upstream Host", "host", l.host.Name, "complete", outcome.Complete, "repositories", l.total,
-		"mirrored", len(l.items), "changed", len(chosen), "removed", len(gone))
+		"mirrored", l.mirrored(), "changed", len(chosen), "removed", len(gone))
 	return nil
 }
 

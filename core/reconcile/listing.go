@@ -62,6 +62,16 @@ type listing struct {
 func (l *listing) count() int        { return len(l.items) }
 func (l *listing) path(i int) string { return l.items[i].path }
 
+// mirrored counts those that have something to mirror.
+func (l *listing) mirrored() (n int) {
+	for _, it := range l.items {
+		if !it.keep {
+			n++
+		}
+	}
+	return n
+}
+
 // lorry makes the Lorry of a repository, as the original wrote it.
 func (l *listing) lorry(i int) (core.Lorry, bool) {
 	it, h := l.items[i], l.host

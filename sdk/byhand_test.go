@@ -53,7 +53,7 @@ func TestAdapterAnswersByHand(t *testing.T) {
 		"bad settings":  {[]string{"check", "-settings", file(`{"settings":{"nam":"a"}}`)}, 1, `"name" is missing`, "can't be used"},
 		"bad host":      {[]string{"check", "-settings", file(`{"settings":{"name":"bad"}}`)}, 1, "", "the token is refused"},
 		"no JSON":       {[]string{"check", "-settings", file(`name = a`)}, 1, "", "not a JSON object"},
-		"no file":       {[]string{"check", "-settings", "/nonexistent"}, 1, "", "no such file"},
+		"no file":       {[]string{"check", "-settings", filepath.Join(t.TempDir(), "none")}, 1, "", "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -49,7 +49,7 @@ func (w *cvsWorld) cvs(dir string, args ...string) {
 	w.t.Helper()
 	cmd := exec.Command("cvs", append([]string{"-Q", "-f", "-d", w.root}, args...)...)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "TZ=UTC", "LOGNAME=ann", "USER=ann"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.t.TempDir(), "LC_ALL=C", "TZ=UTC", "LOGNAME=ann", "USER=ann"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("cvs %v: %v: %s", args, err, out)
 	}
@@ -328,6 +328,7 @@ func pserver(t *testing.T, root string) int {
 		t.Fatal(err)
 	}
 	var running sync.WaitGroup
+	home := t.TempDir()
 	running.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -340,7 +341,7 @@ func pserver(t *testing.T, root string) int {
 				continue
 			}
 			cmd := exec.Command("cvs", "-f", "--allow-root="+root, "pserver")
-			cmd.Env, cmd.Stdin, cmd.Stdout = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent"}, f, f
+			cmd.Env, cmd.Stdin, cmd.Stdout = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home}, f, f
 			// An import has more than one connection.
 			running.Go(func() {
 				_ = cmd.Run()

@@ -96,7 +96,7 @@ func tool(t *testing.T, dir, name string, args ...string) {
 	gittest.Require(t, name)
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "HGRCPATH=", "HGPLAIN=1"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C", "HGRCPATH=", "HGPLAIN=1"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s %v: %v: %s", name, args, err, out)
 	}

@@ -14,7 +14,7 @@ import (
 func ServeHg(t testing.TB, dir string) (address string) {
 	t.Helper()
 	serve := exec.Command("hg", "serve", "-R", dir, "-a", "127.0.0.1", "-p", "0", "--print-url")
-	serve.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "HGRCPATH=", "HGPLAIN=1", "PYTHONUNBUFFERED=1"}
+	serve.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "HGRCPATH=", "HGPLAIN=1", "PYTHONUNBUFFERED=1"}
 	stdout, err := serve.StdoutPipe()
 	if err == nil {
 		err = serve.Start()

@@ -28,6 +28,8 @@ type victim struct {
 	rounds int
 	// slow leaves a disk that fails to the long run.
 	slow bool
+	// afresh makes every run that is disturbed a first import.
+	afresh bool
 	// make makes the upstream below l.dir. It gives the entry of the .lorry
 	// file, a function that changes the upstream, and one that says what its
 	// branches and tags are; nil: what an undisturbed import makes of it.
@@ -234,6 +236,7 @@ func (s *scene) start() {
 	s.mustRun(s.args...)
 	s.want() // an archive's history is that of the versions that were seen
 	change(-1)
+	s.forget()
 	start := time.Now()
 	s.mustRun(s.args...)
 	s.whole = time.Since(start)
@@ -248,16 +251,19 @@ func (s *scene) disturb(d disturbance) bool {
 	before := s.after
 	s.change(round)
 	s.after = s.want()
+	if s.forget() {
+		before = nil
+	}
 	hit := d.disturb(s.lorry, s.random, s.whole, s.args...)
 	if !hit {
 		s.whole = s.whole * 9 / 10 // the measure was taken on a busy machine
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, "work", "group_thing", "refs-before")); err != nil {
-		if refs := s.area.Mirrored(); !maps.Equal(refs, before) && !maps.Equal(refs, s.after) {
+		if refs := mirrored(s.area); !maps.Equal(refs, before) && !maps.Equal(refs, s.after) {
 			s.t.Errorf("round %d: the working area is mixed and has no record", round)
 		}
 	}
-	for ref, object := range s.down.Mirrored() {
+	for ref, object := range mirrored(s.down) {
 		if object != before[ref] && object != s.after[ref] {
 			s.t.Errorf("round %d: downstream has %s at %s, neither old nor new", round, ref, object)
 		}
@@ -274,6 +280,28 @@ func (s *scene) disturb(d disturbance) bool {
 		s.area.Fsck()
 	}
 	return hit
+}
+
+// forget removes the working copy and the mirror where every run is to be a
+// first one.
+func (s *scene) forget() bool {
+	for _, dir := range []string{filepath.Dir(s.area.Dir), s.down.Dir} {
+		if s.afresh {
+			if err := os.RemoveAll(dir); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	return s.afresh
+}
+
+// mirrored are the branches and tags of a repository that a run may not have
+// made yet.
+func mirrored(r *gittest.Repo) map[string]string {
+	if _, err := os.Stat(filepath.Join(r.Dir, "HEAD")); err != nil {
+		return nil
+	}
+	return r.Mirrored()
 }
 
 // mustBeClean looks for what a dead run could have left.

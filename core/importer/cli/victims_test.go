@@ -23,6 +23,7 @@ import (
 func victims() []victim {
 	return append(moreVictims(), []victim{
 		{name: "git", rounds: 6, make: gitVictim},
+		{name: "new git", rounds: 3, make: gitVictim, afresh: true},
 		{name: "svn", rounds: 2, slow: true, make: svnVictim, needs: []string{"svn", "svnadmin", "svnmucc"}},
 		{name: "hg", rounds: 2, make: hgVictim, needs: []string{"hg"}, beside: []string{"hg"}},
 		{name: "archive", rounds: 4, make: archiveVictim},
@@ -60,7 +61,7 @@ func do(t *testing.T, dir, stdin, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Stdin = dir, strings.NewReader(stdin)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "LC_ALL=C", "HGRCPATH=", "HGPLAIN=1"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "LC_ALL=C", "HGRCPATH=", "HGPLAIN=1"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s %v: %v: %s", name, args, err, out)
 	}

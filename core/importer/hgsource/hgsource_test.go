@@ -62,7 +62,7 @@ func (m *mirror) hg(args ...string) string {
 	if len(args) > 0 && args[0] != "init" {
 		cmd.Dir = m.dir
 	}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "HGRCPATH=", "HGPLAIN=1", "HGENCODING=utf-8"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + m.t.TempDir(), "HGRCPATH=", "HGPLAIN=1", "HGENCODING=utf-8"}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		m.t.Fatalf("hg %v: %v: %s", args, err, out)

@@ -41,6 +41,7 @@ type process interface {
 type running struct {
 	process
 	desc     host.Description
+	doubts   []Doubt // of its settings
 	path     string
 	checksum string
 	protocol int
@@ -82,7 +83,7 @@ func (m *Manager) startProcess(ctx context.Context, inst Instance, log hclog.Log
 		return nil, err
 	}
 	r.process, r.checksum, r.protocol = p, p.Checksum(), p.Protocol()
-	if r.desc, err = configure(ctx, p.Client, inst, settings, log); err != nil {
+	if r.desc, r.doubts, err = configure(ctx, p.Client, inst, settings, log); err != nil {
 		p.Kill(m.opts.KillGrace)
 		return nil, err
 	}
@@ -96,12 +97,12 @@ func (m *Manager) attach(ctx context.Context, inst Instance, settings host.Setti
 		return nil, err
 	}
 	log.Warn("uses an adapter that somebody else has started", "address", address)
-	desc, err := configure(ctx, p.Client, inst, settings, log)
+	desc, doubts, err := configure(ctx, p.Client, inst, settings, log)
 	if err != nil {
 		p.Kill(0)
 		return nil, err
 	}
-	return &running{process: p, desc: desc, path: address, protocol: 1}, nil
+	return &running{process: p, desc: desc, doubts: doubts, path: address, protocol: 1}, nil
 }
 
 // settings gives what the adapter is configured with, secrets read afresh.
@@ -125,73 +126,88 @@ func (m *Manager) settings(ctx context.Context, inst Instance) (host.Settings, e
 
 // configure asks a new process what it is, refuses one that is not what was
 // asked for, and hands over the settings.
-func configure(ctx context.Context, p *host.Client, inst Instance, settings host.Settings, log hclog.Logger) (host.Description, error) {
+func configure(ctx context.Context, p *host.Client, inst Instance, settings host.Settings, log hclog.Logger) (host.Description, []Doubt, error) {
 	desc, err := p.Describe(ctx)
 	if err != nil {
-		return desc, err
+		return desc, nil, err
 	}
 	switch {
 	case desc.Name != inst.Type:
-		return desc, sdk.WithHint(
+		return desc, nil, sdk.WithHint(
 			sdk.Errorf(sdk.Invalid, "the program is an adapter for %q, not for %q", desc.Name, inst.Type),
 			"correct the host's type or the adapter's path")
 	case !desc.Has(settings.Role):
-		return desc, sdk.Errorf(sdk.Unsupported, "the %s adapter can't be used as %s", desc.Name, settings.Role)
+		return desc, nil, sdk.Errorf(sdk.Unsupported, "the %s adapter can't be used as %s", desc.Name, settings.Role)
 	}
+	var doubts []Doubt
 	if inst.IgnoreUnknown {
-		dropUnknown(settings, desc, inst.Offered, log)
+		doubts = dropUnknown(settings, desc, inst.Offered)
 	}
-	if err := settingsError(desc, desc.Diagnose(settings), log); err != nil {
-		return desc, err // the adapter need not be asked
+	doubtful, err := settingsError(desc, desc.Diagnose(settings))
+	if err != nil {
+		return desc, nil, err // the adapter need not be asked
 	}
+	doubts = append(doubts, doubtful...)
 	diags, err := p.Configure(ctx, settings)
 	if err != nil {
-		return desc, err
+		return desc, nil, err
 	}
-	return desc, settingsError(desc, diags, log)
+	doubtful, err = settingsError(desc, diags)
+	doubts = append(doubts, doubtful...)
+	for _, d := range doubts {
+		log.Warn("doubts a setting", "setting", d.Setting, "doubt", d.Text, "hint", d.Hint)
+	}
+	return desc, doubts, err
 }
 
 // settingsError makes one error of all that is wrong with settings, or nil, and
-// logs what is only doubtful.
-func settingsError(desc host.Description, diags []sdk.Diagnostic, log hclog.Logger) error {
+// doubts of what is only doubtful.
+func settingsError(desc host.Description, diags []sdk.Diagnostic) ([]Doubt, error) {
+	var doubts []Doubt
 	var facts []string
 	for _, d := range diags {
 		if d.Severity == sdk.SeverityWarning {
-			log.Warn("adapter doubts a setting", "setting", d.Path, "summary", d.Summary, "detail", d.Detail)
+			doubts = append(doubts, Doubt{Setting: d.Path, Text: d.Summary, Hint: d.Detail})
 			continue
 		}
 		facts = append(facts, d.Summary)
 	}
 	if len(facts) == 0 {
-		return nil
+		return doubts, nil
 	}
-	return sdk.WithHint(sdk.Errorf(sdk.Invalid, "the settings can't be used: %s", strings.Join(facts, "; ")),
+	return doubts, sdk.WithHint(sdk.Errorf(sdk.Invalid, "the settings can't be used: %s", strings.Join(facts, "; ")),
 		fmt.Sprintf("correct the settings of the %s adapter", desc.Name))
 }
 
 // dropUnknown takes out settings that the adapter has not described, and tells
 // of those that were not merely offered.
-func dropUnknown(settings host.Settings, desc host.Description, offered []string, log hclog.Logger) {
+func dropUnknown(settings host.Settings, desc host.Description, offered []string) (doubts []Doubt) {
 	knows := func(name string, secret bool) bool {
 		return slices.ContainsFunc(desc.Settings, func(s host.Setting) bool {
 			return s.Name == name && (s.Type == "secret") == secret
 		})
 	}
+	ignored := func(name string) Doubt {
+		return Doubt{
+			Setting: name, Text: fmt.Sprintf("the %s adapter does not know the setting %q, which is ignored", desc.Name, name),
+			Hint: fmt.Sprintf("\"lorry-adapter-%s describe\" names its settings", desc.Name),
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(settings.Values)) {
 		if !knows(name, false) {
 			delete(settings.Values, name)
-			if slices.Contains(offered, name) {
-				continue
+			if !slices.Contains(offered, name) {
+				doubts = append(doubts, ignored(name))
 			}
-			log.Warn("ignored a setting that the adapter does not know", "setting", name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings.Secrets)) {
 		if !knows(name, true) {
 			delete(settings.Secrets, name)
-			log.Warn("ignored a secret that the adapter does not know", "setting", name)
+			doubts = append(doubts, ignored(name))
 		}
 	}
+	return doubts
 }
 
 // stamp identifies the content of an instance's program without reading it; ""

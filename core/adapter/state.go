@@ -16,6 +16,13 @@ const (
 	PhaseBroken   Phase = "broken"
 )
 
+// Doubt is what is not as it should be with a setting, though the adapter runs.
+type Doubt struct {
+	Setting string `json:"setting"`
+	Text    string `json:"text"`
+	Hint    string `json:"hint,omitempty"` // what a person can do, or ""
+}
+
 // State is how an adapter is, for pages, metrics and the API.
 type State struct {
 	Name string `json:"name"`
@@ -55,6 +62,8 @@ type State struct {
 	Checked       time.Time `json:"checked,omitzero"`
 	CheckError    string    `json:"check_error,omitempty"`
 	ServerVersion string    `json:"server_version,omitempty"`
+	// Doubts are what of the settings is ignored, or had better be otherwise.
+	Doubts []Doubt `json:"doubts,omitempty"`
 	// Warnings are what the last look at the host found that should be mended
 	// before it is an error, credentials that are about to end among them.
 	Warnings []string `json:"warnings,omitempty"`

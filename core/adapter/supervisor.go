@@ -161,7 +161,7 @@ func (s *supervisor) install(next *session) {
 	s.cur = next
 	r := next.running
 	s.st.PID, s.st.Version, s.st.SDKVersion, s.st.Summary = r.PID(), r.desc.Version, r.desc.SDKVersion, r.desc.Summary
-	s.st.Path, s.st.Checksum, s.st.Protocol = r.path, r.checksum, r.protocol
+	s.st.Path, s.st.Checksum, s.st.Protocol, s.st.Doubts = r.path, r.checksum, r.protocol, r.doubts
 	s.enter(PhaseReady, "", "")
 }
 

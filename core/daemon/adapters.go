@@ -19,13 +19,17 @@ type adapterDesk struct {
 func (d adapterDesk) Adapters() []protocol.Adapter {
 	list := []protocol.Adapter{}
 	for _, s := range d.manager.States() {
+		doubts := []protocol.Doubt{}
+		for _, d := range s.Doubts {
+			doubts = append(doubts, protocol.Doubt(d))
+		}
 		list = append(list, protocol.Adapter{
 			Name: s.Name, Type: s.Type, Role: s.Role, State: string(s.Phase), Detail: s.Reason, Hint: s.Hint,
 			Since: seconds(s.Since), NextStart: seconds(s.NextStart), Program: s.Path, Checksum: s.Checksum,
 			Version: s.Version, SDKVersion: s.SDKVersion, Protocol: s.Protocol, PID: s.PID,
 			Starts: s.Starts, Faults: s.Faults, Calls: s.Calls, Waiting: s.Waiting,
 			HeldUntil: seconds(s.HeldUntil), HeldKind: s.HeldKind, CheckError: s.CheckError, ServerVersion: s.ServerVersion,
-			Warnings: append([]string{}, s.Warnings...), ExpiresAt: seconds(s.ExpiresAt), SkipCertificates: s.SkipCertificates,
+			Doubts: doubts, Warnings: append([]string{}, s.Warnings...), ExpiresAt: seconds(s.ExpiresAt), SkipCertificates: s.SkipCertificates,
 		})
 	}
 	return list

@@ -139,11 +139,20 @@ type Adapter struct {
 	HeldKind      string `json:"held_kind"`
 	CheckError    string `json:"check_error"` // what the last look at the host found
 	ServerVersion string `json:"server_version"`
+	// Doubts are what of the settings is ignored, or had better be otherwise.
+	Doubts []Doubt `json:"doubts"`
 	// Warnings are what that look found that should be mended before it is an
 	// error; ExpiresAt is when the credentials end, 0 when that is not known.
 	Warnings         []string `json:"warnings"`
 	ExpiresAt        int64    `json:"expires_at"`
 	SkipCertificates bool     `json:"skip_certificates"`
+}
+
+// Doubt is what is not as it should be with a setting, though the adapter runs.
+type Doubt struct {
+	Setting string `json:"setting"`
+	Text    string `json:"text"`
+	Hint    string `json:"hint,omitempty"` // what a person can do, or ""
 }
 
 // HostHold says that the Lorries of an upstream host are not given out. The host

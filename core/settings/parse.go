@@ -262,6 +262,9 @@ func (p *parser) environ(env []string) {
 		}
 		name := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))
 		opt := p.index.byName[name]
+		if opt == nil && slices.Contains([]string{"ADDR", "TOKEN", "TOKEN_FILE", "CA_FILE", "CLIENT_CERTIFICATE", "CLIENT_KEY"}, rest) {
+			continue // lorryctl's, which may stand in the shell that any program is started from
+		}
 		if opt == nil || opt.action || variable != strings.ToUpper(variable) {
 			hint := p.index.suggest(name, "")
 			if i, j := strings.IndexByte(hint, '"'), strings.LastIndexByte(hint, '"'); i >= 0 {

@@ -172,7 +172,7 @@ func TestOrderOfSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	extra := write(t, "x.conf", "[config]\ncolour = blue\n")
-	env := []string{"HOME=" + home, "LORRY_WAIT=7", "LORRY_TEST_REQUIRE=git", "LORRY_OTHER_X=1", "LORRY_HOME=/x", "LORRY_ITEMS=e,f", "LORRY_COLOUR=red"}
+	env := []string{"HOME=" + home, "LORRY_WAIT=7", "LORRY_TEST_REQUIRE=git", "LORRY_OTHER_X=1", "LORRY_HOME=/x", "LORRY_ADDR=127.0.0.1:1", "LORRY_ITEMS=e,f", "LORRY_COLOUR=red"}
 
 	v, err := table.Parse([]string{"--config=" + extra, "--items=g", "--colour=blue"}, env)
 	if err != nil {

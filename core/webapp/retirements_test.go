@@ -104,6 +104,8 @@ func (e endings) Adapters() []protocol.Adapter {
 		one := protocol.Adapter{Name: name}
 		if !at.IsZero() {
 			one.ExpiresAt = at.Unix()
+		} else {
+			one.Doubts = []protocol.Doubt{{Setting: "typo", Text: "not known"}}
 		}
 		list = append(list, one)
 	}
@@ -112,8 +114,8 @@ func (e endings) Adapters() []protocol.Adapter {
 
 func (endings) RestartAdapter(context.Context, string) error { return nil }
 
-// TestProblemsHaveThoseOfHosts: credentials that end, with the days that are
-// left, and repositories that can't be archived, behind those of CONFGIT.
+// TestProblemsHaveThoseOfHosts: settings that are ignored, credentials that end,
+// with the days that are left, and repositories that can't be archived, behind those of CONFGIT.
 func TestProblemsHaveThoseOfHosts(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
@@ -138,6 +140,7 @@ func TestProblemsHaveThoseOfHosts(t *testing.T) {
 		"notice a.lorry : odd",
 		"error forge5 credentials: the credentials for this host stopped working on 2026-03-01",
 		"warning downstream credentials: the credentials for this host stop working on 2026-03-13, in 12 days",
+		"warning forge1 typo: not known",
 		"warning forge3 credentials: the credentials for this host stop working on 2026-03-02, in 1 day",
 		"warning forge4 credentials: the credentials for this host stop working on 2026-03-01, in less than a day",
 		`warning downstream retire: the repository "old/a" can't be archived, though it was tried 3 times since its Lorry went away: it is a mirror; ask the host's admin`,

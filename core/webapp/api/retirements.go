@@ -99,13 +99,16 @@ func (a *API) steer(r *exchange.Request, words string, act func(Retirements, con
 // shownRetirements is how many of those that fail are told one by one.
 const shownRetirements = 20
 
-// troubles are the problems of hosts: repositories that can't be archived, and
-// credentials that end.
+// troubles are the problems of hosts: settings that are ignored or doubtful,
+// credentials that end, and repositories that can't be archived.
 func (a *API) troubles(ctx context.Context) ([]core.Problem, error) {
 	list := []core.Problem{}
 	if a.info.Adapters != nil {
 		now := a.clock()
 		for _, one := range a.info.Adapters.Adapters() {
+			for _, d := range one.Doubts {
+				list = append(list, core.Problem{Host: one.Name, Key: d.Setting, Severity: core.SeverityWarning, Message: d.Text, Hint: cmp.Or(d.Hint, "correct the settings of this host")})
+			}
 			if at := time.Unix(one.ExpiresAt, 0); one.ExpiresAt != 0 && adapter.EndsSoon(at, now) {
 				list = append(list, ending(one, at, now))
 			}

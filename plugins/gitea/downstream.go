@@ -109,8 +109,8 @@ func (a *Adapter) noticed(ctx context.Context, path string, matters bool) (*repo
 // Retire implements sdk.Retirer: the repository is archived, which makes it
 // read-only and keeps everything.
 func (a *Adapter) Retire(ctx context.Context, path string) error {
-	if err := checkName(path); err != nil {
-		return err
+	if checkName(path) != nil {
+		return nil // the host has nothing by such a name, which configuration has told of
 	}
 	r, err := a.repository(ctx, path)
 	switch {

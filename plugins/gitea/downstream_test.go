@@ -185,7 +185,7 @@ func TestRetire(t *testing.T) {
 	fake.AddRepo(giteafake.Repo{Path: "mirrors/pull", Mirror: true})
 	fake.Rename("mirrors/theirs", "mirrors/other")
 	c := downstream(t, address, nil)
-	for _, path := range []string{"mirrors/p", "mirrors/p", "mirrors/none", "mirrors/theirs"} {
+	for _, path := range []string{"mirrors/p", "mirrors/p", "mirrors/none", "mirrors/theirs", "mirrors/never/had"} {
 		if err := c.Retire(t.Context(), path); err != nil {
 			t.Errorf("retiring %q: %v", path, err)
 		}

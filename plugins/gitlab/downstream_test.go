@@ -301,7 +301,7 @@ func TestRetireArchives(t *testing.T) {
 	fake.AddProject(gitlabfake.Project{Path: "mirrors/moved"})
 	fake.Rename("mirrors/moved", "mirrors/theirs")
 	c := downstream(t, address, nil)
-	for _, path := range []string{"mirrors/p", "mirrors/p", "mirrors/none", "mirrors/moved"} {
+	for _, path := range []string{"mirrors/p", "mirrors/p", "mirrors/none", "mirrors/moved", "mirrors/p.atom"} {
 		if err := c.Retire(t.Context(), path); err != nil {
 			t.Errorf("retiring %q: %v", path, err)
 		}

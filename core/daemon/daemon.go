@@ -70,7 +70,7 @@ type Daemon struct {
 	server   *webapp.Server
 	metrics  *metrics.Metrics
 	// diskWarning says why no job is given for lack of room, or is "".
-	diskWarning func() string
+	diskWarning func(context.Context) string
 	notifier    *notify.Notifier
 	guard       *auth.Guard
 

@@ -59,11 +59,11 @@ func (g diskGuard) becauseOfMinions(ctx context.Context, why queue.Why) queue.Wh
 }
 
 // told is what an admin must know of the room, here and where the minions are.
-func (g diskGuard) told() string {
+func (g diskGuard) told(ctx context.Context) string {
 	if warning := g.warning(); warning != "" {
 		return warning
 	}
-	short, _ := shortMinions(context.Background(), g.minions, g.clock)
+	short, _ := shortMinions(ctx, g.minions, g.clock)
 	return tellShort(short)
 }
 

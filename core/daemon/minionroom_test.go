@@ -41,7 +41,7 @@ func TestMinionsWithoutRoomAreTheReasonWhenThereAreNoOthers(t *testing.T) {
 		"many, the first are told": {someMinions{known: []queue.Minion{short("a"), short("b"), short("c"), short("d"), short("e")}}, one + `; minion "b" gets no job: only 1 MB are free; minion "c" gets no job: only 1 MB are free; and 2 more`, "no minion has room: " + one + `; minion "b" gets no job: only 1 MB are free; minion "c" gets no job: only 1 MB are free; and 2 more`},
 	} {
 		g := diskGuard{minFree: func() int64 { return 1 }, clock: func() time.Time { return now }, minions: tc.from}
-		if diff := cmp.Diff(tc.told, g.told()); diff != "" {
+		if diff := cmp.Diff(tc.told, g.told(t.Context())); diff != "" {
 			t.Errorf("%s: told (-want +got):\n%s", name, diff)
 		}
 		want := queue.Why{Reason: "due", Detail: "as it is"}

@@ -122,7 +122,7 @@ func (d *Daemon) troubles(ctx context.Context) ([]notify.Notice, error) {
 			})
 		}
 	}
-	if warning := d.diskWarning(); warning != "" {
+	if warning := d.diskWarning(ctx); warning != "" {
 		all = append(all, notify.Notice{Lane: notify.Disk, Subject: hostName(), Host: hostName(), Detail: warning, Since: time.Now()})
 	}
 	return all, nil

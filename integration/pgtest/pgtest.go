@@ -58,7 +58,7 @@ func (s *Servers) Crash(t testing.TB) (restart func()) {
 	t.Helper()
 	srv := s.need(t)
 	if srv.crash == nil && os.Getenv("LORRY_TEST_POSTGRES_URL") != "" {
-		t.Skip("the PostgreSQL of LORRY_TEST_POSTGRES_URL is not to be stopped")
+		tool.Missing(t, "the PostgreSQL of LORRY_TEST_POSTGRES_URL is not to be stopped", "all")
 	}
 	if srv.crash == nil {
 		tool.Missing(t, "a PostgreSQL in a container is not stopped", "all", "postgres")

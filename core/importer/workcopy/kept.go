@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sort"
 	"strings"
 	"time"
 
@@ -18,6 +19,30 @@ const keptRefs = "refs/lorry/kept/"
 
 // keptStamp is how the name of a kept tip begins: when it was kept.
 const keptStamp = "20060102T150405Z"
+
+// Keep gives a ref of our own to every old tip that nothing leads to any more.
+func (c *Copy) Keep(ctx context.Context, before, after map[string]string) error {
+	var objects []string
+	for name, old := range before {
+		if after[name] != old {
+			objects = append(objects, old)
+		}
+	}
+	sort.Strings(objects)
+	lost, err := c.Repo.Lost(ctx, objects)
+	if err != nil {
+		return err
+	}
+	var kept []repo.Change
+	for name, old := range before {
+		if after[name] != old && lost[old] {
+			ref := c.keptName(name, old)
+			kept = append(kept, repo.Change{Ref: ref, New: old})
+			fmt.Fprintf(c.Out, ".. upstream rewrote %s: the old tip %.12s is kept as %s\n", name, old, ref)
+		}
+	}
+	return c.applyKept(ctx, c.Repo, kept)
+}
 
 // Rescue brings the old tips that a repository had, which was set aside since,
 // into the new one. What cannot be saved is told.

@@ -251,30 +251,6 @@ func (c *Copy) undo(ctx context.Context, state area.State) {
 
 const undoTime = 10 * time.Second
 
-// Keep gives a ref of our own to every old tip that nothing leads to any more.
-func (c *Copy) Keep(ctx context.Context, before, after map[string]string) error {
-	var objects []string
-	for name, old := range before {
-		if after[name] != old {
-			objects = append(objects, old)
-		}
-	}
-	sort.Strings(objects)
-	lost, err := c.Repo.Lost(ctx, objects)
-	if err != nil {
-		return err
-	}
-	var kept []repo.Change
-	for name, old := range before {
-		if after[name] != old && lost[old] {
-			ref := c.keptName(name, old)
-			kept = append(kept, repo.Change{Ref: ref, New: old})
-			fmt.Fprintf(c.Out, ".. upstream rewrote %s: the old tip %.12s is kept as %s\n", name, old, ref)
-		}
-	}
-	return c.applyKept(ctx, c.Repo, kept)
-}
-
 // Follow makes HEAD what upstream's is.
 func (c *Copy) Follow(ctx context.Context, head string) error {
 	if head == "" || !strings.HasPrefix(head, "refs/heads/") {

@@ -30,7 +30,7 @@ type Info struct {
 	PublishFailures func() bool
 	// Warning gives what an admin must know now, such as a full disk, or "". It
 	// may be nil.
-	Warning func() string
+	Warning func(ctx context.Context) string
 	// Adapters are the host adapters, or nil.
 	Adapters Adapters
 }
@@ -183,7 +183,7 @@ func (a *API) summary(ctx context.Context) (protocol.Status, error) {
 	}
 	a.diskFree(&status)
 	if a.info.Warning != nil && status.WarningMsg == "" {
-		status.WarningMsg = a.info.Warning()
+		status.WarningMsg = a.info.Warning(ctx)
 	}
 	return status, nil
 }

@@ -26,6 +26,9 @@ const (
 	crashHow    = "LORRY_TEST_CRASH_HOW"
 )
 
+// victim is what such a process calls itself to PostgreSQL.
+const victim = "victim"
+
 // crash is what the process does that is to be killed.
 func crash(url string) error {
 	ctx := context.Background()
@@ -106,6 +109,13 @@ func workUntilKilled(ctx context.Context, db *statedb.DB) error {
 func killed(t *testing.T, url, how string, enough func(line string) bool) {
 	t.Helper()
 	helper := exec.CommandContext(t.Context(), os.Args[0])
+	if strings.HasPrefix(url, "postgres") {
+		mark := "?"
+		if strings.Contains(url, "?") {
+			mark = "&"
+		}
+		url += mark + "application_name=" + victim
+	}
 	helper.Env = append(os.Environ(), crashHelper+"="+url, crashHow+"="+how)
 	helper.Stderr = os.Stderr
 	out, err := helper.StdoutPipe()
@@ -191,6 +201,9 @@ func TestAKilledCoreLosesNothingThatItAcknowledged(t *testing.T) {
 					return said == 100+37*round
 				})
 				acknowledged += said
+				if strings.HasPrefix(url, "postgres") {
+					served(t, w)
+				}
 				checkLedger(t, w, ledger)
 			}
 			t.Logf("%d answers were acknowledged and none was lost", acknowledged)
@@ -222,4 +235,24 @@ func checkLedger(t *testing.T, w *statedbtest.World, ledger map[core.JobID]strin
 	if status.Counts.Running != 0 || status.Counts.Lorries != 40 {
 		t.Errorf("after the crash there are %+v", status.Counts)
 	}
+}
+
+// served waits until PostgreSQL has ended what the dead process had sent to it,
+// which it may still commit.
+func served(t *testing.T, w *statedbtest.World) {
+	t.Helper()
+	const serves = `SELECT pid::text FROM pg_stat_activity WHERE application_name = '` + victim + `' AND datname = current_database()`
+	for range 1000 {
+		pids, err := statedb.Texts(w.Ctx, w.DB, serves)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(pids) == 0 {
+			return
+		}
+		if _, err := statedb.Texts(w.Ctx, w.DB, `SELECT pg_sleep(0.01)::text`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Error("PostgreSQL still serves the dead process")
 }

@@ -2,8 +2,6 @@ package importer
 
 import (
 	"fmt"
-	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -101,45 +99,6 @@ func override(a *core.Access, kind spec.Type, with protocol.Access) error {
 	a.KnownHosts, a.Authorities = with.KnownHosts, with.Authorities
 	a.SkipCertificates = a.SkipCertificates || with.SkipCertificates
 	return nil
-}
-
-// LocalPath is the path that a checked git address leads to on this machine,
-// or "" for one elsewhere.
-func LocalPath(address string) string {
-	if strings.HasPrefix(address, "/") {
-		return address
-	}
-	path, ok := strings.CutPrefix(address, "file://")
-	if !ok {
-		return ""
-	}
-	if plain, err := url.PathUnescape(path); err == nil {
-		return plain
-	}
-	return path
-}
-
-// below reports whether a path, with all links followed, lies in one of the
-// directories.
-func below(path string, roots []string) bool {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		// What is not there cannot be read; git says so better.
-		real = filepath.Clean(path)
-	}
-	for _, root := range roots {
-		realRoot, err := filepath.EvalSymlinks(root)
-		if err != nil {
-			continue
-		}
-		if rel, err := filepath.Rel(realRoot, real); err == nil && filepath.IsLocal(rel) {
-			return true
-		}
-		if rel, err := filepath.Rel(filepath.Clean(root), real); err == nil && filepath.IsLocal(rel) && real == filepath.Clean(path) {
-			return true
-		}
-	}
-	return false
 }
 
 func (j *job) secrets() []string {

@@ -56,16 +56,6 @@ func (j *job) remote(a core.Access, host string) (core.Access, error) {
 	return a, j.readable(a)
 }
 
-// readable refuses a path that a job from elsewhere may not read.
-func (j *job) readable(a core.Access) error {
-	path := LocalPath(a.URL)
-	if path == "" || j.Request == nil || below(path, j.Request.FileRoots) {
-		return nil
-	}
-	return gitfail.New(core.FailSpec, gitfail.Upstream, "list its directory in the controller's setting file-roots",
-		"upstream: the path %s is not below a directory that may be read", path)
-}
-
 // escaped writes the characters of a URL beyond ASCII as svn and brz want them.
 func escaped(a core.Access) core.Access {
 	if !strings.Contains(a.URL, "://") {

@@ -88,6 +88,9 @@ func TestUpstreamNamesAnotherServer(t *testing.T) {
 			if report.Failure.Kind == core.FailNone || asked.Load() > 0 {
 				t.Errorf("asked %d times, %+v", asked.Load(), report.Failure)
 			}
+			if strings.Contains(report.Failure.Hint, "deny-private-addresses is set") && !deny || !strings.Contains(report.Failure.Hint, "allow-addresses") {
+				t.Errorf("with deny-private-addresses %v: the hint is %q", deny, report.Failure.Hint)
+			}
 			if diff := cmp.Diff(before, w.down.Mirrored()); diff != "" {
 				t.Error(diff)
 			}
@@ -125,21 +128,26 @@ func TestTransfersThatAreRedirected(t *testing.T) {
 			t.Error("the download was not sent on")
 		}
 	})
-	t.Run("batch", func(t *testing.T) {
-		t.Parallel()
-		w := newLargeWorld(t)
-		address, asked := elsewhere(t, w)
-		w.server.Trouble = func(out http.ResponseWriter, r *http.Request) bool {
-			if !strings.HasSuffix(r.URL.Path, "/batch") || strings.HasPrefix(r.Host, "127.0.0.2") {
-				return false
+	for name, hint := range map[string]string{upName: "into the specification", downName: "Downstream Host's address"} {
+		t.Run("batch of "+name, func(t *testing.T) {
+			t.Parallel()
+			w := newLargeWorld(t)
+			address, asked := elsewhere(t, w)
+			w.server.Trouble = func(out http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, "/batch") || !strings.HasPrefix(r.URL.Path, "/"+name+"/") {
+					return false
+				}
+				http.Redirect(out, r, address+r.URL.Path, http.StatusTemporaryRedirect)
+				return true
 			}
-			http.Redirect(out, r, address+r.URL.Path, http.StatusTemporaryRedirect)
-			return true
-		}
-		w.add("sub/a.bin", "some content")
-		w.mustFail(core.FailLFS)
-		if n := asked.Load(); n > 0 {
-			t.Errorf("another server was asked %d times", n)
-		}
-	})
+			w.add("sub/a.bin", "some content")
+			failure := w.mustFail(core.FailGone).Failure
+			if n := asked.Load(); n > 0 {
+				t.Errorf("another server was asked %d times", n)
+			}
+			if !strings.Contains(failure.Cause, "moved to "+address) || !strings.Contains(failure.Hint, hint) {
+				t.Errorf("got %+v", failure)
+			}
+		})
+	}
 }

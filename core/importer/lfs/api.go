@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -141,7 +142,8 @@ type opener func() (io.ReadCloser, int64, error)
 
 // send sends one request, with the credential when it goes to the credential's
 // own host and nothing else proves the right. GET follows redirects, without
-// taking the credential or the action's header to another host.
+// taking the credential or the action's header to another host; a redirect of
+// anything else is told.
 func (a *api) send(ctx context.Context, method string, to action, body opener, kind string) (*http.Response, error) {
 	address, header := to.Href, to.Header
 	for range maxRedirects {
@@ -149,14 +151,22 @@ func (a *api) send(ctx context.Context, method string, to action, body opener, k
 		if err != nil {
 			return nil, err
 		}
-		resp, err := a.way(req.URL).RoundTrip(req)
+		way := a.way(req.URL)
+		resp, err := way.RoundTrip(req)
+		if way == a.ways.Foreign && errors.Is(err, route.ErrDenied) {
+			return nil, fault(a.side.Place, core.FailSpec, hintInside, "its git-lfs server is, or leads to, %q, whose address is not public", req.URL.Hostname())
+		}
 		if err != nil {
 			return nil, a.connection(ctx, err)
 		}
-		if method != http.MethodGet || resp.StatusCode < 300 || resp.StatusCode >= 400 || resp.Header.Get("Location") == "" {
+		if resp.StatusCode < 300 || resp.StatusCode >= 400 || resp.Header.Get("Location") == "" {
 			return resp, nil
 		}
 		next, err := resp.Location()
+		if method != http.MethodGet && err == nil {
+			_ = resp.Body.Close()
+			return nil, fault(a.side.Place, core.FailGone, hintMoved(a.side.Place), "its git-lfs server has moved to %s://%s", next.Scheme, next.Host)
+		}
 		_ = resp.Body.Close()
 		if err != nil || next.Scheme != "https" && next.Scheme != req.URL.Scheme {
 			return nil, fault(a.side.Place, core.FailLFS, hintServer, "its git-lfs server redirects to an address that is not followed")

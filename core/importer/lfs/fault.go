@@ -19,7 +19,16 @@ const (
 	hintMode   = "switch git-lfs on for that repository, or set lfs: no in the specification to mirror the pointers alone"
 	hintLost   = "nothing was changed; have upstream's owner push the objects (git lfs push --all), or set lfs: no to mirror the pointers alone"
 	hintServer = "nothing was changed; tell whoever runs that git-lfs server"
+	hintInside = "nothing was changed; a host that everybody can reach may not send us to addresses inside: if that one is meant, name it in allow-addresses"
 )
+
+// hintMoved is what to do about a server that sends us elsewhere.
+func hintMoved(place gitfail.Place) string {
+	if place == gitfail.Downstream {
+		return "nothing was changed; correct the Downstream Host's address"
+	}
+	return "nothing was changed; put the repository's new address into the specification, or have upstream's .lfsconfig corrected"
+}
 
 // fault makes the failure of a side.
 func fault(place gitfail.Place, kind core.FailureKind, hint, format string, args ...any) *gitfail.Error {

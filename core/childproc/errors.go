@@ -43,6 +43,10 @@ func packageOf(program string) string {
 		return "cvs"
 	case "cvsps":
 		return "cvsps"
+	case "git svn":
+		return "git-svn"
+	case "git cvsimport":
+		return "git-cvs"
 	case "brz", "bzr":
 		return "brz"
 	case "git-lfs":
@@ -53,6 +57,8 @@ func packageOf(program string) string {
 		return "zstd"
 	case "lzip":
 		return "lzip"
+	case "gzip":
+		return "gzip"
 	}
 	return ""
 }

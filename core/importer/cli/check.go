@@ -16,7 +16,8 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/telemetry"
 )
 
-// check says what is wrong with files and whether the sources can be reached.
+// check says what is wrong with files, which programs are missing and whether
+// the sources can be reached.
 // Nothing is kept.
 func (r *run) check(ctx context.Context, files []string) int {
 	if len(files) == 0 {
@@ -60,15 +61,35 @@ func (r *run) check(ctx context.Context, files []string) int {
 			if ctx.Err() != nil {
 				return importer.ExitStopped
 			}
-			message, failure := reach(ctx, importer.Options{Spec: s, Git: git, Reader: reader, Route: way})
-			if failure != nil {
-				status = importer.ExitFailed
-				message = fmt.Sprintf("error: %s: %s (%s)", failure.Kind, failure.Cause, failure.Hint)
+			for _, message := range examine(ctx, importer.Options{Spec: s, Git: git, Reader: reader, Route: way}) {
+				if strings.HasPrefix(message, "error: ") {
+					status = importer.ExitFailed
+				}
+				fmt.Fprintf(r.stdout, "%s:%d: %s: %s\n", file, s.Line, s.Name, message)
 			}
-			fmt.Fprintf(r.stdout, "%s:%d: %s: %s\n", file, s.Line, s.Name, strings.TrimSuffix(message, " ()"))
 		}
 	}
 	return status
+}
+
+// examine says what can be said of one Lorry before it is imported: which
+// programs are missing, and whether its source answers.
+func examine(ctx context.Context, o importer.Options) (messages []string) {
+	word := func(e *gitfail.Error) {
+		messages = append(messages, strings.TrimSuffix(fmt.Sprintf("error: %s: %s (%s)", e.Kind, e.Cause, e.Hint), " ()"))
+	}
+	lacking := importer.Lacking(ctx, o)
+	for _, e := range lacking {
+		word(e)
+	}
+	message, failure := reach(ctx, o)
+	switch {
+	case failure == nil:
+		messages = append(messages, message)
+	case failure.Kind != core.FailTool || len(lacking) == 0: // else that is told
+		word(failure)
+	}
+	return messages
 }
 
 // reach asks one source what it has.

@@ -17,7 +17,7 @@ func Table(version string) settings.Table {
 		Program: "lorry", Version: version, Usage: "SPECFILE...",
 		Summary: "Imports every repository that the .lorry files name into the working area and pushes\n" +
 			"it to a mirror. \"lorry [options] check SPECFILE...\" only says what is wrong with the\n" +
-			"files and whether the sources can be reached.\n\n" +
+			"files, which programs are missing, and whether the sources can be reached.\n\n" +
 			"What is no git repository is converted by programs that must be installed beside\n" +
 			"git: svn by svn and git-svn, hg by hg, cvs by cvs, cvsps and git-cvsimport, bzr by\n" +
 			"brz with its fastimport (and launchpadlib for lp:). Of tarballs, gz, bz2 and zip\n" +

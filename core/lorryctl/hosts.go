@@ -191,17 +191,20 @@ func (a *app) heldCommand() *cobra.Command {
 func (a *app) approveCommand() *cobra.Command {
 	var host string
 	approve := &cobra.Command{
-		Use: "approve PATH REF NEW | approve --host HOST", Short: "Approve a rewritten ref, or what a host's listing removes",
-		Long: "Approve that a rewritten ref goes out with the next job; \"lorryctl held\" gives path, ref and new object.\n" +
+		Use: "approve PATH REF OLD NEW | approve --host HOST", Short: "Approve a rewritten ref, or what a host's listing removes",
+		Long: "Approve that a rewritten ref goes out with the next job; \"lorryctl held\" gives path, ref, old and new\n" +
+			"object. When it is another rewrite by now, nothing is approved. Without OLD only NEW is compared.\n" +
 			"With --host: approve the removals that a host's listing asks for.",
 		RunE: a.do(func(ctx context.Context, args []string) error {
 			switch {
 			case host != "" && len(args) == 0:
 				return a.order(ctx, "/1.0/approve", url.Values{"host": {host}})
+			case host == "" && len(args) == 4:
+				return a.order(ctx, "/1.0/approve", url.Values{"path": {args[0]}, "ref": {args[1]}, "old": {args[2]}, "new": {args[3]}})
 			case host == "" && len(args) == 3:
 				return a.order(ctx, "/1.0/approve", url.Values{"path": {args[0]}, "ref": {args[1]}, "new": {args[2]}})
 			}
-			return usagef("approve needs PATH, REF and NEW as \"lorryctl held\" lists them, or --host HOST alone")
+			return usagef("approve needs PATH, REF, OLD and NEW as \"lorryctl held\" lists them, or --host HOST alone")
 		}),
 	}
 	approve.Flags().StringVar(&host, "host", "", "approve the removals of this Upstream Host")

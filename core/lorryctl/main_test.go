@@ -71,6 +71,7 @@ func TestEachCommandAsksItsRoute(t *testing.T) {
 			"SEVERITY  WHERE      KEY  PROBLEM\nerror     x.lorry:3  url  no URL\n",
 		},
 		{"adapters restart a/b", "ok", "POST /1.0/adapters/a%2Fb/restart", "ok\n"},
+		{"approve a refs/heads/b 4567 0123", "ok", "POST /1.0/approve new=0123&old=4567&path=a&ref=refs%2Fheads%2Fb", "ok\n"},
 		{"approve a refs/heads/b 0123", "ok", "POST /1.0/approve new=0123&path=a&ref=refs%2Fheads%2Fb", "ok\n"},
 		{
 			"problems -o table", `{"problems": [{"host": "downstream", "key": "credentials", "message": "they end", "severity": "warning", "hint": "make new ones"}]}`, "GET /1.0/problems",

@@ -104,11 +104,13 @@ func (q *Queue) HeldRewrites(ctx context.Context, path string) ([]HeldRewrite, e
 }
 
 // ApproveRewrite lets the rewrite of a ref to that tip be sent with the next
-// job, which becomes due now. core.KindNotFound when upstream has moved on.
-func (q *Queue) ApproveRewrite(ctx context.Context, path, ref, tip string) error {
+// job, which becomes due now; old, unless it is "", is what the ref is downstream
+// as far as the admin knows. core.KindConflict when either has moved on,
+// core.KindNotFound when no rewrite of the ref is held at all.
+func (q *Queue) ApproveRewrite(ctx context.Context, path, ref, old, tip string) error {
 	now := q.clock()
 	return q.change(ctx, func(ctx context.Context, tx Tx) error {
-		if err := tx.ApproveRewrite(ctx, path, ref, tip); err != nil {
+		if err := tx.ApproveRewrite(ctx, path, ref, old, tip); err != nil {
 			return err
 		}
 		return tx.Retry(ctx, path, now)

@@ -137,7 +137,8 @@ type Tx interface {
 	// HoldRewrites records what refs of a Lorry are held now: all of them, so
 	// that those which are no longer reported lapse.
 	HoldRewrites(ctx context.Context, path string, refs []core.RefResult, now time.Time) error
-	ApproveRewrite(ctx context.Context, path, ref, tip string) error
+	// ApproveRewrite approves a held rewrite to tip; from old, unless that is "".
+	ApproveRewrite(ctx context.Context, path, ref, old, tip string) error
 	HeldRewrites(ctx context.Context, path string) ([]HeldRewrite, error)
 
 	// SeeMinions records minions that asked for a job, and forgets those that

@@ -2,6 +2,7 @@ package statedb
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -99,15 +100,28 @@ func (t *txn) HoldRewrites(ctx context.Context, path string, refs []core.RefResu
 }
 
 // ApproveRewrite implements queue.Tx.
-func (t *txn) ApproveRewrite(ctx context.Context, path, ref, tip string) error {
+func (t *txn) ApproveRewrite(ctx context.Context, path, ref, old, tip string) error {
 	if !storable(path) || !storable(ref) {
 		return notFound("no rewrite of %q in %q is held", ref, path)
 	}
-	n, err := t.change(ctx, "approving a rewrite", `UPDATE held_rewrites SET approved = TRUE WHERE path = $1 AND ref = $2 AND new = $3`, path, ref, tip)
-	if err == nil && n == 0 {
-		return notFound("no rewrite of %q in %q to %s is held; it may have moved on", ref, path, tip)
+	n, err := t.change(ctx, "approving a rewrite",
+		`UPDATE held_rewrites SET approved = TRUE WHERE path = $1 AND ref = $2 AND new = $3 AND ($4 = '' OR old = $4)`, path, ref, tip, old)
+	if err != nil || n > 0 {
+		return err
 	}
-	return err
+	held, err := heldRewrites(ctx, t, path)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		if h.Ref == ref {
+			return &core.Error{
+				Kind: core.KindConflict, Fact: fmt.Sprintf("the rewrite of %q in %q that is held is another: from %q to %q", ref, path, h.Old, h.New),
+				Hint: "look at it, and approve it as it is now",
+			}
+		}
+	}
+	return notFound("no rewrite of %q in %q is held; it may have gone out, or lapsed", ref, path)
 }
 
 // HeldRewrites implements queue.Store; "" gives those of all Lorries.

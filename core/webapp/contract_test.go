@@ -88,7 +88,7 @@ func contractCalls() map[string][][2]string {
 		"POST /1.0/hold":                   {{"", "path=upstream/foo&reason=x"}, {"", "host=forge.example.com&until=99"}, {"", "text=hoo"}},
 		"POST /1.0/resume":                 {{"", "path=upstream/foo"}, {"", "text=hoo"}},
 		"GET /1.0/held-rewrites":           {{"/1.0/held-rewrites", ""}, {"/1.0/held-rewrites?approved=0&limit=1", ""}},
-		"POST /1.0/approve":                {{"", "path=upstream/foo&ref=refs/heads/main&new=bb"}, {"", "host=forge.example.com"}},
+		"POST /1.0/approve":                {{"", "path=upstream/foo&ref=refs/heads/main&old=aa&new=bb"}, {"", "path=upstream/foo&ref=refs/heads/main&new=bc"}, {"", "host=forge.example.com"}},
 		"GET /1.0/retirements":             {{"/1.0/retirements", ""}, {"/1.0/retirements?state=failing&limit=1&path=old/a", ""}, {"/1.0/retirements?state=x", ""}},
 		"POST /1.0/retirements/retry":      {{"", "path=old/a"}, {"", "path=old/none"}},
 		"POST /1.0/retirements/cancel":     {{"", "path=old/a"}, {"", "path=old/done"}},

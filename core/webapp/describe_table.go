@@ -39,7 +39,8 @@ func queueOperations() map[string]openapi.Operation {
 			flag("approved", "approved or not"), number("limit", "at most so many"), text("cursor", "next of the page before"),
 		}},
 		"POST /1.0/approve": {Summary: "Approve a rewritten ref, or the removals of a host's listing", Kind: openapi.Line, Fields: []openapi.Field{
-			text("path", "of the Lorry"), text("ref", "full name"), text("new", "the new object"), text("host", "instead of the others"),
+			text("path", "of the Lorry"), text("ref", "full name"), text("new", "the object that it is to be"),
+			text("old", "the object that it is downstream: 409 when it is another by now"), text("host", "instead of the others"),
 		}},
 	}
 }

@@ -89,7 +89,11 @@ func TestRewritesAndRemovalsAreApproved(t *testing.T) {
 	s.queue.SetHeldRewrites(queue.HeldRewrite{Path: "upstream/foo", Ref: "refs/heads/main", Old: "aa", New: "bb", Since: time.Unix(9, 0)})
 	s.get(t, "/1.0/held-rewrites").want(t, 200, `{"path":"upstream/foo","ref":"refs/heads/main","old":"aa","new":"bb","since":9,"approved":false}`)
 	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main").want(t, 400, "new")
-	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main&new=cc").want(t, 404, "cc")
+	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/side&new=bb").want(t, 404, "side")
+	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main&new=cc").want(t, 409, "bb")
+	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main&old=ab&new=bb").want(t, 409, "aa")
+	s.get(t, "/1.0/held-rewrites?path=upstream/foo").want(t, 200, `"approved":false`)
+	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main&old=aa&new=bb").want(t, 200, "is approved")
 	s.post(t, "/1.0/approve", "path=upstream/foo&ref=refs/heads/main&new=bb").want(t, 200, "is approved")
 	s.get(t, "/1.0/held-rewrites?path=upstream/foo").want(t, 200, `"approved":true`)
 	approved := ""

@@ -347,7 +347,7 @@ func findHeld(w *World) {
 	}
 	held("a", "r1", "r2")
 	held("b", "r1")
-	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "r2", "n"))
+	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "r2", "", "n"))
 	yes, no := true, false
 	for _, c := range []struct {
 		search queue.HeldSearch

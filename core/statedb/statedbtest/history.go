@@ -280,8 +280,13 @@ func rewrites(w *World) {
 	a := queue.HeldRewrite{Path: "a", Ref: "refs/heads/a", Old: "1", New: "2", Since: Start}
 	b := queue.HeldRewrite{Path: "a", Ref: "refs/heads/b", Old: "1", New: "3", Since: Start}
 	check("two", a, b)
-	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/a", "2"))
-	w.kind(core.KindNotFound, w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/b", "4"))
+	w.kind(core.KindConflict, w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/a", "0", "2"))
+	w.kind(core.KindConflict, w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/b", "", "4"))
+	w.kind(core.KindConflict, w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/b", "1", "4"))
+	w.kind(core.KindNotFound, w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/c", "1", "2"))
+	w.kind(core.KindNotFound, w.Queue.ApproveRewrite(w.Ctx, "none", "refs/heads/a", "1", "2"))
+	check("nothing is approved", a, b)
+	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/a", "1", "2"))
 	a.Approved = true
 	check("one approved", a, b)
 	run(held("refs/heads/a", "2"), held("refs/heads/b", "4"))
@@ -290,7 +295,7 @@ func rewrites(w *World) {
 	run(core.RefResult{Ref: "refs/heads/a", Old: "1", New: "2", Status: core.RefForced})
 	check("none")
 	run(held("refs/heads/a", "5"))
-	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/a", "5"))
+	w.ok(w.Queue.ApproveRewrite(w.Ctx, "a", "refs/heads/a", "", "5"))
 	run() // it failed before it came to the refs
 	w.ok(w.Queue.MoveToTop(w.Ctx, "a"))
 	c := w.claimOne("a")

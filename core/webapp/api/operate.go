@@ -57,8 +57,9 @@ func target(r *exchange.Request) (path, host string, err error) {
 	return path, "", err
 }
 
-// Approve answers POST /1.0/approve: of a rewritten ref (path, ref, new), or of
-// the removals that a host's listing asks for (host).
+// Approve answers POST /1.0/approve: of a rewritten ref (path, ref, new and,
+// so that nobody approves what he has not seen, old), or of the removals that a
+// host's listing asks for (host).
 func (a *API) Approve(r *exchange.Request) (exchange.Answer, error) {
 	path, host, err := target(r)
 	if err != nil {
@@ -74,10 +75,10 @@ func (a *API) Approve(r *exchange.Request) (exchange.Answer, error) {
 	if ref == "" || tip == "" {
 		return nil, &core.Error{
 			Kind: core.KindInvalid, Fact: "field \"ref\" or \"new\" is missing",
-			Hint: "send path, ref and new as GET /1.0/held-rewrites gives them, or host alone",
+			Hint: "send path, ref, old and new as GET /1.0/held-rewrites gives them, or host alone",
 		}
 	}
-	if err := a.queue.ApproveRewrite(r.Context(), path, ref, tip); err != nil {
+	if err := a.queue.ApproveRewrite(r.Context(), path, ref, r.Form.Get("old"), tip); err != nil {
 		return nil, err
 	}
 	return exchange.Line("The rewrite of " + ref + " in " + path + " is approved"), nil

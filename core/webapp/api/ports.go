@@ -50,9 +50,10 @@ type Queue interface {
 	HostHolds(ctx context.Context) (map[string]queue.HostHold, error)
 	// HeldRewrites lists the rewritten refs of a Lorry, or of all ("").
 	HeldRewrites(ctx context.Context, path string) ([]queue.HeldRewrite, error)
-	// ApproveRewrite sends a rewrite with the next job; core.KindNotFound when
-	// upstream has moved on.
-	ApproveRewrite(ctx context.Context, path, ref, tip string) error
+	// ApproveRewrite sends a rewrite with the next job, from old, unless that is
+	// "", to tip; core.KindConflict when another one of the ref is held by now,
+	// core.KindNotFound when none is.
+	ApproveRewrite(ctx context.Context, path, ref, old, tip string) error
 	// FindLorries, FindJobs and FindHeld list page by page what is asked for.
 	FindLorries(ctx context.Context, f queue.LorryFilter) (queue.LorryList, error)
 	FindJobs(ctx context.Context, s queue.JobSearch) ([]core.Job, error)

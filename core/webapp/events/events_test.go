@@ -186,7 +186,7 @@ func TestChangesAreTold(t *testing.T) {
 		{func() error { return w.queue.ResumeHost(t.Context(), "h") }, "hold", `"host":"h","reason":""`},
 		{func() error { w.queue.SetHosts(); return nil }, "host", `"state":"gone"`},
 		{func() error { w.queue.SetHeldRewrites(queue.HeldRewrite{Path: "a", Ref: "r", New: "n"}); return nil }, "rewrite", `"state":"held"`},
-		{func() error { return w.queue.ApproveRewrite(t.Context(), "a", "r", "n") }, "rewrite", `"state":"approved"`},
+		{func() error { return w.queue.ApproveRewrite(t.Context(), "a", "r", "", "n") }, "rewrite", `"state":"approved"`},
 		{func() error { return w.queue.SeeMinions(t.Context(), []queue.Minion{{Name: "m"}}) }, "minion", `"name":"m","draining":false`},
 		{func() error { return w.queue.DrainMinion(t.Context(), "m", true) }, "minion", `"draining":true`},
 		{func() error { w.queue.SetConfigCommit("c2"); return nil }, "config", `"commit":"c2"`},

@@ -79,14 +79,18 @@ func (q *Queue) HeldRewrites(_ context.Context, path string) ([]queue.HeldRewrit
 }
 
 // ApproveRewrite implements api.Queue.
-func (q *Queue) ApproveRewrite(_ context.Context, path, ref, tip string) error {
+func (q *Queue) ApproveRewrite(_ context.Context, path, ref, old, tip string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i, h := range q.held {
-		if h.Path == path && h.Ref == ref && h.New == tip {
-			q.held[i].Approved = true
-			return nil
+		if h.Path != path || h.Ref != ref {
+			continue
 		}
+		if h.New != tip || old != "" && h.Old != old {
+			return core.Errorf(core.KindConflict, "the rewrite of %q in %q that waits is from %q to %q", ref, path, h.Old, h.New)
+		}
+		q.held[i].Approved = true
+		return nil
 	}
-	return core.Errorf(core.KindNotFound, "no rewrite of %q in %q to %q waits", ref, path, tip)
+	return core.Errorf(core.KindNotFound, "no rewrite of %q in %q waits", ref, path)
 }

@@ -29,8 +29,10 @@ type dialect struct {
 	tables string
 	// now asks for the server's time in microseconds; "" where there is no server.
 	now string
-	// texts are the statements that perRow has made.
+	// texts are the statements that perRow has made, named those with named
+	// parameters.
 	texts *texts
+	named *namedTexts
 }
 
 func sqliteDialect() dialect {
@@ -50,6 +52,7 @@ func postgresDialect() dialect {
 		rows:  postgresRows,
 		now:   `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`,
 		texts: newTexts(),
+		named: newNamedTexts(),
 		tables: `SELECT table_name FROM information_schema.tables
 			WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY table_name`,
 	}

@@ -12,6 +12,14 @@ import (
 // ReadMigrations is readMigrations.
 var ReadMigrations = readMigrations
 
+// LiveCols are the columns that a report reads.
+const LiveCols = liveCols
+
+// Numbered gives a statement with named parameters as the server takes it.
+func Numbered(text string, values map[string]any) (string, []any, error) {
+	return newNamedTexts().number(text, values)
+}
+
 // Texts runs a query with one column.
 func Texts(ctx context.Context, db *DB, query string) ([]string, error) {
 	return collect(ctx, db.read, scanText, query)

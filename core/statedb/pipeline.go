@@ -55,10 +55,12 @@ func (p *pipeline) fresh() bool { return !p.sent && p.batch.Len() == 1 }
 
 // whole makes all of a fresh transaction out of what queue puts behind each
 // other: what travels together is one without a BEGIN and a COMMIT.
-func (p *pipeline) whole(ctx context.Context, queue func()) error {
+func (p *pipeline) whole(ctx context.Context, queue func() error) error {
 	p.batch = &pgx.Batch{}
-	queue()
-	err := p.send(ctx)
+	err := queue()
+	if err == nil {
+		err = p.send(ctx)
+	}
 	p.over = true
 	return err
 }

@@ -16,14 +16,12 @@ const recallMax = 16
 // writes nothing if the database, where other cores and admins write too, says
 // anything else by now; then the job is read and the report decided anew.
 type recall struct {
-	texts guessTexts
-
 	mu   sync.Mutex
 	kept map[core.JobID]queue.Live
 }
 
 func newRecall() *recall {
-	return &recall{texts: newGuessTexts(), kept: map[core.JobID]queue.Live{}}
+	return &recall{kept: map[core.JobID]queue.Live{}}
 }
 
 func (r *recall) find(id core.JobID) (queue.Live, bool) {

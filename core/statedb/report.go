@@ -173,7 +173,7 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 	}
 	t.remember(reports)
 	if t.guess != nil {
-		return t.guess.write(t.recall.texts, jobs, ends, outputs, gone)
+		return t.guess.write(t.d.named, jobs, ends, outputs, gone)
 	}
 	return t.writeReports(ctx, jobs, ends, outputs, gone)
 }

@@ -43,35 +43,37 @@ func (d directory) List(ctx context.Context) ([]string, error) {
 }
 
 // Read implements Tree. Links are followed as far as they stay in the directory.
-func (d directory) Read(ctx context.Context, paths []string) (map[string][]byte, error) {
+func (d directory) Read(ctx context.Context, paths []string, most int, see func(path string, data []byte)) error {
 	root, err := os.OpenRoot(string(d))
 	if err != nil {
-		return nil, core.Errorf(core.KindUnavailable, "the directory of CONFGIT can't be read: %w", err)
+		return core.Errorf(core.KindUnavailable, "the directory of CONFGIT can't be read: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	contents := map[string][]byte{}
 	for _, path := range paths {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		data, err := readFile(root, path)
-		switch {
-		case err == nil:
-			contents[path] = data
-		case path == ConfFile && !errors.Is(err, fs.ErrNotExist):
-			return nil, core.Errorf(core.KindUnavailable, "CONFGIT can't be read: %w", err)
+		data, err := readFile(root, path, most)
+		if err != nil && path == ConfFile && !errors.Is(err, fs.ErrNotExist) {
+			return core.Errorf(core.KindUnavailable, "CONFGIT can't be read: %w", err)
 		}
+		see(path, data)
 	}
-	return contents, nil
+	return nil
 }
 
-func readFile(root *os.Root, path string) ([]byte, error) {
+// readFile gives no more of a file than is needed to see that it is too large.
+func readFile(root *os.Root, path string, most int) ([]byte, error) {
 	f, err := root.Open(filepath.FromSlash(path))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // directoryCommit stands for a commit: a digest of the files that matter.
@@ -91,7 +93,7 @@ func directoryCommit(ctx context.Context, dir, proxyFile string) (string, error)
 			fmt.Fprintf(sum, "%q %d %d\n", path, info.Size(), info.ModTime().UnixNano())
 			continue
 		}
-		contents, err := d.Read(ctx, []string{path})
+		contents, err := readAll(ctx, d, path)
 		if err != nil {
 			return "", err
 		}

@@ -122,18 +122,22 @@ func (f *files) glob(pattern string) ([]string, error) {
 	if i := strings.LastIndexByte(pattern, '/'); i >= 0 {
 		dirGlob, nameGlob = pattern[:i], pattern[i+1:]
 	}
-	dirRE, err := compileGlob(dirGlob, true)
-	if err != nil {
-		return nil, err
-	}
 	nameRE, err := compileGlob(nameGlob, true)
 	if err != nil {
 		return nil, err
 	}
+	dirs, err := f.dirs(dirGlob)
+	if err != nil {
+		return nil, err
+	}
 	var found []string
-	for dir, names := range f.byDir {
-		if !dirRE.MatchString(dir) || !dotsAgree(dirGlob, dir) {
-			continue
+	for _, dir := range dirs {
+		names := f.byDir[dir]
+		if literal(nameGlob) {
+			i, there := slices.BinarySearch(names, nameGlob)
+			if names = names[:0:0]; there {
+				names = f.byDir[dir][i : i+1]
+			}
 		}
 		for _, name := range names {
 			if nameRE.MatchString(name) && dotsAgree(nameGlob, name) {
@@ -144,6 +148,27 @@ func (f *files) glob(pattern string) ([]string, error) {
 	slices.Sort(found)
 	f.found[pattern] = found
 	return found, nil
+}
+
+// dirs gives the directories that a pattern fits. Most patterns name one, and
+// there may be thousands of patterns and of directories.
+func (f *files) dirs(glob string) (dirs []string, err error) {
+	if literal(glob) {
+		if _, there := f.byDir[glob]; there {
+			dirs = []string{glob}
+		}
+		return dirs, nil
+	}
+	re, err := compileGlob(glob, true)
+	if err != nil {
+		return nil, err
+	}
+	for dir := range f.byDir {
+		if re.MatchString(dir) && dotsAgree(glob, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs, nil
 }
 
 // dotsAgree reports whether every component that begins with a dot has a
@@ -160,3 +185,6 @@ func dotsAgree(pattern, path string) bool {
 	}
 	return true
 }
+
+// literal reports whether a pattern fits itself alone.
+func literal(glob string) bool { return !strings.ContainsAny(glob, "*?[") }

@@ -15,8 +15,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // Bounds of a JSON file, far above any real one.
 const (
 	maxDepth  = 32
-	maxValues = 4_000_000
-	maxFile   = 64 << 20
+	maxValues = 1_000_000
+	maxFile   = 16 << 20
 )
 
 // value is a JSON value with its line; objects keep the order of their keys.
@@ -99,7 +99,7 @@ func parseJSON(data []byte) (*value, *jsonError) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	switch {
 	case len(data) > maxFile:
-		return nil, &jsonError{0, fmt.Sprintf("the file is larger than %d bytes", maxFile)}
+		return nil, &jsonError{0, fmt.Sprintf("the file is larger than %d bytes: move what it says to .lorry files", maxFile)}
 	case !utf8.Valid(data):
 		return nil, &jsonError{lineOf(data, invalidAt(data)), "the file is not UTF-8"}
 	}
@@ -165,8 +165,11 @@ func (r *jsonReader) value(depth int) (*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.left--; r.left < 0 || depth > maxDepth {
-		return nil, errors.New("too many or too deeply nested values")
+	if r.left--; r.left < 0 {
+		return nil, fmt.Errorf("there are more than %d values", maxValues)
+	}
+	if depth > maxDepth {
+		return nil, fmt.Errorf("values are nested more than %d deep", maxDepth)
 	}
 	v := &value{line: r.here()}
 	switch t := token.(type) {

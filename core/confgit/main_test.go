@@ -27,14 +27,15 @@ func (m memory) List(context.Context) ([]string, error) {
 	return paths, nil
 }
 
-func (m memory) Read(_ context.Context, paths []string) (map[string][]byte, error) {
-	contents := map[string][]byte{}
+func (m memory) Read(_ context.Context, paths []string, _ int, see func(path string, data []byte)) error {
 	for _, path := range paths {
 		if text, there := m[path]; there {
-			contents[path] = []byte(text)
+			see(path, []byte(text))
+			continue
 		}
+		see(path, nil)
 	}
-	return contents, nil
+	return nil
 }
 
 func needGit(t *testing.T) *childproc.Git {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -240,52 +239,53 @@ func (t gitTree) List(ctx context.Context) ([]string, error) {
 }
 
 // atOnce is how many bytes of files one call of git gives.
-const atOnce = maxFile
+const atOnce = 8 << 20
 
-// Read implements Tree. Of a file that is too large it gives another one of
-// which the same is said, without reading it.
-func (t gitTree) Read(ctx context.Context, paths []string) (map[string][]byte, error) {
+// Read implements Tree. A file that is too large is not read.
+func (t gitTree) Read(ctx context.Context, paths []string, most int, see func(path string, data []byte)) error {
 	_, sizes, err := t.entries(ctx)
 	if err != nil {
-		return nil, err
-	}
-	contents := make(map[string][]byte, len(paths))
-	var asked []string
-	var much int64
-	var tooLarge []byte
-	flush := func() error {
-		err := t.readSome(ctx, asked, sizes, contents)
-		asked, much = nil, 0
 		return err
 	}
-	for _, path := range paths {
-		size, there := sizes[path]
-		switch {
-		case !there || strings.Contains(path, "\n"):
-			continue // git could not be asked for the latter by line
-		case size > maxFile:
-			if tooLarge == nil {
-				tooLarge = make([]byte, maxFile+1)
+	tooLarge := func(path string) bool { return sizes[path] > int64(most) }
+	var junk []byte // in the place of each that is
+	for len(paths) > 0 {
+		var asked []string
+		var much int64
+		n := 0
+		for ; n < len(paths); n++ {
+			size, there := sizes[paths[n]]
+			if !there || tooLarge(paths[n]) || strings.Contains(paths[n], "\n") {
+				continue // git could not be asked for the last by line
 			}
-			contents[path] = tooLarge
-			continue
-		case much+size > atOnce:
-			if err := flush(); err != nil {
-				return nil, err
+			if much += max(size, 0); much > atOnce && len(asked) > 0 {
+				break
 			}
+			asked = append(asked, paths[n])
 		}
-		asked, much = append(asked, path), much+max(size, 0)
+		contents, err := t.readSome(ctx, asked, sizes)
+		if err != nil {
+			return err
+		}
+		for _, path := range paths[:n] {
+			if junk == nil && tooLarge(path) {
+				junk = make([]byte, most+1)
+			}
+			if tooLarge(path) {
+				contents[path] = junk
+			}
+			see(path, contents[path])
+			delete(contents, path)
+		}
+		paths = paths[n:]
 	}
-	if err := flush(); err != nil {
-		return nil, err
-	}
-	return contents, nil
+	return nil
 }
 
-// readSome adds the contents of some files.
-func (t gitTree) readSome(ctx context.Context, asked []string, sizes map[string]int64, contents map[string][]byte) error {
+// readSome gives the contents of some files.
+func (t gitTree) readSome(ctx context.Context, asked []string, sizes map[string]int64) (map[string][]byte, error) {
 	if len(asked) == 0 {
-		return nil
+		return map[string][]byte{}, nil
 	}
 	var stdin strings.Builder
 	for _, path := range asked {
@@ -293,20 +293,19 @@ func (t gitTree) readSome(ctx context.Context, asked []string, sizes map[string]
 	}
 	text, err := t.run(ctx, strings.NewReader(stdin.String()), "cat-file", "--batch", "--follow-symlinks")
 	if err != nil {
-		return unreadable(err)
+		return nil, unreadable(err)
 	}
 	got, err := readBatch(text, asked)
 	if err != nil {
-		return unreadable(err)
+		return nil, unreadable(err)
 	}
 	for _, path := range asked {
 		// An object that got lost must not look like a file that was removed.
 		if _, there := got[path]; !there && sizes[path] != aLink {
-			return unreadable(fmt.Errorf("the content of %q is lost", path))
+			return nil, unreadable(fmt.Errorf("the content of %q is lost", path))
 		}
 	}
-	maps.Copy(contents, got)
-	return nil
+	return got, nil
 }
 
 // readBatch takes the answer of git cat-file --batch apart.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
-	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 )
 
@@ -34,9 +33,11 @@ type Rules struct {
 type Tree interface {
 	// List gives the paths of all files and links, with slashes.
 	List(ctx context.Context) ([]string, error)
-	// Read gives the contents of files by path; one that is not there, or is a
-	// link that leads nowhere or out, is left out.
-	Read(ctx context.Context, paths []string) (map[string][]byte, error)
+	// Read calls see for each of the paths, in their order, with the file's
+	// content, which is nil for one that is not there, or is a link that leads
+	// nowhere or out. Of a file that has more bytes than most it gives some that
+	// are more than most.
+	Read(ctx context.Context, paths []string, most int, see func(path string, data []byte)) error
 }
 
 // Parse reads CONFGIT. A missing lorry-controller.conf is an empty
@@ -48,7 +49,7 @@ func Parse(ctx context.Context, tree Tree, commit string, rules Rules) (*Config,
 	}
 	c := &Config{Commit: commit, Secrets: map[string]HostSecrets{}, Access: map[string]core.Access{}, Places: map[string]Place{}, Retire: map[string]core.RetirePolicy{}}
 	p := &parser{config: c, rules: rules, at: map[string]origin{}}
-	data, err := tree.Read(ctx, []string{ConfFile, rules.ProxyFile})
+	data, err := readAll(ctx, tree, ConfFile, rules.ProxyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -59,17 +60,15 @@ func Parse(ctx context.Context, tree Tree, commit string, rules Rules) (*Config,
 	if !there {
 		c.Missing = true
 		p.problem(core.SeverityNotice, ConfFile, 0, "", "there is no such file; nothing is mirrored")
+		c.Problems = p.problems.end()
 		return c, nil
 	}
 	top, broken := parseJSON(text)
 	if broken != nil {
-		return nil, &BrokenError{core.Problem{File: ConfFile, Line: broken.line, Message: broken.message, Severity: core.SeverityError}}
+		return nil, brokenConf(broken.line, "%s", broken.message)
 	}
 	if top.kind != listValue {
-		return nil, &BrokenError{core.Problem{
-			File: ConfFile, Line: top.line, Severity: core.SeverityError,
-			Message: fmt.Sprintf("must be a list of sections, not %s", top),
-		}}
+		return nil, brokenConf(top.line, "must be a list of sections, not %s", top)
 	}
 	for _, item := range top.items {
 		p.section(item)
@@ -80,37 +79,23 @@ func Parse(ctx context.Context, tree Tree, commit string, rules Rules) (*Config,
 	slices.SortFunc(c.Lorries, func(a, b core.Lorry) int { return strings.Compare(a.Path, b.Path) })
 	slices.Sort(c.Kept)
 	c.Kept = slices.Compact(c.Kept)
-	c.Problems = worst(c.Problems)
+	c.Problems = p.problems.end()
 	return c, nil
 }
 
-// worst leaves the worst problems, in their order, when there are too many to
-// be read by anybody.
-func worst(problems []core.Problem) []core.Problem {
-	const most = 1000
-	if len(problems) <= most {
-		return problems
-	}
-	kept := make([]core.Problem, 0, most+1)
-	room := most
-	chosen := make([]bool, len(problems))
-	for _, severity := range []string{core.SeverityError, core.SeverityWarning, core.SeverityNotice} {
-		for i, p := range problems {
-			if p.Severity == severity && room > 0 {
-				chosen[i] = true
-				room--
-			}
+// readAll gives the contents of files that may be large, by path.
+func readAll(ctx context.Context, tree Tree, paths ...string) (map[string][]byte, error) {
+	contents := map[string][]byte{}
+	err := tree.Read(ctx, paths, maxFile, func(path string, data []byte) {
+		if data != nil {
+			contents[path] = data
 		}
-	}
-	for i, p := range problems {
-		if chosen[i] {
-			kept = append(kept, p)
-		}
-	}
-	return append(kept, core.Problem{
-		File: ConfFile, Severity: core.SeverityNotice,
-		Message: fmt.Sprintf("there are %d more problems, none worse than these", len(problems)-most),
 	})
+	return contents, err
+}
+
+func brokenConf(line int, format string, args ...any) *BrokenError {
+	return &BrokenError{told(core.Problem{File: ConfFile, Line: line, Message: fmt.Sprintf(format, args...), Severity: core.SeverityError})}
 }
 
 type parser struct {
@@ -118,6 +103,8 @@ type parser struct {
 	rules   Rules
 	lorries []lorriesSection
 	at      map[string]origin // by the path of a Lorry
+
+	problems problemList
 }
 
 // lorriesSection is a section of type lorries whose keys are in order.
@@ -135,98 +122,12 @@ type origin struct {
 	section int // its line
 }
 
-// problem adds one. What it quotes may be a URL with a password that stands
-// where none belongs.
+// problem adds one.
 func (p *parser) problem(severity, file string, line int, key, format string, args ...any) {
-	p.config.Problems = append(p.config.Problems, core.Problem{
-		File: file, Line: line, Key: childproc.Redact(key), Message: childproc.Redact(fmt.Sprintf(format, args...)), Severity: severity,
-	})
+	p.problems.add(core.Problem{File: file, Line: line, Key: key, Message: fmt.Sprintf(format, args...), Severity: severity})
 }
 
 func (p *parser) keep(section string) { p.config.Kept = append(p.config.Kept, section) }
-
-// lorryFiles reads the files that the globs name, each once.
-func (p *parser) lorryFiles(ctx context.Context, tree Tree) error {
-	if len(p.lorries) == 0 {
-		return nil
-	}
-	paths, err := tree.List(ctx)
-	if err != nil {
-		return err
-	}
-	all, wanted := newFiles(paths), map[string]bool{}
-	for i := range p.lorries {
-		s := &p.lorries[i]
-		for _, g := range s.globs {
-			found, err := all.glob(g.text)
-			if err != nil {
-				p.problem(core.SeverityError, ConfFile, g.line, "globs", "%v", err)
-				p.keep(s.lorry.Section)
-				continue
-			}
-			s.files = append(s.files, found...)
-		}
-		slices.Sort(s.files)
-		s.files = slices.Compact(s.files)
-		for _, file := range s.files {
-			wanted[file] = true
-		}
-	}
-	names := make([]string, 0, len(wanted))
-	for file := range wanted {
-		names = append(names, file)
-	}
-	slices.Sort(names)
-	contents, err := tree.Read(ctx, names)
-	if err != nil {
-		return err
-	}
-	p.readLorries(contents)
-	return nil
-}
-
-// readLorries turns the files into Lorries, section by section.
-func (p *parser) readLorries(contents map[string][]byte) {
-	type parsed struct {
-		specs  []spec.Spec
-		broken bool
-	}
-	uses := map[string]int{}
-	for _, s := range p.lorries {
-		for _, file := range s.files {
-			uses[file]++
-		}
-	}
-	known := map[string]parsed{} // those that a later section has as well
-	for _, s := range p.lorries {
-		for _, file := range s.files {
-			f, again := known[file]
-			if !again {
-				problems := []core.Problem{{File: file, Message: "can't be read, or is a link that leads out of CONFGIT", Severity: core.SeverityError}}
-				if text, there := contents[file]; there {
-					f.specs, problems = spec.Parse(file, text)
-				}
-				f.broken = slices.ContainsFunc(problems, func(q core.Problem) bool { return q.Severity == core.SeverityError })
-				for _, found := range problems {
-					found.Key, found.Message = childproc.Redact(found.Key), childproc.Redact(found.Message)
-					p.config.Problems = append(p.config.Problems, found)
-				}
-				delete(contents, file)
-			}
-			if uses[file]--; uses[file] > 0 {
-				known[file] = f
-			} else {
-				delete(known, file)
-			}
-			if f.broken {
-				p.keep(s.lorry.Section)
-			}
-			for _, one := range f.specs {
-				p.lorry(s, file, one)
-			}
-		}
-	}
-}
 
 // lorry adds one Lorry; a path that is there already goes to the last.
 func (p *parser) lorry(s lorriesSection, file string, one spec.Spec) {
@@ -239,8 +140,12 @@ func (p *parser) lorry(s lorriesSection, file string, one spec.Spec) {
 		p.keep(s.lorry.Section)
 		return
 	}
+	text, ok := p.textOf(s, file, path, one)
+	if !ok {
+		return
+	}
 	l := s.lorry
-	l.Path, l.Text, l.UpstreamHost = path, one.Text(path), one.UpstreamHost()
+	l.Path, l.Text, l.UpstreamHost = path, text, one.UpstreamHost()
 	l.Repository = core.RepositoryName(one.Access.URL)
 	if one.Rewrites != core.RewriteByRefspec {
 		l.Rewrites = one.Rewrites

@@ -90,12 +90,9 @@ type given map[string][]byte
 func (g given) List(context.Context) ([]string, error) { return slices.Sorted(maps.Keys(g)), nil }
 
 // Read implements Tree.
-func (g given) Read(_ context.Context, paths []string) (map[string][]byte, error) {
-	found := map[string][]byte{}
+func (g given) Read(_ context.Context, paths []string, _ int, see func(path string, data []byte)) error {
 	for _, path := range paths {
-		if text, there := g[path]; there {
-			found[path] = text
-		}
+		see(path, g[path])
 	}
-	return found, nil
+	return nil
 }

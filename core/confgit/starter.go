@@ -109,23 +109,20 @@ func (t overlay) List(ctx context.Context) ([]string, error) {
 }
 
 // Read implements Tree.
-func (t overlay) Read(ctx context.Context, paths []string) (map[string][]byte, error) {
-	contents := map[string][]byte{}
+func (t overlay) Read(ctx context.Context, paths []string, most int, see func(path string, data []byte)) error {
+	over := func(path string, data []byte) {
+		if put, there := t.files[path]; there {
+			data = put
+		}
+		see(path, data)
+	}
 	if t.below != nil {
-		below, err := t.below.Read(ctx, paths)
-		if err != nil {
-			return nil, err
-		}
-		for name, data := range below {
-			contents[name] = data
-		}
+		return t.below.Read(ctx, paths, most, over)
 	}
-	for _, name := range paths {
-		if data, there := t.files[name]; there {
-			contents[name] = data
-		}
+	for _, path := range paths {
+		over(path, nil)
 	}
-	return contents, nil
+	return nil
 }
 
 // open makes the repository if need be and finds what it has.
@@ -289,7 +286,7 @@ func (s *starter) addUpstream(ctx context.Context, dir string) error {
 // addSection puts a section at the end of lorry-controller.conf and leaves the
 // rest of its text as it is.
 func (s *starter) addSection(ctx context.Context, section map[string]any) error {
-	contents, err := s.tree.Read(ctx, []string{ConfFile})
+	contents, err := readAll(ctx, s.tree, ConfFile)
 	if err != nil {
 		return err
 	}

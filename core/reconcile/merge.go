@@ -7,8 +7,12 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 )
 
-// chunk is how many Lorries go into one call of the Store.
-const chunk = 500
+// chunk is how many Lorries go into one call of the Store, and chunkBytes how
+// much text of theirs.
+const (
+	chunk      = 500
+	chunkBytes = 4 << 20
+)
 
 // wanted are the Lorries that a section is to have, in the order of their
 // paths. They may be made when they are asked for.
@@ -91,15 +95,17 @@ func (r *Reconciler) put(ctx context.Context, want wanted, chosen []choice) erro
 	first := newFirstTimes(r.opts, chosen)
 	batch := make([]core.Lorry, 0, min(chunk, len(chosen)))
 	due := make([]time.Time, 0, cap(batch))
+	size := 0
 	for n, c := range chosen {
 		if l, ok := want.lorry(c.index); ok {
 			batch, due = append(batch, l), append(due, first.next(l, c.fresh))
+			size += len(l.Text)
 		}
-		if len(batch) == chunk || n == len(chosen)-1 && len(batch) > 0 {
+		if len(batch) == chunk || size > chunkBytes || n == len(chosen)-1 && len(batch) > 0 {
 			if err := r.opts.Store.PutLorriesDue(ctx, batch, due); err != nil {
 				return err
 			}
-			batch, due = batch[:0], due[:0]
+			batch, due, size = batch[:0], due[:0], 0
 		}
 	}
 	return nil

@@ -98,16 +98,16 @@ func (r *Reconciler) unchanged(ctx context.Context, commit string) ([]core.Probl
 func (r *Reconciler) problems() []core.Problem {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []core.Problem
+	var all, ofHosts []core.Problem
 	if r.trouble != nil {
 		all = append(all, *r.trouble)
 	}
 	if r.config != nil {
 		all = append(all, r.config.Problems...)
 		for _, h := range r.config.Hosts {
-			all = append(all, r.clashes[h.Name]...)
+			ofHosts = append(ofHosts, r.clashes[h.Name]...)
 		}
-		all = append(all, r.names...)
+		all = append(all, confgit.Worst(append(ofHosts, r.names...))...)
 	}
 	return all
 }

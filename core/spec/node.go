@@ -44,10 +44,13 @@ func (n *node) what() string {
 }
 
 // Bounds of a text: far above any real one, and low enough that a hostile one
-// (nested or multiplied by aliases) costs nothing.
+// (nested or multiplied by aliases) costs nothing. Every value of a text has a
+// byte at least; aliases may make a few times as many.
 const (
 	maxDepth = 32
 	maxNodes = 200_000
+	// manyAliases bounds what aliases make of each byte.
+	manyAliases = 10
 	// MaxSize is how large a .lorry file may be, in bytes.
 	MaxSize = 8 << 20
 )
@@ -65,7 +68,7 @@ func (e *syntaxError) Error() string { return e.message }
 func parseText(data []byte) (*node, *syntaxError) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if len(data) > MaxSize {
-		return nil, &syntaxError{0, fmt.Sprintf("the file is larger than %d bytes", MaxSize)}
+		return nil, &syntaxError{0, fmt.Sprintf("the file is larger than %d bytes: split it", MaxSize)}
 	}
 	n, jerr := parseJSON(data)
 	if jerr == nil {
@@ -93,6 +96,13 @@ func (l *lines) of(offset int) int {
 	l.line += bytes.Count(l.data[l.at:offset], []byte("\n"))
 	l.at = offset
 	return l.line
+}
+
+func tooMuch(depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("values are nested more than %d deep", maxDepth)
+	}
+	return errors.New("there are too many values: split the file")
 }
 
 type jsonReader struct {
@@ -133,7 +143,7 @@ func (r *jsonReader) value(depth int) (*node, error) {
 		return nil, err
 	}
 	if r.left--; r.left < 0 || depth > maxDepth {
-		return nil, errors.New("too many or too deeply nested values")
+		return nil, tooMuch(depth)
 	}
 	n := &node{line: r.lines.of(int(r.dec.InputOffset()))}
 	switch v := tok.(type) {
@@ -190,7 +200,7 @@ func parseYAML(data []byte) (*node, *syntaxError) {
 	} else if !errors.Is(err, io.EOF) {
 		return nil, yamlError(err)
 	}
-	r := &yamlReader{left: maxNodes}
+	r := &yamlReader{left: min(maxNodes, manyAliases*(len(data)+1))}
 	n, err := r.convert(&doc, 0)
 	if err != nil {
 		return nil, yamlError(err)
@@ -209,7 +219,7 @@ func yamlError(err error) *syntaxError {
 
 func (r *yamlReader) convert(y *yaml.Node, depth int) (*node, error) {
 	if r.left--; r.left < 0 || depth > maxDepth {
-		return nil, errors.New("too many or too deeply nested values")
+		return nil, tooMuch(depth)
 	}
 	n := &node{line: y.Line}
 	switch y.Kind {

@@ -33,18 +33,19 @@ func Parse(file string, data []byte) ([]Spec, []core.Problem) {
 		p.errorf(top.line, "", "the file must be a mapping of names to specifications, not %s", top.what())
 		return nil, p.problems
 	}
-	var specs []Spec
+	specs, at := make([]Spec, 0, len(top.keys)), map[string]int{}
 	for i, key := range top.keys {
-		name := key.text
-		if j := slices.IndexFunc(specs, func(s Spec) bool { return s.Name == name }); j >= 0 {
-			p.warn(key.line, name, "the entry is there twice (first on line %d); this one is used", specs[j].Line)
-			specs = slices.Delete(specs, j, j+1)
+		if j, twice := at[key.text]; twice {
+			p.warn(key.line, key.text, "the entry is there twice (first on line %d); this one is used", specs[j].Line)
+			specs[j].Name = "" // no entry has that
+			delete(at, key.text)
 		}
 		if s, ok := p.entry(key, top.items[i]); ok {
+			at[s.Name] = len(specs)
 			specs = append(specs, s)
 		}
 	}
-	return specs, p.problems
+	return slices.DeleteFunc(specs, func(s Spec) bool { return s.Name == "" }), p.problems
 }
 
 type parser struct {

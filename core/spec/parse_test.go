@@ -144,8 +144,8 @@ func TestParseFaultsOfTheText(t *testing.T) {
 		{"latin-1", "caf\xe9: 1", "0 error : the file is not UTF-8"},
 		{"two documents", "a: 1\n---\nb: 2\n", "2 error : there is more than one YAML document"},
 		{"page", "<html><body>No such file</body></html>", "1 error : the file must be a mapping of names to specifications, not \"<html>"},
-		{"alias bomb", bomb(), "0 error : neither JSON nor valid YAML: too many or too deeply nested values"},
-		{"depth", strings.Repeat("[", 100000), "1 error : not valid JSON: too many"},
+		{"alias bomb", bomb(), "0 error : neither JSON nor valid YAML: there are too many values: split the file"},
+		{"depth", strings.Repeat("[", 100000), "1 error : not valid JSON: values are nested more than 32 deep"},
 		{"twice", "{\"a\": {\"type\": \"git\", \"url\": \"https://example.org/1\"},\n\"a\": {\"type\": \"git\", \"url\": \"https://example.org/2\"}}", "2 warning a: the entry is there twice (first on line 1)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -89,7 +89,8 @@ type LorryState struct {
 	Digest string
 	// HeldReason says why an admin holds the Lorry, or "".
 	HeldReason string
-	// Pushed is when upstream last told that something was pushed there.
+	// Pushed is when upstream last told that something was pushed there, or an
+	// admin last asked for a job to come first or while one was running.
 	Pushed time.Time
 }
 

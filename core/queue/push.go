@@ -31,10 +31,11 @@ type PushResult struct{ Lorries, Hosts int }
 // repository, and a host can tell of several repositories at once.
 const pushMax = 1000
 
-// pushedFirst moves a time in microseconds before all times of the queue, so
-// that pushed Lorries are due in the order of the pushes and before those whose
-// interval is over. What an admin moved to the top stays before them.
-const pushedFirst = -10_000_000_000_000_000
+// FirstTurn is behind the places of what an admin moves to the top, and before
+// those of what was pushed. Up to the year 2223 these are negative when it moves
+// their times, in microseconds, before all times of the queue: so pushed Lorries
+// come in the order of the pushes and before those whose interval is over.
+const FirstTurn = -8_000_000_000_000_000
 
 // Pushed makes the Lorries of what was pushed due now and first, and the
 // listings of the hosts due. A Lorry that waits since an earlier push keeps its
@@ -63,11 +64,23 @@ func (q *Queue) Pushed(ctx context.Context, p Push) (PushResult, error) {
 }
 
 // pushedTurn is the place in the queue of what was pushed then.
-func pushedTurn(at time.Time) int64 { return at.UnixMicro() + pushedFirst }
+func pushedTurn(at time.Time) int64 { return at.UnixMicro() + FirstTurn }
 
-// again makes a Lorry due once more whose job began before the last push.
+// again makes a Lorry due once more whose job began before the last push, or
+// before an admin asked for one.
 func again(j core.Job, l *core.LorryState) {
 	if !l.Pushed.IsZero() && !l.Pushed.Before(j.Started) {
 		l.Due, l.Position = l.Pushed, pushedTurn(l.Pushed)
+	}
+}
+
+// unfinished gives a Lorry its place back whose job came to nothing through no
+// fault of its own: it must not wait behind all that became due meanwhile.
+func unfinished(before, l *core.LorryState) {
+	if before.Due.Before(l.Due) {
+		l.Due = before.Due
+	}
+	if before.Pushed.After(before.LastRun) {
+		l.Position = pushedTurn(before.Pushed)
 	}
 }

@@ -149,12 +149,16 @@ func (u *updating) end(r *running, p UpdateParams) {
 	j.Ended, j.Exit, j.Failure = u.now, exit, failure
 	j.Unchanged = p.Unchanged && exit == exitOK
 	j.Refs, j.Progress = cleanRefs(p.Refs), nil
+	before := *l
 	l.RunningJob, l.Position = 0, 0
 	l.Failures, l.Due = u.q.set.Load().Backoff.After(schedule.Outcome{
 		End: u.now, Success: exit == exitOK, Returned: exit == exitReturned, Kind: failure.Kind,
 	}, l.Interval, l.Failures, u.q.roll())
 	if failure.Kind == core.FailRateLimited && l.UpstreamHost != "" {
 		r.leave = u.q.leave(failure)
+	}
+	if exit == exitReturned || failure.Kind == core.FailLost && before.Failures == 0 {
+		unfinished(&before, l)
 	}
 	again(*j, l)
 	u.wake = u.wake || u.q.set.Load().MaxJobsPerHost > 0 || !l.Due.After(u.now)

@@ -22,7 +22,7 @@ func (t *txn) RetryAll(ctx context.Context, paths []string, now time.Time) (int,
 	if err := t.lockPaths(ctx, arg); err != nil {
 		return 0, err
 	}
-	n, err := t.change(ctx, "making Lorries due", `UPDATE queue SET failures = 0,
+	n, err := t.change(ctx, "making Lorries due", `UPDATE queue SET failures = 0,`+asked+`
 		turn = CASE WHEN turn < $2 THEN turn ELSE $2 END, due = CASE WHEN due < $2 THEN due ELSE $2 END
 		WHERE failures > 0 AND `+t.d.among("path", "$1", "text"), arg, micros(now))
 	return int(n), err

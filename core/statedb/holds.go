@@ -18,7 +18,8 @@ func one(n int64, err error, path string) error {
 }
 
 // Place implements queue.Tx. A running Lorry keeps its place in the list only
-// until its job ends, as the end sets the next due time.
+// until its job ends; then one that was moved to the top is due once more. Otherwise
+// a job that starts this very moment is what was asked for.
 func (t *txn) Place(ctx context.Context, path string, top bool, now time.Time) error {
 	if !storable(path) {
 		return notFound("there is no Lorry %q", path)
@@ -26,8 +27,9 @@ func (t *txn) Place(ctx context.Context, path string, top bool, now time.Time) e
 	if top {
 		n, err := t.change(ctx, "moving a Lorry to the top", `UPDATE queue SET
 			turn = (SELECT MIN(turn) FROM (SELECT MIN(turn) AS turn FROM queue WHERE running_job IS NULL
-				UNION ALL SELECT MIN(turn) FROM queue WHERE running_job IS NOT NULL UNION ALL SELECT 0) m) - 1,
-			due = CASE WHEN due < $2 THEN due ELSE $2 END, digest = '' WHERE path = $1`, path, micros(now))
+				UNION ALL SELECT MIN(turn) FROM queue WHERE running_job IS NOT NULL UNION ALL SELECT CAST($3 AS BIGINT)) m) - 1,
+			due = CASE WHEN due < $2 THEN due ELSE $2 END, digest = '',
+			pushed = CASE WHEN running_job IS NULL THEN $2 - 1 ELSE $2 END WHERE path = $1`, path, micros(now), int64(queue.FirstTurn))
 		return one(n, err, path)
 	}
 	const last = `(SELECT MAX(turn) FROM (SELECT MAX(turn) AS turn FROM queue WHERE running_job IS NULL
@@ -36,12 +38,15 @@ func (t *txn) Place(ctx context.Context, path string, top bool, now time.Time) e
 	return one(n, err, path)
 }
 
+// asked notes that a job was asked for while one was running, which began before.
+const asked = ` pushed = CASE WHEN running_job IS NULL THEN pushed ELSE $2 END, `
+
 // Retry implements queue.Tx.
 func (t *txn) Retry(ctx context.Context, path string, now time.Time) error {
 	if !storable(path) {
 		return notFound("there is no Lorry %q", path)
 	}
-	n, err := t.change(ctx, "making a Lorry due", `UPDATE queue SET failures = 0, digest = '',
+	n, err := t.change(ctx, "making a Lorry due", `UPDATE queue SET failures = 0, digest = '',`+asked+`
 		turn = CASE WHEN turn < $2 THEN turn ELSE $2 END, due = CASE WHEN due < $2 THEN due ELSE $2 END WHERE path = $1`, path, micros(now))
 	return one(n, err, path)
 }

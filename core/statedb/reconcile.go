@@ -126,7 +126,8 @@ const wantCols = "path text, spec_text text, section text, host text, host_path 
 
 // PutLorries implements reconcile.Store. A changed interval moves the due time
 // of a Lorry that waits for it, as the original's sum of last run and interval
-// did; a changed text forgets the digest, so that the next job looks again.
+// did, but not of one that an admin made due; a changed text forgets the digest,
+// so that the next job looks again.
 func (db *DB) PutLorries(ctx context.Context, lorries []core.Lorry) error {
 	return db.PutLorriesDue(ctx, lorries, slices.Repeat([]time.Time{db.clock()}, len(lorries)))
 }
@@ -173,13 +174,14 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 // through the whole queue for each row.
 func putLorries(d dialect) []struct{ doing, query string } {
 	changed := func(column string) string {
-		return `WITH x AS MATERIALIZED (SELECT path, interval_us, spec_text FROM {rows}), c AS MATERIALIZED (SELECT x.path, x.interval_us FROM x JOIN lorries l ON l.path = x.path
+		return `WITH x AS MATERIALIZED (SELECT path, interval_us, spec_text FROM {rows}), c AS MATERIALIZED (SELECT x.path, x.interval_us, l.interval_us AS was FROM x JOIN lorries l ON l.path = x.path
 		WHERE l.` + column + ` <> x.` + column + ` AND ` + d.within("l.path", "SELECT path FROM x") + `) `
 	}
 	return []struct{ doing, query string }{
 		{"moving due times", changed("interval_us") + `UPDATE queue SET due = last_run + c.interval_us, turn = last_run + c.interval_us FROM c
 		WHERE queue.path = c.path AND ` + d.within("queue.path", "SELECT path FROM c") + `
-			AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due`},
+			AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due
+			AND queue.due >= queue.last_run + c.was`},
 		{"forgetting digests", changed("spec_text") + `UPDATE queue SET digest = '' WHERE ` + d.within("path", "SELECT path FROM c") + ` AND digest <> ''`},
 		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, repository, interval_us, timeout_us,
 			rewrites, listed_head, listed_description)

@@ -177,7 +177,7 @@ func waitDue(w *World) {
 	// Each of these must end the wait; the test's own deadline is the only one.
 	for _, wake := range []func(){
 		func() { w.Queue.Wake() },
-		func() { w.ok(w.Queue.MoveToTop(w.Ctx, "a")) },
+		func() { w.ok(w.Queue.ResumeLorry(w.Ctx, "a")) },
 		func() { w.ok(w.Queue.SetRunning(w.Ctx, true)) },
 	} {
 		same(w, "nothing", 0, len(w.claim(1)))

@@ -75,6 +75,8 @@ type modelLorry struct {
 	failures int
 	exit     string
 	digest   string
+
+	lastRun, asked time.Time
 }
 
 type modelJob struct {
@@ -84,6 +86,8 @@ type modelJob struct {
 	lease time.Time
 	kill  bool
 	exit  string
+
+	started time.Time
 }
 
 func (m *model) must(err error) {
@@ -190,7 +194,7 @@ func (m *model) claim() {
 		m.lastID = c.Job.ID
 		l.fence++
 		l.job, l.turn = c.Job.ID, l.due.UnixMicro()
-		m.jobs[c.Job.ID] = &modelJob{id: c.Job.ID, path: c.Path, fence: l.fence, lease: m.now().Add(m.queue.Lease())}
+		m.jobs[c.Job.ID] = &modelJob{id: c.Job.ID, path: c.Path, fence: l.fence, lease: m.now().Add(m.queue.Lease()), started: m.now()}
 		if c.Job.Fence != l.fence {
 			m.Fatalf("fence %d, want %d", c.Job.Fence, l.fence)
 		}
@@ -252,14 +256,25 @@ func (m *model) ended(j *modelJob, exit string, o schedule.Outcome) {
 		return
 	}
 	o.End = m.now()
+	was, losses := l.due, l.failures
 	l.failures, l.due = schedule.Rules{}.After(o, Hour, l.failures, 0)
+	unfinished := o.Returned || o.Kind == core.FailLost && losses == 0
+	if unfinished && was.Before(l.due) {
+		l.due = was
+	}
 	l.turn = l.due.UnixMicro()
+	if !l.asked.Before(j.started) {
+		l.due = l.asked
+	}
+	if !l.asked.Before(j.started) || unfinished && l.asked.After(l.lastRun) {
+		l.turn = l.asked.UnixMicro() + queue.FirstTurn
+	}
 	l.digest = ""
 	if o.Success {
 		l.digest = "d" + fmt.Sprint(j.id)
 	}
 	if !o.Returned {
-		l.exit = exit
+		l.exit, l.lastRun = exit, m.now()
 	}
 }
 

@@ -34,7 +34,10 @@ func (m *model) move(top bool) {
 	}
 	order := m.inOrder()
 	if top {
-		l.turn, l.digest = min(order[0].turn, 0)-1, ""
+		l.turn, l.digest, l.asked = min(order[0].turn, queue.FirstTurn)-1, "", m.now()
+		if l.job == 0 {
+			l.asked = m.now().Add(-time.Microsecond)
+		}
 		if m.now().Before(l.due) {
 			l.due = m.now()
 		}
@@ -48,6 +51,9 @@ func (m *model) retry() {
 	p := m.path()
 	if l := m.known(p, m.queue.Retry(m.ctx, p)); l != nil {
 		l.failures, l.digest = 0, ""
+		if l.job != 0 {
+			l.asked = m.now()
+		}
 		l.turn = min(l.turn, m.now().UnixMicro())
 		if m.now().Before(l.due) {
 			l.due = m.now()
@@ -102,7 +108,7 @@ func (m *model) check() {
 	var want, got []modelLorry
 	for _, l := range m.inOrder() {
 		seen := *l
-		seen.fence = 0
+		seen.fence, seen.lastRun, seen.asked = 0, time.Time{}, time.Time{}
 		seen.turn = min(l.turn, 0)
 		want = append(want, seen)
 	}
@@ -120,7 +126,9 @@ func (m *model) check() {
 	var live, listed []modelJob
 	for _, id := range slices.Sorted(maps.Keys(m.jobs)) {
 		if j := m.jobs[id]; j.exit == "" {
-			live = append(live, *j)
+			seen := *j
+			seen.started = time.Time{}
+			live = append(live, seen)
 		}
 	}
 	for _, j := range running {

@@ -188,7 +188,7 @@ func returned(w *World) {
 	}
 	for _, p := range []string{"a", "b"} {
 		l := w.lorry(p)
-		same(w, "no failure, no run, due", []any{0, "", true, w.Clock.Now()}, []any{l.Failures, l.LastExit, l.LastRun.IsZero(), l.Due})
+		same(w, "no failure, no run, due as before", []any{0, "", true, Start}, []any{l.Failures, l.LastExit, l.LastRun.IsZero(), l.Due})
 	}
 	same(w, "exit", "returned", w.job(b.Job.ID).Exit)
 	same(w, "late", queue.UpdateResult{Stale: true}, w.update(queue.UpdateParams{Job: b.Job.ID, Fence: b.Job.Fence, Done: true, Exit: "0"}))

@@ -12,7 +12,7 @@ type test struct {
 // as long as its test.
 func Run(t *testing.T, fresh func(t testing.TB) string) {
 	t.Helper()
-	for _, tests := range [][]test{queueTests(), storeTests(), accessTests(), faultTests(), findTests(), pushTests(), noticeTests(), retireTests()} {
+	for _, tests := range [][]test{queueTests(), askedTests(), storeTests(), accessTests(), faultTests(), findTests(), pushTests(), noticeTests(), retireTests()} {
 		for _, c := range tests {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()

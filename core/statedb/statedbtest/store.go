@@ -76,12 +76,15 @@ func putAgain(w *World) {
 }
 
 func intervals(w *World) {
-	w.put("a", "b", "c")
-	for _, p := range []string{"a", "b"} {
-		exit := map[string]string{"a": "0", "b": "1"}[p]
+	w.put("a", "b", "d")
+	for _, p := range []string{"a", "b", "d"} {
+		exit := map[string]string{"a": "0", "b": "1", "d": "0"}[p]
 		w.finish(w.claimOne(p), exit)
 	}
-	for _, p := range []string{"a", "b", "c"} {
+	w.put("c")
+	w.Clock.Advance(time.Minute)
+	w.ok(w.Queue.Retry(w.Ctx, "d"))
+	for _, p := range []string{"a", "b", "c", "d"} {
 		l := NewLorry(p)
 		l.Interval = 5 * Hour
 		w.ok(w.DB.PutLorries(w.Ctx, []core.Lorry{l}))
@@ -89,6 +92,7 @@ func intervals(w *World) {
 	same(w, "moved", Start.Add(5*Hour), w.lorry("a").Due)
 	same(w, "backing off", Start.Add(2*Hour), w.lorry("b").Due)
 	same(w, "new", Start, w.lorry("c").Due)
+	same(w, "made due by an admin", w.Clock.Now(), w.lorry("d").Due)
 }
 
 func sections(w *World) {

@@ -174,7 +174,7 @@ func TestWorstProblems(t *testing.T) {
 	all = append(all, core.Problem{File: "g", Severity: core.SeverityError})
 	got := Worst(all)
 	want := append(append([]core.Problem{}, all[:mostProblems-1]...), all[len(all)-1],
-		core.Problem{File: ConfFile, Severity: core.SeverityNotice, Message: "there are 8 more problems, none worse than these"})
+		core.Problem{File: ConfFile, Severity: core.SeverityWarning, Message: "there are 8 more problems, none worse than these"})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

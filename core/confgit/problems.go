@@ -25,7 +25,20 @@ type problemList struct {
 	told   []core.Problem
 	counts map[problemsOf]int
 	rank   map[string]int // how many there are of a severity
-	beyond int
+	beyond more
+}
+
+// more counts problems that are not told, and has the worst of their severities.
+type more struct {
+	count    int
+	severity string
+}
+
+func (m *more) add(n int, severity string) {
+	m.count += n
+	if m.severity == "" || slices.Index(severities, severity) < slices.Index(severities, m.severity) {
+		m.severity = severity
+	}
 }
 
 type problemsOf struct{ file, severity string }
@@ -50,7 +63,7 @@ func (l *problemList) add(p core.Problem) {
 	case l.counts[of] >= of.most():
 		l.counts[of]++
 	case l.rank[p.Severity] >= mostProblems:
-		l.beyond++
+		l.beyond.add(1, p.Severity)
 	default:
 		l.rank[p.Severity]++
 		l.counts[of]++
@@ -71,9 +84,9 @@ func (l *problemList) end() []core.Problem {
 		if all = append(all, p); last[of] != i {
 			continue
 		}
-		if more := l.counts[of] - of.most(); more > 0 {
-			worth[len(all)] = more
-			all = append(all, core.Problem{File: p.File, Severity: p.Severity, Message: fmt.Sprintf("and %d more like these in this file", more)})
+		if n := l.counts[of] - of.most(); n > 0 {
+			worth[len(all)] = n
+			all = append(all, core.Problem{File: p.File, Severity: p.Severity, Message: fmt.Sprintf("and %d more like these in this file", n)})
 		}
 	}
 	chosen, beyond := worst(all), l.beyond
@@ -83,7 +96,7 @@ func (l *problemList) end() []core.Problem {
 			kept = append(kept, p)
 			continue
 		}
-		beyond += cmp.Or(worth[i], 1)
+		beyond.add(cmp.Or(worth[i], 1), p.Severity)
 	}
 	return withMore(kept, beyond)
 }
@@ -95,13 +108,16 @@ func Worst(problems []core.Problem) []core.Problem {
 		return problems
 	}
 	var kept []core.Problem
+	var beyond more
 	chosen := worst(problems)
 	for i, p := range problems {
 		if chosen[i] {
 			kept = append(kept, p)
+			continue
 		}
+		beyond.add(1, p.Severity)
 	}
-	return withMore(kept, len(problems)-len(kept))
+	return withMore(kept, beyond)
 }
 
 // worst chooses problems.
@@ -119,15 +135,15 @@ func worst(problems []core.Problem) []bool {
 	return chosen
 }
 
-func withMore(kept []core.Problem, more int) []core.Problem {
-	text := fmt.Sprintf("there are %d more problems, none worse than these", more)
-	switch more {
+func withMore(kept []core.Problem, beyond more) []core.Problem {
+	text := fmt.Sprintf("there are %d more problems, none worse than these", beyond.count)
+	switch beyond.count {
 	case 0:
 		return kept
 	case 1:
 		text = "there is 1 more problem, not worse than these"
 	}
-	return append(slices.Clip(kept), core.Problem{File: ConfFile, Severity: core.SeverityNotice, Message: text})
+	return append(slices.Clip(kept), core.Problem{File: ConfFile, Severity: beyond.severity, Message: text})
 }
 
 // told gives a problem as it may be stored and shown: what it quotes may be

@@ -68,7 +68,7 @@ func (s *Source) heads(ctx context.Context) (refs, marks map[string]string, err 
 	out, err := s.hg(ctx, nil, "lorry-heads", s.insecure(args...)...)
 	refs, marks = make(map[string]string), make(map[string]string)
 	for line := range strings.Lines(out) {
-		words := strings.Fields(line)
+		words := strings.Split(strings.TrimSuffix(line, "\n"), " ") // names may hold other blanks
 		switch {
 		case len(words) == 3 && words[0] == "bookmark":
 			marks[words[1]] = words[2]
@@ -92,13 +92,24 @@ func (s *Source) mark(ctx context.Context, wanted, known map[string]string) erro
 	for name, node := range marks {
 		switch object := known[node]; {
 		case object == "": // it came after the pull; the next job brings it
-		case wanted[name] != "" && wanted[name] != object:
+		case taken(wanted, name) && wanted[name] != object:
 			fmt.Fprintf(s.Out, ".. warning: the bookmark %s is left out: a branch has its name\n", strings.TrimPrefix(name, "refs/heads/"))
 		default:
 			wanted[name] = object
 		}
 	}
 	return nil
+}
+
+// taken reports whether a ref has a name, or one above or below it: git has
+// no a/b beside a.
+func taken(refs map[string]string, name string) bool {
+	for ref := range refs {
+		if ref == name || strings.HasPrefix(ref, name+"/") || strings.HasPrefix(name, ref+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 func empty() error {
@@ -233,10 +244,9 @@ func readResult(result, marks string, known map[string]string) (map[string]strin
 	if text, err = os.ReadFile(result); err != nil {
 		return nil, err
 	}
-	wanted, from := make(map[string]string), make(map[string]string)
-	ended := false
+	wanted, ended := make(map[string]string), false
 	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line)
+		words := strings.Split(strings.TrimSuffix(line, "\n"), " ")
 		ended = ended || len(words) == 1 && words[0] == "end"
 		if len(words) != 3 {
 			continue
@@ -251,11 +261,7 @@ func readResult(result, marks string, known map[string]string) (map[string]strin
 		if known[node] == "" {
 			return nil, fmt.Errorf("%s names the changeset %s, which became no commit", name, node)
 		}
-		if from[name] != "" && from[name] != node && kind == "branch" {
-			return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "have one of the two renamed",
-				"upstream: two branches would have the name %s in git (default becomes master)", name)
-		}
-		wanted[name], from[name] = known[node], node
+		wanted[name] = known[node]
 	}
 	if !ended {
 		return nil, fmt.Errorf("the list of changesets is not whole")

@@ -268,11 +268,6 @@ func TestFailures(t *testing.T) {
 		m.source.Access.URL = url
 		fail(kind)
 	}
-	m.source.Access.URL = m.dir
-	m.hg("branch", "-q", "master")
-	m.write("file", "two\n")
-	m.commit("ann", "on a branch that is called master")
-	fail(core.FailSpec)
 	if diff := cmp.Diff(before, m.git.Refs("refs/heads", "refs/tags")); diff != "" {
 		t.Error(diff)
 	}

@@ -2,6 +2,7 @@
 # fast-import, and lists the heads of a remote one. It is given to hg by a
 # private configuration and never installed.
 
+import hashlib
 import re
 import time
 from urllib.request import HTTPRedirectHandler
@@ -59,10 +60,28 @@ def refname(name):
     return re.sub(b'_+', b'_', name) or b'_'
 
 
-def branchref(name):
+def branchname(name):
     if name in (b'default', b'HEAD', b''):
-        return b'refs/heads/master'
-    return b'refs/heads/' + refname(name)
+        return b'master'
+    return refname(name)
+
+
+def unlike(ui, kind, names, wish):
+    """A name for each of NAMES. Git has no two alike, nor one below another as
+    in a and a/b: default and what keeps its name choose first, in order."""
+    given, taken, above = {}, set(), set()
+    for name in sorted(names, key=lambda n: (n != b'default', wish(n) != n, n)):
+        flat = wish(name).replace(b'/', b'_')
+        for new in wish(name), flat, flat + b'-' + hashlib.sha256(name).hexdigest()[:8].encode():
+            dirs = [new[:m.start()] for m in re.finditer(b'/', new)]
+            if new not in taken and new not in above and not taken.intersection(dirs):
+                break
+        if new != wish(name):
+            ui.warn(b'warning: the %s %s becomes %s in git, where another one has its name\n' % (kind, utf8(name), new))
+        given[name] = new
+        taken.add(new)
+        above.update(dirs)
+    return given
 
 
 def person(user):
@@ -163,16 +182,18 @@ def export(ui, repo, known, result):
     with open(result, 'wb') as f:
         for mark, node in made:
             f.write(b'commit %d %s\n' % (mark, node))
+        branches = unlike(ui, b'branch', list(repo.branchmap()), branchname)
         for branch, heads in sorted(repo.branchmap().items()):
             opened = [h for h in heads if not repo[h].closesbranch()]
             tip = (opened or list(heads))[-1]
-            f.write(b'branch %s %s\n' % (branchref(branch), repo[tip].hex()))
+            f.write(b'branch refs/heads/%s %s\n' % (branches[branch], repo[tip].hex()))
             for h in opened:
                 if h != tip:
-                    f.write(b'head refs/hg/heads/%s/%s %s\n' % (branchref(branch)[11:], repo[h].hex()[:12], repo[h].hex()))
-        for tag, node in repo.tagslist():
-            if tag != b'tip' and node in repo:
-                f.write(b'tag refs/tags/%s %s\n' % (refname(tag), repo[node].hex()))
+                    f.write(b'head refs/hg/heads/%s/%s %s\n' % (branches[branch], repo[h].hex()[:12], repo[h].hex()))
+        tags = [(tag, node) for tag, node in repo.tagslist() if tag != b'tip' and node in repo]
+        names = unlike(ui, b'tag', [tag for tag, node in tags], refname)
+        for tag, node in tags:
+            f.write(b'tag refs/tags/%s %s\n' % (names[tag], repo[node].hex()))
         f.write(b'end\n')
 
 
@@ -224,7 +245,8 @@ def heads(ui, url, **opts):
     finally:
         peer.close()
     for branch, nodes in sorted(branches.items()):
-        ui.write(b'%s %s\n' % (branchref(branch), b','.join(sorted(n.hex().encode() for n in nodes))))
+        ui.write(b'refs/heads/%s %s\n' % (branchname(branch), b','.join(sorted(n.hex().encode() for n in nodes))))
+    marks.pop(b'@', None)
+    names = unlike(ui, b'bookmark', list(marks), refname)
     for mark, node in sorted(marks.items()):
-        if mark != b'@':
-            ui.write(b'bookmark refs/heads/%s %s\n' % (refname(mark), node))
+        ui.write(b'bookmark refs/heads/%s %s\n' % (names[mark], node))

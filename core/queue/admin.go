@@ -76,13 +76,18 @@ const forever = 100 * 365 * 24 * time.Hour
 const AllHosts = "*"
 
 // HoldHost keeps all Lorries whose spec points to an upstream host name from
-// being claimed until then, or until ResumeHost when until is zero.
+// being claimed until then, or until ResumeHost when until is zero or a century
+// away. One that is past is core.KindInvalid.
 func (q *Queue) HoldHost(ctx context.Context, name string, until time.Time, reason string) error {
 	if name == "" || strings.TrimSpace(reason) == "" {
 		return core.Errorf(core.KindInvalid, "give a host name and a reason for holding it")
 	}
-	if until.IsZero() {
-		until = q.clock().Add(forever)
+	now := q.clock()
+	switch last := now.Add(forever); {
+	case until.IsZero() || until.After(last):
+		until = last
+	case !until.After(now):
+		return core.Errorf(core.KindInvalid, "the hold of %q would end at %s, which is past", clip(name), until.UTC().Format(time.RFC3339))
 	}
 	hold := HostHold{Until: until, Reason: clip(reason)}
 	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.HoldHost(ctx, clean(name), hold) })

@@ -223,15 +223,21 @@ func (q *Queue) Explain(ctx context.Context, path string) (Why, error) {
 	if err != nil {
 		return Why{}, err
 	}
-	hold := holds[l.UpstreamHost]
-	all, allHeld := holds[AllHosts]
-	if allHeld = allHeld && all.Until.After(hold.Until); allHeld {
-		hold = all
+	var job core.Job
+	if l.RunningJob != 0 {
+		if job, err = q.store.Job(ctx, l.RunningJob); err != nil && core.KindOf(err) != core.KindNotFound {
+			return Why{}, err
+		}
 	}
 	return Why(schedule.Explain(l, schedule.Surroundings{
-		Now: now, QueueRunning: g.Running, Limits: q.limits(g), Load: loadOf(byHost),
-		HostUntil: hold.Until, HostReason: hold.Reason, AllHeld: allHeld, Ahead: ahead,
+		Now: now, QueueRunning: g.Running, Limits: q.limits(g), Load: loadOf(byHost), Job: job,
+		Host: holds[l.UpstreamHost].told(now), All: holds[AllHosts].told(now), Ahead: ahead,
 	})), nil
+}
+
+// told is a hold as it is explained.
+func (h HostHold) told(now time.Time) schedule.Hold {
+	return schedule.Hold{Until: h.Until, Reason: h.Reason, Endless: h.Until.After(now.Add(forever / 2))}
 }
 
 func (q *Queue) limits(g Gate) schedule.Limits {

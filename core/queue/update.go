@@ -97,6 +97,9 @@ func newUpdating(q *Queue, now time.Time, live []Live) *updating {
 	return u
 }
 
+// mostDiskUsage is believed of one Lorry, in bytes: a thousand TB.
+const mostDiskUsage = 1e15
+
 // apply applies one report. The fence decides whose job it is; the original's
 // minion has none, so for it the job must merely still run.
 func (u *updating) apply(p UpdateParams) UpdateResult {
@@ -108,7 +111,7 @@ func (u *updating) apply(p UpdateParams) UpdateResult {
 	j := &r.live.Job
 	j.Lease = u.now.Add(u.q.set.Load().GhostTimeout)
 	if p.DiskUsage > 0 {
-		j.DiskUsage = p.DiskUsage
+		j.DiskUsage = min(p.DiskUsage, mostDiskUsage)
 	}
 	if p.Sent == 0 || p.Sent > r.live.Received {
 		r.live.Received = max(p.Sent, r.live.Received)

@@ -34,44 +34,102 @@ type Surroundings struct {
 	QueueRunning bool
 	Limits       Limits
 	Load         Load
-	// HostUntil and HostReason describe a hold of the Lorry's upstream host, or
-	// of all Lorries.
-	HostUntil  time.Time
-	HostReason string
-	AllHeld    bool
+	// Host describes a hold of the Lorry's upstream host, All one of all Lorries.
+	Host, All Hold
+	// Job is the running job, or zero.
+	Job core.Job
 	// Ahead is how many due Lorries come before this one, or -1 when unknown.
 	Ahead int
 }
 
+// Hold keeps Lorries from running.
+type Hold struct {
+	Until   time.Time
+	Reason  string
+	Endless bool // Until is so far away that it means nothing
+}
+
 // Explain says why a Lorry is not running now. When several things stand in its
-// way it names the one that an admin has to see first.
+// way it gives the reason that an admin has to see first, and tells of the others
+// besides; then Until is when the last of them changes by itself.
 func Explain(l core.LorryState, s Surroundings) Verdict {
-	switch {
-	case l.RunningJob != 0 && l.Removed:
-		return Verdict{BecauseRunning, fmt.Sprintf("job %d is running; the Lorry is no longer in CONFGIT and goes when the job ends", l.RunningJob), time.Time{}}
-	case l.RunningJob != 0:
-		return Verdict{BecauseRunning, fmt.Sprintf("job %d is running", l.RunningJob), time.Time{}}
-	case l.HeldReason != "":
-		return Verdict{BecauseHeld, fmt.Sprintf("an admin holds this Lorry: %s", l.HeldReason), time.Time{}}
-	case !s.QueueRunning:
-		return Verdict{BecauseStopped, "the run queue is stopped", time.Time{}}
-	case s.HostUntil.After(s.Now) && s.AllHeld:
-		return Verdict{BecauseHost, fmt.Sprintf("all Lorries are held: %s", s.HostReason), s.HostUntil}
-	case s.HostUntil.After(s.Now):
-		return Verdict{BecauseHost, fmt.Sprintf("the upstream host %q is held: %s", l.UpstreamHost, s.HostReason), s.HostUntil}
-	case l.Due.After(s.Now) && l.Position >= 0 && l.Failures > 0:
-		return Verdict{BecauseBackoff, fmt.Sprintf("backing off after %s", failures(l)), l.Due}
-	case l.Due.After(s.Now) && l.Position >= 0:
-		return Verdict{BecauseNotDue, fmt.Sprintf("due at %s", l.Due.UTC().Format(time.RFC3339)), l.Due}
-	case s.Limits.Room(s.Load, 1) == 0:
-		return Verdict{BecauseMaxJobs, fmt.Sprintf("max-jobs is %d and %d jobs are running", *s.Limits.MaxJobs, s.Load.Jobs), time.Time{}}
-	case !s.Limits.free(s.Load, l.UpstreamHost):
-		return Verdict{BecausePerHost, fmt.Sprintf("max-jobs-per-host is %d and %d jobs to %q are running",
-			s.Limits.PerHost, s.Load.ByHost[l.UpstreamHost], l.UpstreamHost), time.Time{}}
-	case s.Ahead > 0:
-		return Verdict{BecauseDue, fmt.Sprintf("due; waits for a minion behind %d others", s.Ahead), time.Time{}}
+	if l.RunningJob != 0 {
+		return runs(l, s)
 	}
-	return Verdict{BecauseDue, "due; waits for a minion", time.Time{}}
+	all := obstacles(l, s)
+	if len(all) == 0 {
+		if s.Ahead > 0 {
+			return Verdict{BecauseDue, fmt.Sprintf("due; waits for a minion behind %d others", s.Ahead), time.Time{}}
+		}
+		return Verdict{BecauseDue, "due; waits for a minion", time.Time{}}
+	}
+	first := all[0]
+	for i, v := range all[1:] {
+		first.Detail += []string{"; besides, ", ", and "}[min(i, 1)] + v.Detail
+		if first.Until.IsZero() || v.Until.IsZero() {
+			first.Until = time.Time{}
+		} else if v.Until.After(first.Until) {
+			first.Until = v.Until
+		}
+	}
+	return first
+}
+
+// quiet is how long a minion may be silent without that being worth telling.
+const quiet = 30 * time.Second
+
+// runs tells of a Lorry that a job runs.
+func runs(l core.LorryState, s Surroundings) Verdict {
+	v := Verdict{Reason: BecauseRunning, Detail: fmt.Sprintf("job %d is running", l.RunningJob)}
+	if s.Job.Kill {
+		v.Detail += ", and to be stopped: its minion learns that with its next report"
+	}
+	if l.Removed {
+		v.Detail += "; the Lorry is no longer in CONFGIT and goes when the job ends"
+	}
+	if silent := s.Now.Sub(s.Job.Updated); !s.Job.Updated.IsZero() && silent > quiet {
+		v.Detail += fmt.Sprintf("; its minion %q was last heard of %s ago", s.Job.Minion, core.Span(silent))
+		if s.Job.Lease.After(s.Now) {
+			v.Detail += fmt.Sprintf(", and the job is ended as lost in %s", core.Span(s.Job.Lease.Sub(s.Now)))
+		} else {
+			v.Detail += ", and the job is about to be ended as lost"
+		}
+	}
+	return v
+}
+
+// obstacles are all things that keep a Lorry from running, the one that an admin
+// has to see first before the others.
+func obstacles(l core.LorryState, s Surroundings) []Verdict {
+	var all []Verdict
+	add := func(is bool, reason string, until time.Time, format string, args ...any) {
+		if is {
+			all = append(all, Verdict{reason, fmt.Sprintf(format, args...), until})
+		}
+	}
+	later := l.Due.After(s.Now) && l.Position >= 0
+	add(l.HeldReason != "", BecauseHeld, time.Time{}, "an admin holds this Lorry: %s", l.HeldReason)
+	add(!s.QueueRunning, BecauseStopped, time.Time{}, "the run queue is stopped")
+	add(s.All.Until.After(s.Now), BecauseHost, s.All.end(), "all Lorries are held: %s", s.All.Reason)
+	add(s.Host.Until.After(s.Now), BecauseHost, s.Host.end(), "the upstream host %q is held: %s", l.UpstreamHost, s.Host.Reason)
+	add(later && l.Failures > 0, BecauseBackoff, l.Due, "backing off after %s", failures(l))
+	add(later && l.Failures == 0, BecauseNotDue, l.Due, "due at %s", l.Due.UTC().Format(time.RFC3339))
+	// What runs now says nothing of a time that has not come.
+	if full := s.Limits.Room(s.Load, 1) == 0; full && (!later || *s.Limits.MaxJobs == 0) {
+		add(true, BecauseMaxJobs, time.Time{}, "max-jobs is %d and %d jobs are running", *s.Limits.MaxJobs, s.Load.Jobs)
+	} else if !full && !later {
+		add(!s.Limits.free(s.Load, l.UpstreamHost), BecausePerHost, time.Time{}, "max-jobs-per-host is %d and %d jobs to %q are running",
+			s.Limits.PerHost, s.Load.ByHost[l.UpstreamHost], l.UpstreamHost)
+	}
+	return all
+}
+
+// end is when a hold ends by itself, or zero.
+func (h Hold) end() time.Time {
+	if h.Endless {
+		return time.Time{}
+	}
+	return h.Until
 }
 
 func failures(l core.LorryState) string {

@@ -199,7 +199,7 @@ func TestExplain(t *testing.T) {
 		{"queue stopped", due, schedule.Surroundings{Now: start}, schedule.Verdict{Reason: "queue stopped", Detail: "the run queue is stopped"}},
 		{
 			"host held", due,
-			schedule.Surroundings{Now: start, QueueRunning: true, HostUntil: start.Add(time.Hour), HostReason: "too busy"},
+			schedule.Surroundings{Now: start, QueueRunning: true, Host: schedule.Hold{Until: start.Add(time.Hour), Reason: "too busy"}},
 			schedule.Verdict{Reason: "host held", Detail: `the upstream host "h.example.org" is held: too busy`, Until: start.Add(time.Hour)},
 		},
 		{
@@ -222,6 +222,49 @@ func TestExplain(t *testing.T) {
 				Load: schedule.Load{Jobs: 2, ByHost: map[string]int{"h.example.org": 2}},
 			},
 			schedule.Verdict{Reason: "host limit", Detail: `max-jobs-per-host is 2 and 2 jobs to "h.example.org" are running`},
+		},
+		{
+			"max-jobs of none before its time", with(func(l *core.LorryState) { l.Due = start.Add(time.Hour) }),
+			schedule.Surroundings{Now: start, QueueRunning: true, Limits: schedule.Limits{MaxJobs: new(int)}},
+			schedule.Verdict{Reason: "not due", Detail: "due at 2030-01-01T13:00:00Z; besides, max-jobs is 0 and 0 jobs are running"},
+		},
+		{
+			"everything at once", with(func(l *core.LorryState) {
+				l.HeldReason, l.Due, l.Failures = "moving house", start.Add(time.Hour), 1
+			}),
+			schedule.Surroundings{
+				Now: start, All: schedule.Hold{Until: start.Add(time.Minute), Reason: "a rest"},
+				Host: schedule.Hold{Until: start.Add(time.Hour), Reason: "too busy"}, Limits: schedule.Limits{MaxJobs: &one}, Load: schedule.Load{Jobs: 1},
+			},
+			schedule.Verdict{Reason: "held", Detail: "an admin holds this Lorry: moving house; besides, the run queue is stopped, and all Lorries are held: a rest, " +
+				`and the upstream host "h.example.org" is held: too busy, and backing off after 1 failed job`},
+		},
+		{
+			"several that end by themselves", with(func(l *core.LorryState) { l.Due = start.Add(time.Hour) }),
+			schedule.Surroundings{Now: start, QueueRunning: true, Host: schedule.Hold{Until: start.Add(2 * time.Hour), Reason: "too busy"}},
+			schedule.Verdict{
+				Reason: "host held", Detail: `the upstream host "h.example.org" is held: too busy; besides, due at 2030-01-01T13:00:00Z`, Until: start.Add(2 * time.Hour),
+			},
+		},
+		{
+			"held without an end", due,
+			schedule.Surroundings{Now: start, QueueRunning: true, All: schedule.Hold{Until: start.Add(time.Hour), Reason: "a move", Endless: true}},
+			schedule.Verdict{Reason: "host held", Detail: "all Lorries are held: a move"},
+		},
+		{
+			"being stopped", with(func(l *core.LorryState) { l.RunningJob = 7 }),
+			schedule.Surroundings{Now: start, Job: core.Job{Kill: true, Updated: start}},
+			schedule.Verdict{Reason: "running", Detail: "job 7 is running, and to be stopped: its minion learns that with its next report"},
+		},
+		{
+			"silent", with(func(l *core.LorryState) { l.RunningJob = 7 }),
+			schedule.Surroundings{Now: start, Job: core.Job{Minion: "m", Updated: start.Add(-time.Minute), Lease: start.Add(time.Minute)}},
+			schedule.Verdict{Reason: "running", Detail: `job 7 is running; its minion "m" was last heard of 1 min 0 s ago, and the job is ended as lost in 1 min 0 s`},
+		},
+		{
+			"lost", with(func(l *core.LorryState) { l.RunningJob = 7 }),
+			schedule.Surroundings{Now: start, Job: core.Job{Minion: "m", Updated: start.Add(-time.Hour), Lease: start}},
+			schedule.Verdict{Reason: "running", Detail: `job 7 is running; its minion "m" was last heard of 1 h 0 min ago, and the job is about to be ended as lost`},
 		},
 		{"due", due, open, schedule.Verdict{Reason: "due", Detail: "due; waits for a minion"}},
 		{"due behind others", due, schedule.Surroundings{Now: start, QueueRunning: true, Ahead: 2}, schedule.Verdict{Reason: "due", Detail: "due; waits for a minion behind 2 others"}},

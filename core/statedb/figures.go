@@ -29,7 +29,7 @@ func (db *DB) Figures(ctx context.Context, bounds []time.Duration) (Figures, err
 	query := strings.Builder{}
 	query.WriteString(`SELECT COUNT(CASE WHEN last_equal > 0 THEN 1 END), COUNT(CASE WHEN last_equal = 0 THEN 1 END),
 		COALESCE(SUM(CASE WHEN last_equal > 0 THEN ($1 - last_equal) / 1000000 END), 0),
-		COALESCE(MIN(CASE WHEN last_equal > 0 THEN last_equal END), $1), COALESCE(SUM(disk_usage), 0),
+		COALESCE(MIN(CASE WHEN last_equal > 0 THEN last_equal END), $1), COALESCE(SUM(CAST(disk_usage AS DOUBLE PRECISION)), 0),
 		COALESCE(MIN(CASE WHEN running_job IS NULL AND held = '' AND due <= $1 THEN due END), $1)`)
 	args := []any{micros(now)}
 	for _, bound := range bounds {
@@ -39,11 +39,13 @@ func (db *DB) Figures(ctx context.Context, bounds []time.Duration) (Figures, err
 	query.WriteString(` FROM queue WHERE NOT removed`)
 	f := Figures{Within: make([]int, len(bounds))}
 	var seconds, oldest, due int64
-	dest := []any{&f.Equal, &f.Never, &seconds, &oldest, &f.DiskUsage, &due}
+	var used float64 // a sum of whole numbers may be beyond all of them
+	dest := []any{&f.Equal, &f.Never, &seconds, &oldest, &used, &due}
 	for i := range f.Within {
 		dest = append(dest, &f.Within[i])
 	}
 	err := db.read.row(ctx, query.String(), args...).Scan(dest...)
+	f.DiskUsage = int64(min(used, 1<<62))
 	f.Sum, f.Worst, f.Overdue = time.Duration(seconds)*time.Second, now.Sub(fromMicros(oldest)), now.Sub(fromMicros(due))
 	if f.Equal == 0 {
 		f.Worst = 0

@@ -77,7 +77,13 @@ func TestLorriesAndHostsAreHeldAndResumed(t *testing.T) {
 	s.post(t, "/1.0/resume", "host=forge.example.com").want(t, 200, "is resumed")
 	s.post(t, "/1.0/hold", "").want(t, 400, "path")
 	s.post(t, "/1.0/hold", "path=upstream/none").want(t, 404, "upstream/none")
-	s.post(t, "/1.0/hold", "host=h&until=soon").want(t, 400, "until")
+	for _, until := range []string{"soon", "-1", "1", "946684800", "99999999999", "9223372036854775807"} {
+		s.post(t, "/1.0/hold", "host=h&until="+until).want(t, 400, "until")
+	}
+	s.post(t, "/1.0/hold", "host="+strings.Repeat("h", 1000)).want(t, 400, "host")
+	if got := s.post(t, "/1.0/hold", "path="+strings.Repeat("p", 100_000)); got.status != 404 || len(got.body) > 1000 {
+		t.Errorf("a path without end: status %d, %d bytes", got.status, len(got.body))
+	}
 	s.post(t, "/1.0/retry", "path=upstream/foo").want(t, 200, "is due now")
 	s.post(t, "/1.0/retry", "path=upstream/none").want(t, 404, "upstream/none")
 }

@@ -26,4 +26,8 @@ func figures(w *World) {
 	}, read())
 	w.Clock.Advance(23 * Hour)
 	same(w, "later", []int{0, 0}, read().Within)
+	for _, c := range w.claim(4) {
+		w.update(queue.UpdateParams{Job: c.Job.ID, Fence: c.Job.Fence, Done: true, Exit: "0", DiskUsage: 1<<63 - 1})
+	}
+	same(w, "no more than can be", int64(4e15), read().DiskUsage)
 }

@@ -87,7 +87,13 @@ func (a *API) Hold(r *exchange.Request) (exchange.Answer, error) {
 			if err != nil {
 				return nil, err
 			}
+			if now := a.clock(); seconds <= now.Unix() || seconds > now.AddDate(100, 0, 0).Unix() {
+				return nil, badField("until", r.Form.Get("until"), "it is a time to come, within a century, in seconds since 1970; without it the host is held until it is resumed")
+			}
 			until = time.Unix(seconds, 0)
+		}
+		if len(host) > longestName {
+			return nil, badField("host", host, "a host's name is shorter")
 		}
 		names, err := a.heldNames(r.Context(), host)
 		if err != nil {

@@ -68,8 +68,15 @@ func (a *API) move(r *exchange.Request, where string, move func(ctx context.Cont
 	return exchange.Line(fmt.Sprintf("Lorry %s moved to %s of run-queue", path, where)), nil
 }
 
+// longestName and longestPath are beyond what hosts and Lorries are called, in
+// bytes: what is longer is not repeated in answers, nor kept.
+const longestName, longestPath = 300, 8192
+
 func pathField(r *exchange.Request) (string, error) {
 	path := strings.Trim(r.Form.Get("path"), "/")
+	if len(path) > longestPath {
+		return "", core.Errorf(core.KindNotFound, "there is no Lorry with so long a path: %q", shorten(path))
+	}
 	if path == "" {
 		return "", &core.Error{
 			Kind: core.KindInvalid, Fact: "field \"path\" is missing",

@@ -172,7 +172,7 @@ func askOf(r *exchange.Request) protocol.GiveMeJob {
 		return int(n)
 	}
 	return protocol.GiveMeJob{
-		Host: nameOf(r.Form.Get("host"), r.Caller), PID: number("pid"), Version: number("version"), Build: r.Form.Get("build"),
+		Host: nameOf(clip(r.Form.Get("host")), r.Caller), PID: number("pid"), Version: number("version"), Build: r.Form.Get("build"),
 		Max: min(number("max"), maxJobs), Wait: number("wait"), Holds: r.Form.All("holds"),
 		Labels: r.Form.All("labels"), Free: freeOf(r),
 	}

@@ -51,7 +51,7 @@ func minionOf(r *http.Request, ask protocol.GiveMeJob, now time.Time) queue.Mini
 		address = ""
 	}
 	m := queue.Minion{
-		Name: clip(ask.Host), Address: address, PID: ask.PID, Protocol: max(ask.Version, 1), Build: clip(ask.Build), First: now, Seen: now,
+		Name: ask.Host, Address: address, PID: ask.PID, Protocol: max(ask.Version, 1), Build: clip(ask.Build), First: now, Seen: now,
 	}
 	for _, label := range ask.Labels[:min(len(ask.Labels), mostLabels)] {
 		if label = clip(strings.TrimSpace(label)); label != "" {

@@ -138,6 +138,9 @@ func (m *Minions) update(ctx context.Context, updates []protocol.Update) ([]prot
 	}
 	answers := make([]protocol.UpdateAnswer, 0, len(updates))
 	for i, result := range results {
+		if result.Stale && m.knew(ctx, params[i]) {
+			result = queue.UpdateResult{}
+		}
 		answers = append(answers, protocol.UpdateAnswer{
 			JobID: updates[i].JobID, Kill: result.Kill || result.Stale, Stale: result.Stale,
 		})
@@ -148,6 +151,17 @@ func (m *Minions) update(ctx context.Context, updates []protocol.Update) ([]prot
 		}
 	}
 	return answers, nil
+}
+
+// knew reports whether an end that comes too late is the very one that is
+// recorded: the answer to it was lost, and the minion has sent it again. What
+// follows a push is done again then, since it may not have come to that.
+func (m *Minions) knew(ctx context.Context, p queue.UpdateParams) bool {
+	if !p.Done || p.Fence == 0 {
+		return false
+	}
+	job, err := m.queue.Job(ctx, p.Job)
+	return err == nil && !job.Ended.IsZero() && job.Fence == p.Fence && job.Exit == p.Exit
 }
 
 // params turns a report into the queue's words.

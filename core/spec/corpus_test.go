@@ -120,6 +120,7 @@ func TestKeysOfOneType(t *testing.T) {
 		"x:\n  type: git\n  url: /srv/x\n  refspec: [a]\n":                                        "4 notice x.refspec: the key \"refspec\" is not known for type \"git\" and is ignored (did you mean \"refspecs\"?)\n",
 		"x:\n  type: hg\n  url: /srv/x\n  bookmarks: perhaps\n":                                   "4 error x.bookmarks: the value must be true or false, not \"perhaps\"\n",
 		"x:\n  type: bzr\n  branches:\n    c:\n":                                                  "4 error x.branches.c: the url is empty\n",
+		"x:\n  type: bzr\n  branches:\n    a: lp:x\n    a/b: lp:y\n":                              "5 error x.branches.a/b: git has no branch above or below another: rename it or \"a\"\n",
 		"x:\n  type: bzr\n  branches:\n    a b: lp:x\n    ok: lp:y\n    c: ftp://example.org/z\n": "4 error x.branches: \"a b\" is no name of a branch\n6 error x.branches.c: the scheme \"ftp\" is not allowed for type \"bzr\" (allowed: https, http, bzr, bzr+ssh, sftp, file)\n",
 	} {
 		_, got := Parse("x.lorry", []byte(lines))

@@ -151,6 +151,11 @@ func (p *parser) branches(f *fields, verify bool) []Branch {
 			g.errorf(key.line, key.text, "the url is empty")
 			continue
 		}
+		for _, b := range branches {
+			if strings.HasPrefix(b.Name, key.text+"/") || strings.HasPrefix(key.text, b.Name+"/") {
+				g.errorf(key.line, key.text, "git has no branch above or below another: rename it or %q", b.Name)
+			}
+		}
 		branches = append(branches, Branch{Name: key.text, Access: g.address(key.text, Bzr, verify)})
 	}
 	f.failed = f.failed || g.failed

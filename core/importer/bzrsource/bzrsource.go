@@ -255,6 +255,9 @@ func (s *Source) wanted(made map[string]exported) map[string]string {
 		wanted[heads+b.Name] = e.Object
 		for _, tag := range slices.Sorted(maps.Keys(e.Tags)) {
 			switch object := e.Tags[tag]; {
+			case from[tag] == "" && clashes(from, tag):
+				// Git has no a/b beside a.
+				fmt.Fprintf(s.Out, ".. warning: the tag %s of %s is left out, as another branch has one above or below it\n", tag, b.Name)
 			case from[tag] == "":
 				wanted[tags+tag], from[tag] = object, b.Name
 			case wanted[tags+tag] != object:
@@ -263,6 +266,16 @@ func (s *Source) wanted(made map[string]exported) map[string]string {
 		}
 	}
 	return wanted
+}
+
+// clashes reports whether a name lies above or below one that is there.
+func clashes(names map[string]string, name string) bool {
+	for other := range names {
+		if strings.HasPrefix(other, name+"/") || strings.HasPrefix(name, other+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // take brings the exports' objects into the repository.

@@ -2,8 +2,10 @@
 # that it is for, and answers for credentials. It is named to brz by its
 # environment and never installed.
 
+import hashlib
 import json
 import os
+import re
 import sys
 import time
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ import breezy.branch
 import breezy.config
 import breezy.controldir
 import breezy.errors
+import breezy.trace
 from breezy import urlutils
 from breezy.commands import Command, register_command
 
@@ -72,9 +75,50 @@ def tell_progress():
     BzrFastExporter.report_progress = report
 
 
+def tag_name(tag):
+    """What git does not take in a name becomes "_"."""
+    from breezy.plugins.fastimport.exporter import sanitize_ref_name_for_git
+    name = re.sub(r'^[./]', '_', re.sub('//+', '/', tag))
+    name = re.sub(r'\.lock(?=/)', '_', name)
+    return sanitize_ref_name_for_git(b'refs/tags/' + name.encode('utf-8')).decode('utf-8')[len('refs/tags/'):]
+
+
+def unlike(tags):
+    """A name for each tag. Git has no two alike, nor one below another as in a
+    and a/b: what keeps its name chooses first, in order."""
+    given, taken, above = {}, set(), set()
+    for tag in sorted(tags, key=lambda t: (tag_name(t) != t, t)):
+        flat = tag_name(tag).replace('/', '_')
+        for new in tag_name(tag), flat, flat + '-' + hashlib.sha256(tag.encode('utf-8')).hexdigest()[:8]:
+            dirs = [new[:m.start()] for m in re.finditer('/', new)]
+            if new not in taken and new not in above and not taken.intersection(dirs):
+                break
+        if new != tag:
+            breezy.trace.warning('the tag %s becomes %s in git', tag, new)
+        given[tag] = new
+        taken.add(new)
+        above.update(dirs)
+    return given
+
+
+def name_tags():
+    from breezy.plugins.fastimport.exporter import BzrFastExporter
+    emit = BzrFastExporter.emit_tags
+
+    def emit_tags(self):
+        tags = self.branch.tags.get_tag_dict()
+        names = unlike(tags)
+        renamed = {names[tag]: revision for tag, revision in tags.items()}
+        self.branch.tags.get_tag_dict = lambda: renamed
+        emit(self)
+
+    BzrFastExporter.emit_tags = emit_tags
+
+
 if 'fast-export' in sys.argv[1:2]:
     try:
         tell_progress()
+        name_tags()
     except ImportError:  # an older one, which is named otherwise
         pass
 

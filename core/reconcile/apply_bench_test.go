@@ -25,22 +25,27 @@ import (
 type timedStore struct {
 	*statedb.DB
 	longest time.Duration
+	what    string // the one that took longest
 }
 
-func (s *timedStore) note(began time.Time) { s.longest = max(s.longest, time.Since(began)) }
+func (s *timedStore) note(began time.Time, what string) {
+	if took := time.Since(began); took > s.longest {
+		s.longest, s.what = took, what
+	}
+}
 
 func (s *timedStore) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []time.Time) error {
-	defer s.note(time.Now())
+	defer s.note(time.Now(), "putting")
 	return s.DB.PutLorriesDue(ctx, lorries, due)
 }
 
 func (s *timedStore) RemoveLorries(ctx context.Context, paths []string) error {
-	defer s.note(time.Now())
+	defer s.note(time.Now(), "removing")
 	return s.DB.RemoveLorries(ctx, paths)
 }
 
 func (s *timedStore) SetConfig(ctx context.Context, commit string, problems []core.Problem) error {
-	defer s.note(time.Now())
+	defer s.note(time.Now(), "recording the problems of")
 	return s.DB.SetConfig(ctx, commit, problems)
 }
 
@@ -104,6 +109,7 @@ func applyChange(b *testing.B, url string, replace bool) {
 		stop()
 		beside.Wait()
 	}
+	b.Logf("the longest change was %s Lorries", store.what)
 	slices.Sort(took)
 	b.ReportMetric(float64(store.longest.Milliseconds()), "ms/longest-change")
 	b.ReportMetric(float64(len(took)), "claims")

@@ -96,13 +96,18 @@ func perRow[T any](ctx context.Context, t *txn, doing string, rows []T, query, c
 		}
 		return t.later(ctx, doing, one.text, args...)
 	default:
-		all := t.d.allRows(query, cols)
-		args := make([]any, len(all.fields))
-		for n, f := range all.fields {
-			args[n] = column(rows, f)
-		}
-		return t.later(ctx, doing, all.text, args...)
+		return atOnce(ctx, t, doing, rows, query, cols)
 	}
+}
+
+// atOnce runs a statement once for rows, also for one.
+func atOnce[T any](ctx context.Context, t *txn, doing string, rows []T, query, cols string) error {
+	all := t.d.allRows(query, cols)
+	args := make([]any, len(all.fields))
+	for n, f := range all.fields {
+		args[n] = column(rows, f)
+	}
+	return t.later(ctx, doing, all.text, args...)
 }
 
 // column is a field of all rows as an array.

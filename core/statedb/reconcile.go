@@ -155,13 +155,8 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 		if len(rows) == 0 {
 			return nil
 		}
-		arg, err := rowsOf(rows)
-		if err != nil {
-			return err
-		}
-		from := tx.d.from("x", wantCols)
-		for _, s := range putLorries(tx.d) {
-			if err := tx.later(ctx, s.doing, strings.Replace(s.query, "{rows}", from, 1), arg); err != nil {
+		for _, put := range putLorries(tx.d) {
+			if err := tx.putAll(ctx, put, rows); err != nil {
 				return err
 			}
 		}
@@ -169,20 +164,32 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 	})
 }
 
-// putLorries are the statements of PutLorries, in order. Those that change known
-// Lorries look them up one by one: left to its estimates, PostgreSQL would go
-// through the whole queue for each row.
-func putLorries(d dialect) []struct{ doing, query string } {
-	changed := func(column string) string {
-		return `WITH x AS MATERIALIZED (SELECT path, interval_us, spec_text FROM {rows}), c AS MATERIALIZED (SELECT x.path, x.interval_us, l.interval_us AS was FROM x JOIN lorries l ON l.path = x.path
-		WHERE l.` + column + ` <> x.` + column + ` AND ` + d.within("l.path", "SELECT path FROM x") + `) `
+// statement is one with "FROM {rows}", and what it is for.
+type statement struct{ doing, query string }
+
+// putAll runs a statement for rows. PostgreSQL gets only the columns that it
+// needs, as arrays, which it reads far faster than JSON.
+func (t *txn) putAll(ctx context.Context, s statement, rows []wantRow) error {
+	if t.d.name != sqliteName {
+		return atOnce(ctx, t, s.doing, rows, s.query, wantCols)
 	}
-	return []struct{ doing, query string }{
-		{"moving due times", changed("interval_us") + `UPDATE queue SET due = last_run + c.interval_us, turn = last_run + c.interval_us FROM c
-		WHERE queue.path = c.path AND ` + d.within("queue.path", "SELECT path FROM c") + `
-			AND queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due
-			AND queue.due >= queue.last_run + c.was`},
-		{"forgetting digests", changed("spec_text") + `UPDATE queue SET digest = '' WHERE ` + d.within("path", "SELECT path FROM c") + ` AND digest <> ''`},
+	return each(ctx, t, s.doing, rows, strings.Replace(s.query, "{rows}", t.d.from("x", wantCols), 1))
+}
+
+// putLorries are the statements of PutLorries, in order. The one that changes
+// known Lorries looks them up one by one: left to its estimates, PostgreSQL would
+// go through the whole queue for each row.
+func putLorries(d dialect) []statement {
+	const waits = `queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due AND queue.due >= queue.last_run + c.was`
+	return []statement{
+		{"moving due times and forgetting digests", `WITH w AS MATERIALIZED (SELECT x.path AS path, x.interval_us AS interval_us, x.spec_text AS spec_text FROM {rows}),
+			c AS MATERIALIZED (SELECT w.path, w.interval_us, l.interval_us AS was, l.interval_us <> w.interval_us AS moved, l.spec_text <> w.spec_text AS rewritten
+				FROM w JOIN lorries l ON l.path = w.path
+				WHERE (l.interval_us <> w.interval_us OR l.spec_text <> w.spec_text) AND ` + d.within("l.path", "SELECT path FROM w") + `)
+		UPDATE queue SET due = CASE WHEN c.moved AND ` + waits + ` THEN last_run + c.interval_us ELSE due END,
+			turn = CASE WHEN c.moved AND ` + waits + ` THEN last_run + c.interval_us ELSE turn END,
+			digest = CASE WHEN c.rewritten THEN '' ELSE digest END FROM c
+		WHERE queue.path = c.path AND ` + d.within("queue.path", "SELECT path FROM c") + ` AND (c.moved AND ` + waits + ` OR c.rewritten AND queue.digest <> '')`},
 		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, repository, interval_us, timeout_us,
 			rewrites, listed_head, listed_description)
 		SELECT x.path, x.spec_text, x.section, x.host, x.host_path, x.upstream_host, x.repository, x.interval_us, x.timeout_us,

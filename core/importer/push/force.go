@@ -21,11 +21,11 @@ import (
 const maxComparisons = 1 << 20
 
 // guard is the hook that stands in for very many leases. git tells it, before
-// anything is sent, which refs it is about to change and which objects they have
-// at the mirror now: exactly those that were seen. From then on the mirror
-// itself compares.
+// anything is sent, which refs it is about to change to what, and which objects
+// they have at the mirror now: exactly those that were seen. From then on the
+// mirror itself compares.
 const guard = `#!/bin/sh
-cut -d ' ' -f 3,4 | sort | cmp -s - "$0-expects"
+cut -d ' ' -f 2- | sort | cmp -s - "$0-expects"
 `
 
 // force pushes what is to be rewritten when that is very much, and gives what is
@@ -73,7 +73,11 @@ func writeGuard(dir string, refs []policy.Wanted, have map[string]string) (hooks
 	hooks = filepath.Join(dir, "hooks")
 	lines := make([]string, 0, len(refs))
 	for _, w := range refs {
-		lines = append(lines, w.Dst+" "+have[w.Dst]+"\n")
+		to := w.Object
+		if to == "" {
+			to = strings.Repeat("0", len(have[w.Dst])) // it goes
+		}
+		lines = append(lines, to+" "+w.Dst+" "+have[w.Dst]+"\n")
 	}
 	sort.Strings(lines)
 	hook := filepath.Join(hooks, "pre-push")

@@ -47,6 +47,8 @@ func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 // prune deletes refs, each only if it still has the value that was seen.
 func (p *Push) prune(ctx context.Context, gone []string, have map[string]string) (map[string]report, error) {
 	said, gone := p.pruneHere(ctx, gone, have)
+	many, gone := p.pruneMany(ctx, gone, have)
+	maps.Copy(said, many)
 	var failed error
 	for chunk := range slices.Chunk(gone, pruneAtOnce) {
 		args := []string{"--no-verify"}

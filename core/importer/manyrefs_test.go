@@ -168,6 +168,8 @@ func (m *manyRefs) pruned(fetch []string) {
 	m.step = time.Now()
 	m.mustRun()
 	m.told("all vanished")
+	m.beside(fetch)
+	m.step = time.Now()
 	if diff := cmp.Diff(before, m.down.Mirrored()); diff != "" || !strings.Contains(m.out.String(), "none is pruned") {
 		m.t.Errorf("%d refs are left of %d", len(m.down.Mirrored()), len(before))
 	}

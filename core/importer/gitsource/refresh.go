@@ -76,7 +76,7 @@ func overlay(before, wanted map[string]string) map[string]string {
 // listing but came with the fetch was made in between, and stays. done were
 // removed before.
 func (s *Source) drop(ctx context.Context, before, wanted map[string]string, done []repo.Change) error {
-	if err := s.Repo.Apply(ctx, workcopy.Gone(before, wanted, done)); err != nil {
+	if err := s.Repo.Drop(ctx, workcopy.Gone(before, wanted, done)); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	return nil

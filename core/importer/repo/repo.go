@@ -178,7 +178,7 @@ func (r *Repo) Restore(ctx context.Context, want map[string]string, prefixes ...
 	if err != nil {
 		return err
 	}
-	if err := r.Apply(ctx, deletions(have, want)); err != nil {
+	if err := r.Drop(ctx, deletions(have, want)); err != nil {
 		return err
 	}
 	var put []Change

@@ -155,7 +155,7 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 		if len(rows) == 0 {
 			return nil
 		}
-		for _, put := range putLorries(tx.d) {
+		for _, put := range putLorries() {
 			if err := tx.putAll(ctx, put, rows); err != nil {
 				return err
 			}
@@ -177,19 +177,20 @@ func (t *txn) putAll(ctx context.Context, s statement, rows []wantRow) error {
 }
 
 // putLorries are the statements of PutLorries, in order. The one that changes
-// known Lorries looks them up one by one: left to its estimates, PostgreSQL would
-// go through the whole queue for each row.
-func putLorries(d dialect) []statement {
+// known Lorries looks them up one by one, by subqueries: left to its estimates,
+// PostgreSQL would compare each with every other.
+func putLorries() []statement {
 	const waits = `queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due AND queue.due >= queue.last_run + c.was`
 	return []statement{
 		{"moving due times and forgetting digests", `WITH w AS MATERIALIZED (SELECT x.path AS path, x.interval_us AS interval_us, x.spec_text AS spec_text FROM {rows}),
-			c AS MATERIALIZED (SELECT w.path, w.interval_us, l.interval_us AS was, l.interval_us <> w.interval_us AS moved, l.spec_text <> w.spec_text AS rewritten
-				FROM w JOIN lorries l ON l.path = w.path
-				WHERE (l.interval_us <> w.interval_us OR l.spec_text <> w.spec_text) AND ` + d.within("l.path", "SELECT path FROM w") + `)
+			k AS MATERIALIZED (SELECT w.path, w.interval_us, w.spec_text, (SELECT l.interval_us FROM lorries l WHERE l.path = w.path) AS was,
+				(SELECT l.spec_text FROM lorries l WHERE l.path = w.path) AS wrote FROM w),
+			c AS MATERIALIZED (SELECT k.path, k.interval_us, k.was, k.was <> k.interval_us AS moved, k.wrote <> k.spec_text AS rewritten
+				FROM k WHERE k.was <> k.interval_us OR k.wrote <> k.spec_text)
 		UPDATE queue SET due = CASE WHEN c.moved AND ` + waits + ` THEN last_run + c.interval_us ELSE due END,
 			turn = CASE WHEN c.moved AND ` + waits + ` THEN last_run + c.interval_us ELSE turn END,
 			digest = CASE WHEN c.rewritten THEN '' ELSE digest END FROM c
-		WHERE queue.path = c.path AND ` + d.within("queue.path", "SELECT path FROM c") + ` AND (c.moved AND ` + waits + ` OR c.rewritten AND queue.digest <> '')`},
+		WHERE queue.path = c.path AND (c.moved AND ` + waits + ` OR c.rewritten AND queue.digest <> '')`},
 		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, repository, interval_us, timeout_us,
 			rewrites, listed_head, listed_description)
 		SELECT x.path, x.spec_text, x.section, x.host, x.host_path, x.upstream_host, x.repository, x.interval_us, x.timeout_us,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"syscall"
 
@@ -28,7 +29,13 @@ func stateDBError(c settings.Controller, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %s: %w", cmp.Or(c.StateDBSource, "statedb"), stateDBName(c.StateDB.Reveal()), err)
+	named := c.StateDB.Reveal()
+	var file *fs.PathError
+	var told *core.Error
+	if errors.As(err, &file) && !errors.As(err, &told) {
+		err = badStateDBFile(named, file.Err)
+	}
+	return fmt.Errorf("%s: %s: %w", cmp.Or(c.StateDBSource, "statedb"), stateDBName(named), err)
 }
 
 // stateDBName is the database without user, password and parameters.
@@ -41,6 +48,17 @@ func stateDBName(text string) string {
 		return "postgres://…"
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: cmp.Or(u.Host, u.Query().Get("host")), Path: u.Path}).String()
+}
+
+// badStateDBFile tells why the file of an SQLite STATEDB can't be opened.
+func badStateDBFile(path string, err error) error {
+	if at, statErr := os.Stat(path); statErr != nil || at.IsDir() || !errors.Is(err, fs.ErrPermission) {
+		return badStateDB(path, err)
+	}
+	return &core.Error{
+		Kind: core.KindUnavailable, Err: err, Fact: fmt.Sprintf("the state database %q can't be read and written: %v", path, err),
+		Hint: "give the user of this program the right to read and to write it, and its directory, or name another one with statedb",
+	}
 }
 
 // badStateDB tells why the file of an SQLite STATEDB can't be made or locked.

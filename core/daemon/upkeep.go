@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 // chore is one thing that upkeep does again and again.
@@ -74,10 +77,19 @@ func (u *upkeep) repeat(ctx context.Context, c chore) {
 			continue
 		}
 		if err := c.do(term); err != nil && term.Err() == nil {
-			u.log.Warn("upkeep failed", "chore", c.name, "err", err)
+			u.log.Warn("upkeep failed", "chore", c.name, "err", err, "hint", hintOf(err))
 		}
 		last = time.Now()
 	}
+}
+
+// hintOf is what to do about an error, or "".
+func hintOf(err error) string {
+	var known *core.Error
+	if errors.As(err, &known) {
+		return known.Hint
+	}
+	return ""
 }
 
 // next is when a chore is to run, if it is to run by itself.

@@ -154,6 +154,8 @@ func classify(doing string, err error) error {
 		switch lite.Code() & 0xff {
 		case sqlite3.SQLITE_FULL:
 			hint = "free some space on the file system of the state database"
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+			hint = "another program has locked the file of the state database, such as a shell or a backup with a transaction of its own: end it"
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 			hint = "check the owner and the mode of the state database and of its directory"
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:

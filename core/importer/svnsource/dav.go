@@ -28,21 +28,9 @@ type properties struct {
 // infoOverHTTP asks in this process: the client svn would follow a redirect to
 // any address.
 func (s *Source) infoOverHTTP(ctx context.Context) (info, error) {
-	req, err := http.NewRequestWithContext(ctx, "PROPFIND", s.Access.URL, strings.NewReader(question))
+	resp, err := s.propfind(ctx, "0", question)
 	if err != nil {
-		return info{}, gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: the url cannot be used")
-	}
-	req.Header.Set("Depth", "0")
-	req.Header.Set("Content-Type", "text/xml")
-	req.Header.Set("User-Agent", "SVN/lorry")
-	if !s.Access.Secret.Empty() {
-		req.SetBasicAuth(s.Access.Username, s.Access.Secret.Reveal())
-	}
-	transport := s.Route.Transport(s.Access.SkipCertificates)
-	defer transport.CloseIdleConnections()
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return info{}, lsrefs.ConnectionError(ctx, err)
+		return info{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusOK {
@@ -52,6 +40,27 @@ func (s *Source) infoOverHTTP(ctx context.Context) (info, error) {
 		return info{}, lsrefs.StatusError(resp)
 	}
 	return parseProperties(io.LimitReader(resp.Body, 1<<20))
+}
+
+// propfind asks one question of a server; whoever gets the answer closes it.
+func (s *Source) propfind(ctx context.Context, depth, question string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, "PROPFIND", s.Access.URL, strings.NewReader(question))
+	if err != nil {
+		return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: the url cannot be used")
+	}
+	req.Header.Set("Depth", depth)
+	req.Header.Set("Content-Type", "text/xml")
+	req.Header.Set("User-Agent", "SVN/lorry")
+	if !s.Access.Secret.Empty() {
+		req.SetBasicAuth(s.Access.Username, s.Access.Secret.Reveal())
+	}
+	transport := s.Route.Transport(s.Access.SkipCertificates)
+	transport.DisableKeepAlives = true
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, lsrefs.ConnectionError(ctx, err)
+	}
+	return resp, nil
 }
 
 func parseProperties(r io.Reader) (info, error) {

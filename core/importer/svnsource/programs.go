@@ -44,6 +44,23 @@ func (s *Source) svn(ctx context.Context, command string, args ...string) (strin
 	return out.String(), err
 }
 
+// askSvn runs the client svn over whatever network git svn has used.
+func (s *Source) askSvn(ctx context.Context, command string, args ...string) (string, error) {
+	if !strings.HasPrefix(s.Access.URL, "http") {
+		return s.svn(ctx, command, args...)
+	}
+	config, done, err := s.networkConfig()
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	options := []string{"--config-dir=" + config}
+	if s.Access.SkipCertificates {
+		options = append(options, "--trust-server-cert-failures=unknown-ca,cn-mismatch,expired,not-yet-valid,other")
+	}
+	return s.svn(ctx, command, append(options, args...)...)
+}
+
 // configDir is a directory of Subversion's own, in place of the account's.
 func (s *Source) configDir() string { return filepath.Join(s.Repo.Git.Home(), "subversion") }
 

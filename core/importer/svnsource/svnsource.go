@@ -151,6 +151,12 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
+	// So does what is listed before it.
+	places := s.places(ctx)
+	have, err := s.Local(ctx)
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
 	fmt.Fprintln(s.Out, ".. fetching revisions")
 	if err := s.fetchOnly(ctx, rec, now); err != nil {
 		return workcopy.Result{}, err
@@ -158,6 +164,13 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	refs, err := s.Repo.Refs(ctx, "refs/lorry/svn/")
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	for ref := range refs {
+		// git svn adds the like for the places that others were moved from.
+		plain, err := url.PathUnescape(ref)
+		if artefact.MatchString(ref) && have[mirrored(ref)] == "" && (err != nil || places[plain].ref == "") {
+			delete(refs, ref)
+		}
 	}
 	wanted, err := s.wanted(refs)
 	if err != nil {
@@ -173,6 +186,10 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 		}
 		s.tellExternals()
 	}
+	if len(before) == 0 {
+		s.tellEarlier(ctx, refs[trunkRef], now)
+	}
+	left := s.missing(ctx, places, refs, now)
 	res, err := s.Put(ctx, wanted, master)
 	if err != nil {
 		return res, err
@@ -181,7 +198,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if err := repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), rec); err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
-	res.Upstream = s.listing(now)
+	res.Upstream, res.Left = s.listing(now), left
 	return res, nil
 }
 
@@ -260,23 +277,22 @@ func sweep(dir string) error {
 // artefact is what git svn adds to the name of a place before it was moved.
 var artefact = regexp.MustCompile(`@[0-9]+$`)
 
+// mirrored is the branch or tag that a ref of git svn becomes.
+func mirrored(ref string) string { return "refs/" + strings.TrimPrefix(ref, "refs/lorry/svn/") }
+
 // wanted names what git svn has made.
 func (s *Source) wanted(refs map[string]string) (map[string]string, error) {
 	wanted := make(map[string]string)
 	for ref, object := range refs {
 		branch, isBranch := strings.CutPrefix(ref, headsRefs)
-		tag, isTag := strings.CutPrefix(ref, tagsRefs)
 		switch {
-		case artefact.MatchString(ref):
 		case ref == trunkRef:
 			wanted[master] = object
 		case isBranch && branch == "master":
 			return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "name the other branches one by one in the layout",
 				"upstream: it has a branch %q, which is the name that trunk gets", branch)
-		case isBranch:
-			wanted["refs/heads/"+branch] = object
-		case isTag:
-			wanted["refs/tags/"+tag] = object
+		case isBranch, strings.HasPrefix(ref, tagsRefs):
+			wanted[mirrored(ref)] = object
 		}
 	}
 	if len(wanted) == 0 {

@@ -3,6 +3,7 @@ package statedb_test
 import (
 	"database/sql"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,15 +16,19 @@ import (
 // the error says what to do.
 func TestAFileThatIsLockedByAnotherProgramSaysSo(t *testing.T) {
 	t.Parallel()
-	file := sqliteFile(t)
+	file := filepath.Join(t.TempDir(), "state.db")
 	other, err := sql.Open("sqlite", file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	other.SetMaxOpenConns(1)
+	conn, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
 	for _, text := range []string{"CREATE TABLE t (a)", "DROP TABLE t", "BEGIN EXCLUSIVE"} {
-		if _, err := other.Exec(text); err != nil {
+		if _, err := conn.ExecContext(t.Context(), text); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -162,6 +162,9 @@ type GitCall struct {
 	// and in a repository on this machine that is pushed to. Who sets it
 	// changes many refs, and syncs the whole file system once it is done.
 	DeferRefSync bool
+	// Patience is added to LowSpeedTime: a server that writes very many refs says
+	// nothing meanwhile.
+	Patience time.Duration
 	// Stdout gets git's output as it is. Stderr gets its messages and progress
 	// without credentials and control characters, line by line.
 	Stdout, Stderr io.Writer

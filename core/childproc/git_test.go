@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -209,6 +210,20 @@ func TestHooksOfTheTargetTakeNoPart(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(to, "ran")); err == nil {
 		t.Error("a hook ran")
+	}
+}
+
+// TestPatience: a call that leaves a server much to write waits longer for it.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	g := newGit(t)
+	usual, err := g.Output(t.Context(), GitCall{Args: []string{"config", "http.lowSpeedTime"}})
+	if err != nil || usual != seconds(g.opts.LowSpeedTime)+"\n" {
+		t.Errorf("got %q, %v", usual, err)
+	}
+	longer, err := g.Output(t.Context(), GitCall{Args: []string{"config", "http.lowSpeedTime"}, Patience: 90*time.Second + 1})
+	if want := seconds(g.opts.LowSpeedTime+91*time.Second) + "\n"; err != nil || longer != want {
+		t.Errorf("want %q, got %q, %v", want, longer, err)
 	}
 }
 

@@ -91,7 +91,7 @@ func (g *Git) fixedConfig(deferRefSync bool) []Setting {
 		{"credential.helper", ""},
 		{"http.followRedirects", "false"},
 		{"http.lowSpeedLimit", strconv.Itoa(o.LowSpeedLimit)},
-		{"http.lowSpeedTime", strconv.Itoa(int((o.LowSpeedTime + time.Second - 1) / time.Second))},
+		{"http.lowSpeedTime", seconds(o.LowSpeedTime)},
 		{"http.userAgent", "git/lorry"},
 		{"protocol.version", "2"},
 		{"transfer.fsckObjects", "true"},
@@ -171,12 +171,20 @@ func (g *Git) environment(c GitCall) (env []string, cleanup func(), err error) {
 		return nil, nil, err
 	}
 	settings = append(settings, access...)
+	if c.Patience > 0 {
+		settings = append(settings, Setting{"http.lowSpeedTime", seconds(g.opts.LowSpeedTime + c.Patience)})
+	}
 	settings = append(settings, c.Config...)
 	env = append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(settings)))
 	for i, s := range settings {
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, s.Key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, s.Value))
 	}
 	return env, cleanup, nil
+}
+
+// seconds is a time as git's settings take it, at least as long.
+func seconds(d time.Duration) string {
+	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
 }
 
 // accessConfig hands a credential to git for one scheme, host and port alone,

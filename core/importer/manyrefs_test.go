@@ -114,10 +114,7 @@ func TestFiftyThousandRefs(t *testing.T) {
 	fetch := []string{"--git-dir=w", "fetch", "-q", "--atomic", "--no-tags", "--prune", m.up.Dir, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
 	push := []string{"--git-dir=w", "push", "-q", "d", "refs/heads/*", "refs/tags/*"}
 	if soak() {
-		m.n, m.plain = 50000, filepath.Join(m.dir, "plain")
-		if n, err := strconv.Atoi(os.Getenv("LORRY_TEST_REFS")); err == nil {
-			m.n = n
-		}
+		m.n, m.plain = refsOfSoak(t), filepath.Join(m.dir, "plain")
 		if err := os.Mkdir(m.plain, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -182,4 +179,50 @@ func (m *manyRefs) pruned(fetch []string) {
 	})
 	m.passed("four in ten pruned")
 	m.beside(fetch, []string{"--git-dir=w", "push", "-q", "--prune", "d", "+refs/heads/*:refs/heads/*"})
+}
+
+// TestManyRefsPrunedOverHTTP is the same for a Downstream Host elsewhere.
+func TestManyRefsPrunedOverHTTP(t *testing.T) {
+	t.Parallel()
+	if !soak() {
+		t.Skip("set LORRY_TEST_SOAK to prune very many refs over http")
+	}
+	m := &manyRefs{world: newWorld(t), n: refsOfSoak(t)}
+	m.plain = filepath.Join(m.dir, "plain")
+	if err := os.Mkdir(m.plain, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	server := gittest.NewServer(t, m.dir)
+	m.opts.Spec.Prune = true
+	m.opts.Request.Push.URL = server.URL + "/down/group/thing.git"
+	m.down.Git("config", "http.receivepack", "true")
+	m.up.Branches(m.n, "first")
+	m.up.Git("pack-refs", "--all")
+	m.passed("first import over http")
+	m.beside([]string{"clone", "-q", "--bare", m.up.Dir, "w"}, []string{"clone", "-q", "--bare", m.up.Dir, "d"}, []string{"--git-dir=d", "config", "http.receivepack", "true"})
+	fresh := m.up.Commit("refs/heads/fresh", "another root")
+	m.change(func(i int) string {
+		if i < m.n*6/10 {
+			return fresh
+		}
+		return ""
+	})
+	m.opts.Spec.Rewrites = core.RewriteForce
+	m.passed("four in ten pruned, the others rewritten, over http")
+	m.beside([]string{"--git-dir=w", "fetch", "-q", "--atomic", "--no-tags", "--prune", m.up.Dir, "+refs/heads/*:refs/heads/*"},
+		[]string{"--git-dir=w", "push", "-q", "--prune", server.URL + "/plain/d", "+refs/heads/*:refs/heads/*"})
+}
+
+// refsOfSoak is how many refs a long test has.
+func refsOfSoak(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("LORRY_TEST_REFS")
+	if text == "" {
+		return 50000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
+	"github.com/lorry-controller/lorry-controller/core/importer/fastimport"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
@@ -66,7 +67,7 @@ type record struct {
 
 // List asks for the heads, symbols and counts of all files.
 func (s *Source) List(ctx context.Context) (lsrefs.Listing, error) {
-	now, err := s.look(ctx)
+	now, err := s.look(ctx, nil)
 	if err != nil {
 		return lsrefs.Listing{}, err
 	}
@@ -85,7 +86,7 @@ func (s *Source) Update(ctx context.Context, _ lsrefs.Listing) (workcopy.Result,
 
 func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	// What is asked before the import cannot claim more than was imported.
-	now, err := s.look(ctx)
+	now, err := s.look(ctx, &tagged{tags: make(map[string][]int32)})
 	if err != nil {
 		return workcopy.Result{}, err
 	}
@@ -108,6 +109,9 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if err == nil {
 		err = s.Repo.Restore(ctx, nil, scratch)
 	}
+	if err == nil {
+		err = fastimport.Clear(ctx, s.Repo)
+	}
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
@@ -119,7 +123,8 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 func (s *Source) bring(ctx context.Context, now facts) error {
 	state := s.Area.Path(stateName)
 	old, ok := s.record(state)
-	if ok && old.Root == s.Access.URL && old.Module == s.Module && old.Symbols == now.symbols {
+	_, err := os.Stat(filepath.Join(s.tree(state).Dir, revisionsName))
+	if err == nil && ok && old.Root == s.Access.URL && old.Module == s.Module && old.Symbols == now.symbols {
 		if old.Total == now.total {
 			return nil
 		}
@@ -238,8 +243,24 @@ func (s *Source) take(ctx context.Context, now facts) (map[string]string, error)
 			wanted[tags+strings.TrimPrefix(name, scratch+"tags/")] = object
 		}
 	}
-	s.alias(wanted, now)
-	return wanted, nil
+	return wanted, s.tags(ctx, wanted, now)
+}
+
+// tags makes the tags what they are on, as far as it is known.
+func (s *Source) tags(ctx context.Context, wanted map[string]string, now facts) error {
+	dir, err := s.Area.Temp()
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	defer func() { _ = repo.Remove(dir) }()
+	switch known, err := s.exact(ctx, wanted, now, dir); {
+	case err != nil:
+		return gitfail.From(err, gitfail.Local)
+	case !known:
+		fmt.Fprintln(s.Out, ".. warning: whether the tags have exactly the files that they are on is not known")
+		s.alias(wanted, now)
+	}
+	return nil
 }
 
 // alias gives the tags that cvsps left out, which tells one for each commit,
@@ -262,8 +283,12 @@ func (s *Source) alias(wanted map[string]string, now facts) {
 			missing = append(missing, tag)
 		}
 	}
-	if len(missing) > 0 {
-		fmt.Fprintf(s.Out, ".. warning: %d tags fit no single commit and are left out, such as %s\n", len(missing), least(missing))
+	s.tellMissing(missing)
+}
+
+func (s *Source) tellMissing(tags []string) {
+	if len(tags) > 0 {
+		fmt.Fprintf(s.Out, ".. warning: %d tags cannot be converted and are left out, such as %s\n", len(tags), least(tags))
 	}
 }
 

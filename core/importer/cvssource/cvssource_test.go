@@ -18,7 +18,7 @@ const answer = "\nRCS file: /r/mod/a,v\nhead: 1.2\nbranch:\nlocks: strict\nacces
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	f, err := parse(strings.NewReader(answer))
+	f, err := parse(strings.NewReader(answer), nil)
 	if err != nil || f.files != 2 || f.total != 5 {
 		t.Fatalf("got %+v, %v", f, err)
 	}
@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 		"dead":        {"/Attic/", "/", true, false},
 		"another tag": {"\tv2: 1.1\n", "\tv2: 1.1\n\tv3: 1.1\n", true, true},
 	} {
-		g, err := parse(strings.NewReader(strings.Replace(answer, change.from, change.to, 1)))
+		g, err := parse(strings.NewReader(strings.Replace(answer, change.from, change.to, 1)), nil)
 		if err != nil || (g.digest("r", "m") != f.digest("r", "m")) != change.state || (g.symbols != f.symbols) != change.symbols {
 			t.Errorf("%s: state differs: %v, symbols differ: %v, %v", name, g.digest("r", "m") != f.digest("r", "m"), g.symbols != f.symbols, err)
 		}
@@ -53,11 +53,11 @@ func FuzzParse(f *testing.F) {
 	f.Add("total revisions: -1\n")
 	f.Add("symbolic names:\n\tx\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		a, err := parse(strings.NewReader(text))
+		a, err := parse(strings.NewReader(text), nil)
 		if err != nil {
 			return
 		}
-		b, err := parse(strings.NewReader(text))
+		b, err := parse(strings.NewReader(text), nil)
 		if err != nil || a.total < 0 || a.digest("r", "m") != b.digest("r", "m") {
 			t.Errorf("%+v, %+v, %v", a, b, err)
 		}

@@ -139,7 +139,7 @@ func (s *Source) cvsimport(ctx context.Context, state string, revisions int) err
 				done.Add(1)
 			}
 		}),
-		Args: []string{"cvsimport", "-v", "-p", "-q", "-a", "-i", "-r", "cvs", "-o", trunk, "-d", s.Access.URL, "-C", filepath.Join(state, "tree"), s.Module},
+		Args: []string{"cvsimport", "-v", "-R", "-p", "-q", "-a", "-i", "-r", "cvs", "-o", trunk, "-d", s.Access.URL, "-C", filepath.Join(state, "tree"), s.Module},
 		Env:  append(a.env, "TMPDIR="+temp), ExtraFiles: a.files, Secrets: a.secrets, Stderr: io.MultiWriter(s.progress(), problems),
 		// The objects are synced when they are taken over; an import that is cut
 		// short is made anew.

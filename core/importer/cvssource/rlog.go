@@ -26,6 +26,8 @@ type facts struct {
 	branches     map[string]bool
 	// tags are checksums of the files and revisions that each is on.
 	tags map[string]string
+	// tagged are the revisions of the tags, where they are asked for.
+	tagged *tagged
 	// vendored counts the files of which a checkout of the trunk gives the
 	// newest revision of a vendor's branch.
 	vendored int
@@ -39,9 +41,10 @@ func (f facts) digest(root, module string) string {
 // maxTags bounds what is kept of one module.
 const maxTags = 100_000
 
-// parse reads the output of cvs rlog -h.
-func parse(r io.Reader) (facts, error) {
-	f := facts{branches: make(map[string]bool), tags: make(map[string]string)}
+// parse reads the output of cvs rlog -h. It keeps what the tags are on in to, if
+// that is not nil.
+func parse(r io.Reader, to *tagged) (facts, error) {
+	f := facts{branches: make(map[string]bool), tags: make(map[string]string), tagged: to}
 	state, symbols, byTag := sha256.New(), sha256.New(), make(map[string]hash.Hash)
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, 0, 4096), 1<<20)
@@ -86,6 +89,7 @@ func parse(r io.Reader) (facts, error) {
 				byTag[name] = sha256.New()
 			}
 			fmt.Fprintf(byTag[name], "%q %q\n", file, revision)
+			to.add(file, name, revision)
 			continue
 		}
 		listing = line == "symbolic names:"
@@ -105,8 +109,9 @@ func isBranch(revision string) bool {
 	return len(parts)%2 == 1 || len(parts) > 2 && parts[len(parts)-2] == "0"
 }
 
-// look asks for the facts.
-func (s *Source) look(ctx context.Context) (facts, error) {
+// look asks for the facts, and keeps what the tags are on in to, if that is not
+// nil.
+func (s *Source) look(ctx context.Context, to *tagged) (facts, error) {
 	in, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
@@ -114,7 +119,7 @@ func (s *Source) look(ctx context.Context) (facts, error) {
 		_ = out.CloseWithError(err)
 		ended <- err
 	}()
-	f, err := parse(in)
+	f, err := parse(in, to)
 	_ = in.CloseWithError(errStop)
 	if cerr := <-ended; cerr != nil {
 		return f, failure(cerr)

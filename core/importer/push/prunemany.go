@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
@@ -15,14 +16,24 @@ import (
 // git compares each that it is told to delete with each that is there, which for
 // 20,000 of 50,000 takes the better part of an hour. Told what shall stay, it
 // finds the others by a table. A guard sees to it that these are exactly the
-// ones that are gone, each as it was seen. What it gives back is left for leases.
+// ones that are gone, each as it was seen; the mirror is looked at anew, since
+// refs were pushed in between. What it gives back is left for leases.
 func (p *Push) pruneMany(ctx context.Context, gone []string, have map[string]string) (said map[string]report, left []string) {
 	said = make(map[string]report)
 	if len(gone)*len(have) <= p.comparisons() {
 		return said, gone
 	}
+	now, err := p.List(ctx)
+	if err != nil {
+		return said, gone
+	}
 	patterns, goes := patternsOf(gone)
-	stay, unknown, err := p.staying(ctx, goes, patterns, have)
+	for ref := range goes {
+		if now[ref] != have[ref] {
+			delete(goes, ref) // a lease says so
+		}
+	}
+	stay, unknown, err := p.staying(ctx, goes, patterns, now)
 	if err != nil || len(goes) == 0 {
 		return said, gone
 	}
@@ -34,11 +45,11 @@ func (p *Push) pruneMany(ctx context.Context, gone []string, have map[string]str
 	for ref := range goes {
 		unknown = append(unknown, policy.Wanted{Dst: ref})
 	}
-	hooks, err := writeGuard(dir, unknown, have)
+	hooks, err := writeGuard(dir, unknown, now)
 	if err != nil {
 		return said, gone
 	}
-	call := childproc.GitCall{GitDir: dir, Config: []childproc.Setting{{Key: "core.hooksPath", Value: hooks}}}
+	call := childproc.GitCall{GitDir: dir, Config: []childproc.Setting{{Key: "core.hooksPath", Value: hooks}}, Patience: time.Duration(len(goes)) * perRef}
 	// All at once where the server can: it then writes its list of refs once, and
 	// not once for each.
 	for _, how := range [][]string{{"--atomic", "--prune"}, {"--prune"}} {

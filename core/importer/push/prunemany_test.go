@@ -2,6 +2,7 @@ package push
 
 import (
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,9 +28,10 @@ func TestManyPrunedRefs(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		before func(down *gittest.Repo)
-		meddle func(down *gittest.Repo) // after the mirror was looked at
+		early  func(down *gittest.Repo) // after the mirror was looked at first
+		meddle func(down *gittest.Repo) // after it was looked at last
 		stays  []string                 // of those to be deleted
-		leases bool                     // what is left is for leases
+		left   int                      // so many are left for leases
 	}{
 		{name: "nobody meddles"},
 		{name: "others' refs", before: func(down *gittest.Repo) {
@@ -37,10 +39,13 @@ func TestManyPrunedRefs(t *testing.T) {
 			down.Commit("refs/heads/b/ours", "more of it")
 			down.Git("tag", "-m", "local tag", "local", "refs/heads/ours")
 		}},
-		{name: "one changes", meddle: func(down *gittest.Repo) { down.Commit("refs/heads/b/0003", "somebody else's") }, stays: []string{"refs/heads/b/0003"}, leases: true},
-		{name: "one goes", meddle: func(down *gittest.Repo) { down.Git("update-ref", "-d", "refs/heads/b/0003") }, leases: true},
-		{name: "another comes", meddle: func(down *gittest.Repo) { down.Commit("refs/heads/b/new", "somebody else's") }, leases: true},
-		{name: "another goes back", meddle: func(down *gittest.Repo) { down.Git("update-ref", "refs/heads/main", "refs/heads/main~1") }, leases: true},
+		{name: "one changes", meddle: func(down *gittest.Repo) { down.Commit("refs/heads/b/0003", "somebody else's") }, stays: []string{"refs/heads/b/0003"}, left: 9},
+		{name: "one has changed", early: func(down *gittest.Repo) { down.Commit("refs/heads/b/0003", "somebody else's") }, stays: []string{"refs/heads/b/0003"}, left: 1},
+		{name: "one has gone", early: func(down *gittest.Repo) { down.Git("update-ref", "-d", "refs/heads/b/0003") }, left: 1},
+		{name: "another has changed", early: func(down *gittest.Repo) { down.Commit("refs/heads/main", "somebody else's") }},
+		{name: "one goes", meddle: func(down *gittest.Repo) { down.Git("update-ref", "-d", "refs/heads/b/0003") }, left: 9},
+		{name: "another comes", meddle: func(down *gittest.Repo) { down.Commit("refs/heads/b/new", "somebody else's") }, left: 9},
+		{name: "another goes back", meddle: func(down *gittest.Repo) { down.Git("update-ref", "refs/heads/main", "refs/heads/main~1") }, left: 9},
 		{name: "one is refused", before: func(down *gittest.Repo) {
 			if err := os.MkdirAll(filepath.Join(down.Dir, "hooks"), 0o755); err != nil {
 				t.Fatal(err)
@@ -70,7 +75,12 @@ func TestManyPrunedRefs(t *testing.T) {
 			stages := 0
 			p := &Push{
 				Repo: &repo.Repo{Dir: from.Dir, Git: git}, Access: core.Access{URL: gittest.NewServer(t, filepath.Join(dir, "srv")).URL + "/down.git"},
-				Temp: func() (string, error) { stages++; return t.TempDir(), nil }, Out: io.Discard, Log: hclog.NewNullLogger(), fewLeases: true,
+				Temp: func() (string, error) {
+					if stages++; stages == 1 && test.meddle != nil {
+						test.meddle(down)
+					}
+					return t.TempDir(), nil
+				}, Out: io.Discard, Log: hclog.NewNullLogger(), fewLeases: true,
 			}
 			have, err := p.List(t.Context())
 			if err != nil {
@@ -81,27 +91,31 @@ func TestManyPrunedRefs(t *testing.T) {
 				gone = append(gone, ref)
 			}
 			slices.Sort(gone)
-			if test.meddle != nil {
-				test.meddle(down)
+			if test.early != nil {
+				test.early(down)
 			}
 			want := down.Refs()
+			said, left := p.pruneMany(t.Context(), gone, have)
+			if len(left) != test.left || len(said) != len(gone)-test.left || stages != 1 {
+				t.Fatalf("%v is left, %v was said, %d pushes", left, said, stages)
+			}
+			if test.meddle != nil {
+				want = down.Refs() // nothing else was done
+			}
+			if test.left > 0 {
+				more, _ := p.prune(t.Context(), left, have)
+				maps.Copy(said, more)
+			}
 			for _, ref := range gone {
 				if !slices.Contains(test.stays, ref) {
 					delete(want, ref)
 				}
 			}
-			said, left := p.pruneMany(t.Context(), gone, have)
-			if test.leases {
-				if len(left) != len(gone) || len(said) > 0 || stages != 1 {
-					t.Fatalf("%v is left, %v was said, %d pushes", left, said, stages)
-				}
-				said, _ = p.prune(t.Context(), gone, have)
-			}
 			if diff := cmp.Diff(want, down.Refs()); diff != "" {
 				t.Errorf("%s\n%v", diff, said)
 			}
 			for _, ref := range gone {
-				if refused := slices.Contains(test.stays, ref); said[ref].flag == '-' == refused && test.name != "one goes" {
+				if refused := slices.Contains(test.stays, ref); said[ref].flag == '-' == refused && test.name != "one goes" && test.name != "one has gone" {
 					t.Errorf("%s: %+v", ref, said[ref])
 				}
 			}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -219,7 +220,7 @@ func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]s
 
 // sendStaged pushes what stands in the small repository, so many refs.
 func (p *Push) sendStaged(ctx context.Context, call childproc.GitCall, refs int, args []string) (map[string]report, error) {
-	call.DeferRefSync = p.Local != "" && refs >= repo.ManyRefs
+	call.DeferRefSync, call.Patience = p.Local != "" && refs >= repo.ManyRefs, time.Duration(refs)*perRef
 	said, err := p.git(ctx, call, append(args, "--", p.Access.URL, "refs/*:refs/*"))
 	if call.DeferRefSync {
 		if serr := repo.SyncDisk(p.Local); err == nil && serr != nil {
@@ -228,6 +229,10 @@ func (p *Push) sendStaged(ctx context.Context, call childproc.GitCall, refs int,
 	}
 	return said, err
 }
+
+// perRef is how long a server may take to write a ref: it says nothing until all
+// are written, or deleted from a list of very many.
+const perRef = 20 * time.Millisecond
 
 // git runs git push with the push options. Only the attempt tells whether the
 // server takes any; it fails before anything is sent.

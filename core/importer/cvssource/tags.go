@@ -1,0 +1,298 @@
+package cvssource
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lorry-controller/lorry-controller/core/importer/fastimport"
+)
+
+// revisionsName is a file of git cvsimport's: each revision and its commit.
+const revisionsName = "cvs-revisions"
+
+// maxTagged bounds how many revisions of how many tags are kept in memory.
+const maxTagged = 16 << 20
+
+// tagged are the revisions that each tag is on.
+type tagged struct {
+	revisions []revision
+	tags      map[string][]int32 // places in revisions
+	entries   int
+	ofFile    map[string]int32 // of the file that was added to last
+}
+
+type revision struct{ file, number string }
+
+func (t *tagged) add(file, tag, number string) {
+	if t == nil || t.entries > maxTagged {
+		return
+	}
+	t.entries++
+	if n := len(t.revisions); n == 0 || t.revisions[n-1].file != file {
+		t.ofFile = make(map[string]int32)
+	}
+	at, ok := t.ofFile[number]
+	if !ok {
+		at = int32(len(t.revisions))
+		t.ofFile[number] = at
+		t.revisions = append(t.revisions, revision{file, number})
+	}
+	t.tags[tag] = append(t.tags[tag], at)
+}
+
+// origin is the commit that brought a revision, and its place in their order.
+type origin struct {
+	commit string
+	order  int
+}
+
+// contents tell one thing of each file of a commit, by its path: its object, say.
+type contents map[string]string
+
+// own is a commit that is to be made of a tag that fits no other.
+type own struct {
+	tag, base string
+	files     contents
+}
+
+// exact gives every tag a commit with exactly the files that the tag is on:
+// cvsps gives the first that is late enough, whatever else is in it, and none to
+// a tag that shares one. It reports whether that could be found out.
+func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts, dir string) (bool, error) {
+	origins, err := readOrigins(filepath.Join(s.tree(s.Area.Path(stateName)).Dir, revisionsName))
+	if err != nil || now.tagged.entries > maxTagged {
+		return false, nil //nolint:nilerr // what cvsps says has to do
+	}
+	from := now.tagged.resolve(origins)
+	if from == nil {
+		return false, nil
+	}
+	objects, err := s.objects(ctx, now.tagged, from)
+	if err != nil {
+		return false, err
+	}
+	groups := make(map[string][]string) // tags on the same revisions
+	for _, tag := range slices.Sorted(maps.Keys(now.tags)) {
+		groups[now.tags[tag]] = append(groups[now.tags[tag]], tag)
+	}
+	var make []own
+	missing := []string{}
+	for _, sum := range slices.Sorted(maps.Keys(groups)) {
+		names := groups[sum]
+		one, ok := s.expected(now.tagged, names[0], from, objects)
+		fits := ""
+		for _, name := range names {
+			if object := wanted[tags+name]; object != "" && ok && fits == "" {
+				got, _, err := s.contents(ctx, object)
+				if err != nil {
+					return false, err
+				}
+				if maps.Equal(got, one.files) {
+					fits = object
+				}
+			}
+		}
+		for _, name := range names {
+			delete(wanted, tags+name)
+			if fits != "" {
+				wanted[tags+name] = fits
+			}
+		}
+		switch {
+		case !ok:
+			missing = append(missing, names...)
+		case fits == "":
+			make = append(make, one)
+		}
+	}
+	s.tellMissing(missing)
+	made, err := s.commits(ctx, make, wanted[master], dir)
+	for i, object := range made {
+		for _, name := range groups[now.tags[make[i].tag]] {
+			wanted[tags+name] = object
+		}
+	}
+	return true, err
+}
+
+// readOrigins reads what git cvsimport has written of the revisions.
+func readOrigins(path string) (map[revision]origin, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	origins := make(map[revision]origin)
+	for in := bufio.NewScanner(f); in.Scan(); {
+		words := strings.Split(in.Text(), " ")
+		if n := len(words); n > 2 {
+			origins[revision{strings.Join(words[:n-2], " "), words[n-2]}] = origin{words[n-1], len(origins)}
+		}
+	}
+	return origins, nil
+}
+
+// resolved is a revision's path in git and where it came from.
+type resolved struct {
+	path string
+	origin
+}
+
+// resolve finds the revisions' origins. rlog gives paths on the server: what
+// stands before the path in git is the same for all files. nil: it is not.
+func (t *tagged) resolve(origins map[revision]origin) []resolved {
+	known := make(map[string]bool, len(origins))
+	for r := range origins {
+		known[r.file] = true
+	}
+	plain := func(file string) string { return strings.TrimSuffix(file, ",v") }
+	if len(t.revisions) == 0 {
+		return []resolved{}
+	}
+	for first := plain(t.revisions[0].file); ; {
+		_, rest, ok := strings.Cut(first, "/")
+		if !ok {
+			return nil
+		}
+		first = rest
+		prefix := strings.TrimSuffix(plain(t.revisions[0].file), first)
+		list := make([]resolved, len(t.revisions))
+		for i, r := range t.revisions {
+			path, below := strings.CutPrefix(plain(r.file), prefix)
+			if !below || !known[path] {
+				list = nil
+				break
+			}
+			list[i] = resolved{path, origins[revision{path, r.number}]}
+		}
+		if list != nil {
+			return list
+		}
+	}
+}
+
+// objects asks for the object of each revision; "" where the file is dead.
+func (s *Source) objects(ctx context.Context, t *tagged, from []resolved) ([]string, error) {
+	var asked strings.Builder
+	for _, r := range from {
+		fmt.Fprintf(&asked, "%s:%s\n", r.commit, r.path)
+	}
+	call := s.Repo.Call("cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
+	call.Stdin = strings.NewReader(asked.String())
+	out, err := s.Repo.Git.Output(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]string, 0, len(from))
+	for line := range strings.Lines(out) {
+		object, blob := strings.CutSuffix(line, " blob\n")
+		if !blob {
+			object = ""
+		}
+		objects = append(objects, object)
+	}
+	if len(objects) != len(t.revisions) {
+		return nil, fmt.Errorf("git told of %d of %d revisions", len(objects), len(t.revisions))
+	}
+	return objects, nil
+}
+
+// expected gives the files that a tag is on, and their newest commit. It fails
+// where a revision is not to be had, and where nothing is left.
+func (s *Source) expected(t *tagged, tag string, from []resolved, objects []string) (own, bool) {
+	o, newest := own{tag: tag, files: make(contents)}, -1
+	for _, at := range t.tags[tag] {
+		switch r := from[at]; {
+		case r.commit == "":
+			return own{}, false
+		case objects[at] == "": // dead
+		default:
+			o.files[r.path] = objects[at]
+			if r.order > newest {
+				newest, o.base = r.order, r.commit
+			}
+		}
+	}
+	return o, len(o.files) > 0
+}
+
+// contents lists a commit, and the modes of its files.
+func (s *Source) contents(ctx context.Context, commit string) (files, modes contents, err error) {
+	out, err := s.Repo.Git.Output(ctx, s.Repo.Call("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", commit))
+	files, modes = make(contents), make(contents)
+	for entry := range strings.SplitSeq(out, "\x00") {
+		if facts, path, ok := strings.Cut(entry, "\t"); ok {
+			modes[path], files[path] = facts[:strings.IndexByte(facts, ' ')], facts[strings.LastIndexByte(facts, ' ')+1:]
+		}
+	}
+	return files, modes, err
+}
+
+const identity = "Lorry CVS Importer <lorry-cvs-importer@lorry>"
+
+// commits makes the tags' own commits, on top of the newest that each has a
+// file of, and gives them in order. A file that is not there has the mode that
+// it has on the trunk.
+func (s *Source) commits(ctx context.Context, list []own, trunk, dir string) ([]string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	_, trunkModes, err := s.contents(ctx, trunk)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(s.Out, ".. %d tags fit no single commit and get one of their own, such as %s\n", len(list), list[0].tag)
+	marks := filepath.Join(dir, "marks")
+	stream := fastimport.Start(ctx, s.Repo, marks)
+	defer stream.Abort()
+	for i, o := range list {
+		if err := s.commit(ctx, stream, o, i+1, trunkModes); err != nil {
+			return nil, err
+		}
+	}
+	if err := stream.Finish(); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(marks)
+	if err != nil {
+		return nil, err
+	}
+	made := make([]string, len(list))
+	for line := range strings.Lines(string(text)) {
+		var mark int
+		var object string
+		if n, err := fmt.Sscanf(line, ":%d %s", &mark, &object); err == nil && n == 2 && mark > 0 && mark <= len(made) {
+			made[mark-1] = object
+		}
+	}
+	if slices.Contains(made, "") {
+		return nil, fmt.Errorf("not every tag became a commit")
+	}
+	return made, nil
+}
+
+func (s *Source) commit(ctx context.Context, stream *fastimport.Stream, o own, mark int, trunkModes contents) error {
+	out, err := s.Repo.Git.Output(ctx, s.Repo.Call("show", "-s", "--format=%ct", "--end-of-options", o.base))
+	if err != nil {
+		return err
+	}
+	_, modes, err := s.contents(ctx, o.base)
+	if err != nil {
+		return err
+	}
+	date, message := strings.TrimSpace(out), "Files of the tag "+o.tag+"\n"
+	fmt.Fprintf(stream, "reset %s\ncommit %s\nmark :%d\nauthor %s %s +0000\ncommitter %s %s +0000\ndata %d\n%s\nfrom %s\ndeleteall\n",
+		fastimport.Ref, fastimport.Ref, mark, identity, date, identity, date, len(message), message, o.base)
+	for _, path := range slices.Sorted(maps.Keys(o.files)) {
+		fmt.Fprintf(stream, "M %s %s %s\n", cmp.Or(modes[path], trunkModes[path], "100644"), o.files[path], fastimport.Quote(path))
+	}
+	_, err = fmt.Fprintln(stream)
+	return err
+}

@@ -2,7 +2,9 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 )
 
 const (
@@ -47,11 +49,37 @@ func (g *gatherer[P, R]) do(ctx context.Context, ps []P) ([]R, error) {
 		return nil, err
 	}
 	me := &gathered[P, R]{ctx: ctx, ps: ps, turn: make(chan bool, 1)}
-	if g.join(me) || <-me.turn {
-		g.serve(me) //nolint:contextcheck // each of the batch has its own
+	if g.join(me) || g.wait(me) {
+		g.serve(me)
 		g.handOver()
 	}
 	return me.rs, me.err
+}
+
+// wait waits until it is my turn, or somebody else has handled my requests, or
+// my time is over and nobody has begun to.
+func (g *gatherer[P, R]) wait(me *gathered[P, R]) bool {
+	select {
+	case mine := <-me.turn:
+		return mine
+	case <-me.ctx.Done():
+		if g.leave(me) {
+			me.err = me.ctx.Err()
+			return false
+		}
+		return <-me.turn
+	}
+}
+
+// leave takes me out of those who wait, if I am still there.
+func (g *gatherer[P, R]) leave(me *gathered[P, R]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.waiting, me)
+	if i >= 0 {
+		g.waiting = slices.Delete(g.waiting, i, i+1)
+	}
+	return i >= 0
 }
 
 // join reports whether there is a free worker, which I am then.
@@ -92,11 +120,18 @@ func (g *gatherer[P, R]) others(limit int) []*gathered[P, R] {
 func (g *gatherer[P, R]) serve(me *gathered[P, R]) {
 	var batch []*gathered[P, R]
 	var ps []P
+	// Others may depend on it: my going away must not end it, and the end of my
+	// time only as long as I am alone.
+	p := newPatience(me.ctx)
+	defer p.end()
 	take := func() []P {
 		if batch != nil {
 			return ps
 		}
 		batch = append([]*gathered[P, R]{me}, g.others(gatherMax-1)...)
+		for _, b := range batch[1:] {
+			p.extend(b.ctx)
+		}
 		for _, b := range batch {
 			if b.err = b.ctx.Err(); b.err == nil {
 				ps = append(ps, b.ps...)
@@ -104,8 +139,7 @@ func (g *gatherer[P, R]) serve(me *gathered[P, R]) {
 		}
 		return ps
 	}
-	// Others may depend on it: my going away must not end it.
-	rs, err := g.run(context.WithoutCancel(me.ctx), take)
+	rs, err := g.run(p.ctx, take)
 	if batch == nil { // it was not even begun
 		batch = []*gathered[P, R]{me}
 	}
@@ -119,4 +153,48 @@ func (g *gatherer[P, R]) serve(me *gathered[P, R]) {
 			b.turn <- false
 		}
 	}
+}
+
+// patience is for how long a batch is worth its work: ctx ends, because of
+// context.DeadlineExceeded, with the latest deadline of those who take part, or
+// never if one of them has none.
+type patience struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	until  time.Time
+	timer  *time.Timer // nil: never
+}
+
+func newPatience(of context.Context) *patience {
+	p := &patience{}
+	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(of))
+	if until, ends := of.Deadline(); ends {
+		p.until = until
+		p.timer = time.AfterFunc(time.Until(until), func() { p.cancel(context.DeadlineExceeded) })
+	}
+	return p
+}
+
+// extend is told of another one who takes part.
+func (p *patience) extend(of context.Context) {
+	if p.timer == nil {
+		return
+	}
+	until, ends := of.Deadline()
+	switch {
+	case !ends:
+		p.timer.Stop()
+		p.timer = nil
+	case until.After(p.until):
+		p.until = until
+		p.timer.Reset(time.Until(until))
+	}
+}
+
+// end lets go of what it has.
+func (p *patience) end() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.cancel(nil)
 }

@@ -97,6 +97,96 @@ func TestAFailedTransactionFailsThoseInItAndNoOthers(t *testing.T) {
 	})
 }
 
+// A batch ends with the latest deadline of those who take part, and nobody waits
+// beyond his own for his turn.
+func TestABatchHasAsMuchTimeAsThoseInIt(t *testing.T) {
+	t.Parallel()
+	const second, never = time.Second, time.Duration(0)
+	for _, c := range []struct {
+		name   string
+		others []time.Duration // the deadlines of those who come along with one of 2 s
+		want   time.Duration
+	}{
+		{"alone", nil, 2 * second},
+		{"with one who has less time", []time.Duration{second}, 2 * second},
+		{"with one who has more", []time.Duration{9 * second, second}, 9 * second},
+		{"with one who has any", []time.Duration{second, never}, never},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				together := make(chan struct{})
+				g := gatherer[int, int]{workers: 1, run: func(ctx context.Context, take func() []int) ([]int, error) {
+					<-together
+					ps := take()
+					if c.want == never {
+						return ps, ctx.Err()
+					}
+					<-ctx.Done()
+					return ps, context.Cause(ctx)
+				}}
+				var wg sync.WaitGroup
+				ask := func(limit time.Duration, want error) {
+					ctx, cancel := t.Context(), func() {}
+					if limit != never {
+						ctx, cancel = context.WithTimeout(ctx, limit)
+					}
+					wg.Go(func() {
+						defer cancel()
+						if _, err := g.do(ctx, []int{1}); !errors.Is(err, want) {
+							t.Errorf("with %s: want %v, got %v", limit, want, err)
+						}
+					})
+					synctest.Wait()
+				}
+				var want error
+				if c.want != never {
+					want = context.DeadlineExceeded
+				}
+				ask(2*second, want)
+				for _, limit := range c.others {
+					ask(limit, want)
+				}
+				close(together)
+				wg.Wait()
+				if got := time.Since(begin); got != c.want {
+					t.Errorf("it ended after %s", got)
+				}
+			})
+		})
+	}
+}
+
+func TestWhoHasNoTimeLeftWaitsForNoTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin, goOn := time.Now(), make(chan struct{})
+		g := gatherer[int, int]{workers: 1, run: func(_ context.Context, take func() []int) ([]int, error) {
+			ps := take()
+			<-goOn
+			return ps, nil
+		}}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := g.do(t.Context(), []int{1}); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := g.do(short, []int{2}); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
+			t.Errorf("after %s: %v", time.Since(begin), err)
+		}
+		close(goOn)
+		wg.Wait()
+		if len(g.waiting) != 0 || g.working != 0 {
+			t.Errorf("%d at work and %d waiting afterwards", g.working, len(g.waiting))
+		}
+	})
+}
+
 func TestRequestsAreNeitherLostNorMixedUp(t *testing.T) {
 	t.Parallel()
 	g := gatherer[int, int]{workers: 2, run: func(_ context.Context, take func() []int) ([]int, error) {

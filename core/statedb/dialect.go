@@ -95,15 +95,6 @@ func (d dialect) among(column, param, kind string) string {
 	return column + " = ANY (ARRAY(" + d.list(param, kind) + "))"
 }
 
-// within says that a column is one of the rows of a query, and has each looked
-// up as among does.
-func (d dialect) within(column, query string) string {
-	if d.name == sqliteName {
-		return column + " IN (" + query + ")"
-	}
-	return column + " = ANY (ARRAY(" + query + "))"
-}
-
 func sqliteRows(alias string, cols []string) string {
 	var b strings.Builder
 	b.WriteString("(SELECT ")

@@ -83,6 +83,13 @@ func Lives(ctx context.Context, db *DB, ids []core.JobID) (known, read []queue.L
 	return known, read, err
 }
 
+// Remembered is how many running jobs a core of a PostgreSQL server remembers.
+func Remembered(db *DB) int {
+	db.recall.mu.Lock()
+	defer db.recall.mu.Unlock()
+	return len(db.recall.kept)
+}
+
 // KnownLives is how many running jobs are remembered.
 func KnownLives(ctx context.Context, db *DB) (n int, err error) {
 	err = db.tx(ctx, func(context.Context, *txn) error {

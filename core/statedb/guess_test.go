@@ -120,16 +120,27 @@ func (l *locker) do(text string) {
 // awaited returns when somebody waits for a lock of the locker.
 func (l *locker) awaited() {
 	l.t.Helper()
+	l.until(true, "nobody waits for it")
+}
+
+// left returns when nobody does any more.
+func (l *locker) left() {
+	l.t.Helper()
+	l.until(false, "somebody still waits for it")
+}
+
+func (l *locker) until(want bool, otherwise string) {
+	l.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; {
 		var waits bool
 		err := l.conn.QueryRow(l.t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid)`).Scan(&waits)
 		switch {
 		case err != nil:
 			l.t.Fatal(err)
-		case waits:
+		case waits == want:
 			return
 		case time.Now().After(deadline):
-			l.t.Fatal("nobody waits for it")
+			l.t.Fatal(otherwise)
 		}
 	}
 }

@@ -62,9 +62,13 @@ var lockAsks = map[string]func(ctx context.Context, u *lockUse) error{
 		}
 		return err
 	},
-	"report": func(ctx context.Context, u *lockUse) error { return u.update(ctx, queue.UpdateParams{Output: "x", Sent: 1}) },
-	"end":    func(ctx context.Context, u *lockUse) error { return u.update(ctx, queue.UpdateParams{Done: true, Exit: "0"}) },
-	"move":   func(ctx context.Context, u *lockUse) error { return u.queue.MoveToTop(ctx, "a") },
+	"report": func(ctx context.Context, u *lockUse) error {
+		return u.update(ctx, queue.UpdateParams{Output: "x", Sent: 1})
+	},
+	"end": func(ctx context.Context, u *lockUse) error {
+		return u.update(ctx, queue.UpdateParams{Done: true, Exit: "0"})
+	},
+	"move": func(ctx context.Context, u *lockUse) error { return u.queue.MoveToTop(ctx, "a") },
 }
 
 func (u *lockUse) update(ctx context.Context, p queue.UpdateParams) error {
@@ -116,8 +120,8 @@ func TestWhatAnotherTransactionEndsIsTriedAgain(t *testing.T) {
 	}
 }
 
-// Whoever waits for a lock waits no longer than he has time, and then nothing was
-// changed.
+// Whoever waits for a lock waits no longer than he has time. Nor does the server
+// on his behalf, so that nothing has changed.
 func TestALockIsNotWaitedForBeyondADeadline(t *testing.T) {
 	t.Parallel()
 	for ask, do := range lockAsks {
@@ -142,6 +146,7 @@ func TestALockIsNotWaitedForBeyondADeadline(t *testing.T) {
 				case <-time.After(time.Minute):
 					t.Error("it still waits")
 				}
+				other.left()
 				other.do("ROLLBACK")
 				if err := do(t.Context(), u); err != nil {
 					t.Error(err)

@@ -1,6 +1,7 @@
 package statedb_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -18,13 +19,15 @@ import (
 )
 
 // mutable is a proxy before a database that can go mute: it then takes what
-// comes and answers nothing, as a network does whose router has died.
+// comes and answers nothing, as a network does whose router has died. It can also
+// cut the connection over which the client speaks next.
 type mutable struct {
 	listener net.Listener
 	target   string // a unix socket or host:port
 	mute     atomic.Bool
 	turns    atomic.Int64 // how often the client spoke after the database
 	spoke    atomic.Bool  // the client, last
+	cut      atomic.Int32 // where to cut the connection
 	wg       sync.WaitGroup
 	mu       sync.Mutex
 	conns    []net.Conn
@@ -67,10 +70,42 @@ func (m *mutable) pipe(to io.WriteCloser, from io.Reader, client bool) {
 		if m.mute.Load() {
 			continue
 		}
-		if _, err := to.Write(buf[:n]); err != nil {
+		text, over := m.cutOff(buf[:n], client)
+		if _, err := to.Write(text); err != nil || over {
 			return
 		}
 	}
+}
+
+// Where the connection is cut over which the client asks something next.
+const (
+	cutNowhere  int32 = iota
+	cutBefore         // the server gets nothing of it
+	cutInside         // it gets a half
+	cutBehind         // it gets all of it, and then finds nobody who listens
+	cutAnswer         // it has answered, which nobody hears
+	cutAwaiting       // what comes next is that answer
+)
+
+// cutOff gives what is let through of what somebody says, and whether that is
+// the end of the connection.
+func (m *mutable) cutOff(text []byte, client bool) ([]byte, bool) {
+	if client && bytes.Contains(text, []byte("-- ping")) { // the pool asks only whether it lives
+		return text, false
+	}
+	switch where := m.cut.Load(); {
+	case client && where == cutAnswer:
+		m.cut.Store(cutAwaiting)
+		return text, false
+	case where == cutNowhere, client != (where != cutAwaiting):
+		return text, false
+	case where == cutInside:
+		text = text[:len(text)/2]
+	case where == cutBefore, where == cutAwaiting:
+		text = nil
+	}
+	m.cut.Store(cutNowhere)
+	return text, true
 }
 
 func (m *mutable) close() {

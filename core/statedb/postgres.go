@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -56,13 +57,20 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	// running: each statement is planned once a connection.
 	set("plan_cache_mode", "force_generic_plan")
 	set("jit", "off") // it takes longer to compile a statement than to run it
+	head, recall := &head{}, newRecall()
+	// It may be to another server, that has taken over and was not told everything.
+	config.AfterConnect = func(context.Context, *pgx.Conn) error {
+		head.forget()
+		recall.forget()
+		return nil
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, classify("opening it", err)
 	}
 	handle := stdlib.OpenDBFromPool(pool)
 	db := &DB{
-		dialect: postgresDialect(), head: &head{}, recall: newRecall(), log: o.Log, clock: o.Clock, timeout: o.Timeout,
+		dialect: postgresDialect(), head: head, recall: recall, log: o.Log, clock: o.Clock, timeout: o.Timeout,
 		read: direct{handle}, pool: pool,
 		close: sync.OnceValue(func() error {
 			err := handle.Close()
@@ -78,24 +86,48 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 
 // transact runs fn in one transaction, again if another was in its way.
 func (db *DB) transact(ctx context.Context, fn func(ctx context.Context, tx *txn) error) error {
+	working, stop := db.working(ctx)
+	defer stop()
 	for try := 1; ; try++ {
-		err := db.transactOnce(ctx, fn)
+		err := db.transactOnce(ctx, working, fn)
 		if err == nil || !retryable(err) || try == postgresTries {
+			if late := context.Cause(working); err != nil && late != nil {
+				err = fmt.Errorf("%w: %w", late, err)
+			}
 			return classify("writing", err)
 		}
 		db.log.Debug("transaction tried again", "try", try, "error", err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-working.Done():
+			return classify("writing", fmt.Errorf("%w: %w", context.Cause(working), err))
 		case <-time.After(time.Duration(try*try) * 2 * time.Millisecond):
 		}
 	}
 }
 
-// transactOnce honours the caller's context until it has a connection; from
-// then on the deadline alone ends it, so that a caller which goes away does not
-// leave in doubt what was committed.
-func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx *txn) error) error {
+// working is the context of a transaction that has a connection: it ends with the
+// deadline of the caller and with the database's, but not when the caller goes
+// away, which would leave in doubt what was committed.
+func (db *DB) working(ctx context.Context) (context.Context, func()) {
+	working, cancel := db.deadline(context.WithoutCancel(ctx))
+	working, late := context.WithCancelCause(working)
+	stop := context.AfterFunc(ctx, func() {
+		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			late(cause)
+		}
+	})
+	return working, func() {
+		stop()
+		late(nil)
+		cancel()
+	}
+}
+
+// transactOnce honours the caller's context until it has a connection, and from
+// then on the other one.
+func (db *DB) transactOnce(ctx, working context.Context, fn func(ctx context.Context, tx *txn) error) error {
 	waiting, stopWaiting := db.deadline(ctx)
 	defer stopWaiting()
 	conn, err := db.pool.Acquire(waiting)
@@ -106,34 +138,39 @@ func (db *DB) transactOnce(ctx context.Context, fn func(ctx context.Context, tx 
 		return err
 	}
 	defer conn.Release() // one that is still in a transaction is closed
-	ctx, cancel := db.deadline(context.WithoutCancel(ctx))
-	defer cancel()
 	p := newPipeline(conn.Conn())
 	t := db.begin(p)
-	err = fn(ctx, t)
-	if g := t.guess; g != nil {
-		ok := false
-		if err == nil {
-			ok, err = g.confirm(ctx, p)
-		} else {
-			err = nil // it may be so because of what was remembered
-		}
-		if !ok && err == nil {
-			db.recall.learn(nil, []core.JobID{g.live.Job.ID})
-			p = newPipeline(conn.Conn())
-			t = db.begin(p)
-			t.sure = true
-			err = fn(ctx, t)
-		}
+	err = fn(working, t)
+	if t.guess != nil {
+		p, t, err = db.confirm(working, p, t, fn, err)
 	}
 	if err == nil {
-		err = p.commit(ctx)
+		err = p.commit(working)
 	}
-	if err != nil {
-		return errors.Join(err, p.rollback(ctx))
+	if err == nil {
+		db.recall.learn(t.began, t.gone)
+		return nil
 	}
-	db.recall.learn(t.began, t.gone)
-	return nil
+	err = errors.Join(err, p.rollback(working))
+	db.recall.learn(nil, t.gone) // perhaps it was committed
+	return err
+}
+
+// confirm ends an attempt to decide by what is remembered. If the database says
+// anything else, it begins another transaction that reads.
+func (db *DB) confirm(ctx context.Context, p *pipeline, t *txn, fn func(ctx context.Context, tx *txn) error, err error) (*pipeline, *txn, error) {
+	ok := false
+	if err == nil { // otherwise it may be so because of what was remembered
+		ok, err = t.guess.confirm(ctx, p)
+		if ok || err != nil {
+			return p, t, err
+		}
+	}
+	db.recall.learn(nil, []core.JobID{t.guess.live.Job.ID})
+	p = newPipeline(p.conn)
+	t = db.begin(p)
+	t.sure = true
+	return p, t, fn(ctx, t)
 }
 
 func (db *DB) begin(p *pipeline) *txn {

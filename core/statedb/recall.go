@@ -46,6 +46,13 @@ func (r *recall) learn(now []queue.Live, gone []core.JobID) {
 	}
 }
 
+// forget forgets all jobs.
+func (r *recall) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.kept)
+}
+
 // startedLive is a job that was just started from a Lorry that was read. It has
 // the columns of a Live alone: the text of many would take much memory.
 func startedLive(r startRow, l queue.Ready) queue.Live {

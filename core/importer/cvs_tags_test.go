@@ -18,14 +18,14 @@ func TestCvsTags(t *testing.T) {
 	for _, file := range []string{"a", "b", "run me"} {
 		w.commit(file, "one\n", "first")
 	}
-	if err := os.Chmod(filepath.Join(w.root, "mod", "run me,v"), 0o555); err != nil {
-		t.Fatal(err)
-	}
 	w.cvs(w.checkout, "tag", "v1")
 	w.age(time.Hour)
 	w.commit("a", "two\n", "second")
 	w.commit("c", "one\n", "second")
 	w.age(time.Hour)
+	if err := os.Chmod(filepath.Join(w.root, "mod", "run me,v"), 0o555); err != nil {
+		t.Fatal(err)
+	}
 	// A newer file beside older ones; files away; one that was put back.
 	w.cvs(w.checkout, "tag", "-r", "v1", "mixed")
 	w.cvs(w.checkout, "tag", "-F", "mixed", "a")

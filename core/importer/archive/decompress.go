@@ -51,6 +51,9 @@ func sniff(head []byte) format {
 			return m.is
 		}
 	}
+	if len(head) >= 4 && head[0]&0xf0 == 0x50 && string(head[1:4]) == "\x2a\x4d\x18" {
+		return zstandard // begins with a frame to skip, as pzstd writes
+	}
 	text := strings.ToLower(string(bytes.TrimLeft(head, "\xef\xbb\xbf \t\r\n")))
 	for _, start := range []string{"<!doctype html", "<html", "<head", "<?xml"} {
 		if strings.HasPrefix(text, start) {
@@ -104,7 +107,7 @@ func open(ctx context.Context, f *os.File, is format, env []string) (*unpacked, 
 		z.Multistream(false)
 		return &unpacked{Reader: &gzipParts{in: in, z: z}, close: none}, nil
 	case bzipped:
-		return &unpacked{Reader: bzip2.NewReader(bufio.NewReaderSize(f, 64<<10)), close: none}, nil
+		return &unpacked{Reader: &bzip2Parts{Reader: bzip2.NewReader(bufio.NewReaderSize(f, 64<<10))}, close: none}, nil
 	}
 	name, args := is.tool()
 	if name == "" {
@@ -153,6 +156,18 @@ func (g *gzipParts) Read(p []byte) (int, error) {
 		}
 		g.z.Multistream(false)
 	}
+}
+
+// bzip2Parts ignores what is no bzip2 behind the end, as bzip2 does.
+type bzip2Parts struct{ io.Reader }
+
+// Read implements io.Reader.
+func (b *bzip2Parts) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if errors.Is(err, bzip2.StructuralError("bad magic value in continuation file")) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // broken makes the failure of an archive that cannot be read.

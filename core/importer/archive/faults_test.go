@@ -51,6 +51,7 @@ func TestBadArchives(t *testing.T) {
 		{"repository in other letters", tarOf(t, member{name: "p/.G\u200cIt/config", text: "x"}), nil, core.FailCorrupt, "repository"},
 		{"repository by a link", tarOf(t, member{name: "p/.git", text: "/etc", kind: tar.TypeSymlink}), nil, core.FailCorrupt, "repository"},
 		{"link to nothing", tarOf(t, member{name: "p/x", text: "p/none", kind: tar.TypeLink}), nil, core.FailCorrupt, "not there"},
+		{"a file and a directory", tarOf(t, member{name: "p/x", text: "1"}, member{name: "p/x/y/z", text: "2"}), nil, core.FailCorrupt, "a file and a directory"},
 		{"bomb", bomb, func(m *mirror) { m.source.Limits.Unpacked = 100_000 }, core.FailSpec, "too large"},
 		{"too many members", good, func(m *mirror) { m.source.Limits.Members = 1 }, core.FailSpec, "too large"},
 		{"too long", good, func(m *mirror) { m.source.Limits.Download = 10 }, core.FailSpec, "too large"},

@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ const headSize = 1024
 // *gitfail.Error.
 func (r *reader) read(ctx context.Context, to blobs) (*tree, error) {
 	t, err := r.readAll(ctx, to)
+	if err == nil {
+		err = t.meet()
+	}
 	if err == nil && len(t.entries) == 0 {
 		return nil, gitfail.New(core.FailEmpty, gitfail.Upstream, hintCorrupt, "upstream: the archive holds no file")
 	}
@@ -229,6 +233,7 @@ func (r *reader) zip(ctx context.Context, t *tree, size int64) error {
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return err
 	}
+	from.RegisterDecompressor(methodBzip2, func(in io.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(in)) })
 	for _, f := range from.File {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -249,6 +254,7 @@ const (
 	typeDir     = 0o040000
 	typeLink    = 0o120000
 	encrypted   = 1
+	methodBzip2 = 12
 )
 
 func (r *reader) zipMember(t *tree, f *zip.File) error {

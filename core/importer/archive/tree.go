@@ -198,8 +198,31 @@ func (t *tree) top() string {
 	return shared + "/"
 }
 
-// commands gives the commands of git fast-import that make the tree, in an
-// order in which a name that is both a file and a directory stays a directory.
+// meet looks for names that are both a directory and something else, of which
+// git can hold one: a link is left out, as whoever unpacks the archive finds its
+// members behind it; a file is a fault of the archive.
+func (t *tree) meet() error {
+	dirs := make(map[string]bool)
+	for path := range t.entries {
+		for i := strings.LastIndexByte(path, '/'); i > 0 && !dirs[path[:i]]; i = strings.LastIndexByte(path[:i], '/') {
+			dirs[path[:i]] = true
+		}
+	}
+	for path, e := range t.entries {
+		switch {
+		case !dirs[path]:
+		case e.mode != modeLink:
+			return fmt.Errorf("%q is a file and a directory in it", path)
+		default:
+			delete(t.entries, path)
+			t.skipped = append(t.skipped, fmt.Sprintf("%q (a link and a directory)", path))
+		}
+	}
+	sort.Strings(t.skipped)
+	return nil
+}
+
+// commands gives the commands of git fast-import that make the tree.
 func (t *tree) commands() []string {
 	top := t.top()
 	paths := make([]string, 0, len(t.entries))

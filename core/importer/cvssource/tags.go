@@ -87,17 +87,12 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 	for _, sum := range slices.Sorted(maps.Keys(groups)) {
 		names := groups[sum]
 		one, ok := s.expected(now.tagged, names[0], from, objects)
-		fits := ""
-		for _, name := range names {
-			if object := wanted[tags+name]; object != "" && ok && fits == "" {
-				got, _, err := s.contents(ctx, object)
-				if err != nil {
-					return false, err
-				}
-				if maps.Equal(got, one.files) {
-					fits = object
-				}
-			}
+		fits, err := "", error(nil)
+		if ok {
+			fits, err = s.fitting(ctx, wanted, names, one)
+		}
+		if err != nil {
+			return false, err
 		}
 		for _, name := range names {
 			delete(wanted, tags+name)
@@ -120,6 +115,29 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 		}
 	}
 	return true, err
+}
+
+// fitting looks for a commit with exactly the files of tags: one that cvsps gives
+// one of them, or else the newest that brought one of the files. "": there is
+// none.
+func (s *Source) fitting(ctx context.Context, wanted map[string]string, names []string, one own) (string, error) {
+	candidates := make([]string, 0, len(names)+1)
+	for _, name := range names {
+		candidates = append(candidates, wanted[tags+name])
+	}
+	for _, object := range append(candidates, one.base) {
+		if object == "" {
+			continue
+		}
+		got, _, err := s.contents(ctx, object)
+		if err != nil {
+			return "", err
+		}
+		if maps.Equal(got, one.files) {
+			return object, nil
+		}
+	}
+	return "", nil
 }
 
 // readOrigins reads what git cvsimport has written of the revisions.

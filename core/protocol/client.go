@@ -18,9 +18,10 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 )
 
-// maxAnswer bounds how much of an answer is read, so that something which is
-// no controller can't fill the memory.
-const maxAnswer = 512 << 20
+// maxAnswer bounds how much of an answer is read, in bytes, so that something
+// which is no controller can't fill the memory; of one to a minion, which may
+// have jobs under way, maxGiven.
+const maxAnswer, maxGiven = 512 << 20, 64 << 20
 
 // Client calls a controller. Its errors are *core.Error: the kind that the
 // controller told, or core.KindUnavailable when it could not be reached.
@@ -53,7 +54,7 @@ func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) (Job, error) {
 	}
 	form["holds"], form["labels"] = ask.Holds, ask.Labels
 	var answer Job
-	err := c.Post(ctx, "/1.0/give-me-job", form, &answer)
+	err := c.call(ctx, request{http.MethodPost, "/1.0/give-me-job", formType, []byte(form.Encode()), maxGiven}, &answer)
 	return answer, err
 }
 
@@ -80,7 +81,7 @@ func (c *Client) Update(ctx context.Context, updates []Update) ([]UpdateAnswer, 
 		return nil, fmt.Errorf("updates can't be encoded: %w", err)
 	}
 	var answers []UpdateAnswer
-	err = c.call(ctx, http.MethodPost, "/1.0/job-update", "application/json", body, &answers)
+	err = c.call(ctx, request{http.MethodPost, "/1.0/job-update", "application/json", body, maxGiven}, &answers)
 	if err == nil && len(answers) != len(updates) {
 		err = core.Errorf(core.KindInternal, "controller answered %d updates of %d", len(answers), len(updates))
 	}
@@ -95,7 +96,7 @@ func (c *Client) updateForms(ctx context.Context, updates []Update) ([]UpdateAns
 			"stdout": {u.Stdout}, "stderr": {u.Stderr}, "disk_usage": {strconv.FormatInt(u.DiskUsage, 10)},
 		}
 		var answer UpdateAnswer
-		if err := c.Post(ctx, "/1.0/job-update", form, &answer); err != nil {
+		if err := c.call(ctx, request{http.MethodPost, "/1.0/job-update", formType, []byte(form.Encode()), maxGiven}, &answer); err != nil {
 			return nil, err
 		}
 		answer.JobID = u.JobID
@@ -109,21 +110,30 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, out any
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
-	return c.call(ctx, http.MethodGet, path, "", nil, out)
+	return c.call(ctx, request{method: http.MethodGet, path: path, most: maxAnswer}, out)
 }
 
 // Post sends a form to a route; out is as in Get, or nil.
 func (c *Client) Post(ctx context.Context, path string, form url.Values, out any) error {
-	return c.call(ctx, http.MethodPost, path, "application/x-www-form-urlencoded", []byte(form.Encode()), out)
+	return c.call(ctx, request{http.MethodPost, path, formType, []byte(form.Encode()), maxAnswer}, out)
 }
 
-func (c *Client) call(ctx context.Context, method, path, contentType string, body []byte, out any) error {
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(c.Base, "/")+path, bytes.NewReader(body))
+const formType = "application/x-www-form-urlencoded"
+
+// request is one call of the API.
+type request struct {
+	method, path, contentType string
+	body                      []byte
+	most                      int64 // bytes of the answer
+}
+
+func (c *Client) call(ctx context.Context, r request, out any) error {
+	request, err := http.NewRequestWithContext(ctx, r.method, strings.TrimRight(c.Base, "/")+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		return core.Errorf(core.KindInvalid, "controller's URL %q can't be used: %w", c.Base, err)
 	}
-	if contentType != "" {
-		request.Header.Set("Content-Type", contentType)
+	if r.contentType != "" {
+		request.Header.Set("Content-Type", r.contentType)
 	}
 	request.Header.Set("Accept", "application/json")
 	if !c.Token.Empty() {
@@ -134,14 +144,20 @@ func (c *Client) call(ctx context.Context, method, path, contentType string, bod
 		return unreachable(ctx, c.Base, err)
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(response.Body, r.most+1))
 	if err != nil {
 		return unreachable(ctx, c.Base, err)
+	}
+	if int64(len(text)) > r.most {
+		return &core.Error{
+			Kind: core.KindUnavailable, Fact: fmt.Sprintf("answer to %s is longer than %d MB, which is read of one", r.path, r.most>>20),
+			Hint: "check that the URL is the controller's, and what stands between",
+		}
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return answerError(response, text)
 	}
-	return decode(text, path, out)
+	return decode(text, r.path, out)
 }
 
 func decode(text []byte, path string, out any) error {

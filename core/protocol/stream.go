@@ -42,5 +42,5 @@ func (c *Client) Stream(ctx context.Context, path string, query url.Values, acce
 
 // PostJSON sends a value as JSON to a route; out is as in Get, or nil.
 func (c *Client) PostJSON(ctx context.Context, path string, body []byte, out any) error {
-	return c.call(ctx, http.MethodPost, path, "application/json", body, out)
+	return c.call(ctx, request{http.MethodPost, path, "application/json", body, maxAnswer}, out)
 }

@@ -117,7 +117,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer area.close()
-	for _, pid := range area.endStrays() {
+	for _, pid := range area.endStrays(ctx) {
 		o.Log.Warn("the lorry of a minion that was killed was still at work in this working area, it was ended", "pid", pid)
 	}
 	o.WorkingArea = area.dir

@@ -21,9 +21,9 @@ const strayPatience = 5 * time.Second
 // process ids. Our own lorry ends by itself then; another one would go on beside
 // the next that is started for the same Lorry. The caller has the area's lock: no
 // living minion has started them.
-func (a *area) endStrays() []int {
+func (a *area) endStrays(ctx context.Context) []int {
 	var ended []int
-	for late := time.Now().Add(strayPatience); time.Now().Before(late); {
+	for late := time.Now().Add(strayPatience); time.Now().Before(late) && ctx.Err() == nil; {
 		left := strays(a.specs + string(filepath.Separator))
 		if len(left) == 0 {
 			break
@@ -38,7 +38,7 @@ func (a *area) endStrays() []int {
 				ended = append(ended, pid)
 			}
 		}
-		sleep(context.Background(), 20*time.Millisecond)
+		sleep(ctx, 20*time.Millisecond)
 	}
 	return ended
 }

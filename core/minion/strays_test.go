@@ -49,7 +49,7 @@ func TestTheProgramsOfAKilledMinionAreEnded(t *testing.T) {
 		_, err := stray.Process.Wait()
 		waited <- err
 	}()
-	if got := a.endStrays(); !slices.Equal(got, []int{stray.Process.Pid}) {
+	if got := a.endStrays(t.Context()); !slices.Equal(got, []int{stray.Process.Pid}) {
 		t.Errorf("ended %v, want %d alone", got, stray.Process.Pid)
 	}
 	if err := <-waited; err != nil {

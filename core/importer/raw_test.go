@@ -166,6 +166,20 @@ func TestRawFileFaults(t *testing.T) {
 		}
 	}))
 	defer half.Close()
+	// A length that HEAD alone tells; a page that says of itself that it is a file.
+	quiet := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		out.Header().Set("Content-Type", "application/octet-stream")
+		switch {
+		case r.URL.Path == "/page.bin":
+			_, _ = out.Write([]byte("\n<!DOCTYPE HTML>\n<p>log in"))
+		case r.Method == http.MethodHead:
+			out.Header().Set("Content-Length", "100")
+		default:
+			_, _ = out.Write([]byte("half"))
+			_ = http.NewResponseController(out).Flush()
+		}
+	}))
+	defer quiet.Close()
 	for name, test := range map[string]struct {
 		files []spec.File
 		kind  core.FailureKind
@@ -174,6 +188,8 @@ func TestRawFileFaults(t *testing.T) {
 		"checksum":   {[]spec.File{wrong}, core.FailCorrupt, "x/a.bin: the file has the sha256 checksum"},
 		"gone":       {[]spec.File{file("x", s.URL+"/none")}, core.FailGone, "404"},
 		"half":       {[]spec.File{file("x", half.URL+"/a.bin")}, core.FailNetwork, "4 of 100"},
+		"cut":        {[]spec.File{file("x", quiet.URL+"/a.bin")}, core.FailNetwork, "4 of 100"},
+		"log in":     {[]spec.File{file("x", quiet.URL+"/page.bin")}, core.FailNotGit, "x/page.bin: what came is a page"},
 		"page":       {[]spec.File{file("", gittest.Page(t, "<html>").URL+"/a.bin")}, core.FailNotGit, "text/html"},
 		"no name":    {[]spec.File{file("", s.URL+"/")}, core.FailSpec, "name"},
 		"repository": {[]spec.File{file("", s.URL+"/.git")}, core.FailSpec, "name"},

@@ -56,7 +56,10 @@ type Client struct {
 	Transports
 	// Progress gets how far Get is; nil: nobody does.
 	Progress io.Writer
-	stall    time.Duration
+	// Seen is what Look gave: its size is that of the file where Get's answer is
+	// about the same one and tells none.
+	Seen  Facts
+	stall time.Duration
 }
 
 // New makes the client for one file, which goes by the given route.
@@ -114,8 +117,10 @@ func (c *Client) Look(ctx context.Context) (Facts, error) {
 		return Facts{}, err
 	}
 	_ = resp.Body.Close()
-	if code := resp.StatusCode; code == http.StatusMethodNotAllowed || code == http.StatusNotImplemented || code == http.StatusForbidden {
-		// Not every server knows HEAD.
+	switch code := resp.StatusCode; {
+	case code < 400, code == http.StatusUnauthorized, code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
+	default:
+		// Not every server knows HEAD, and not all of those say so.
 		if resp, err = c.ask(ctx, http.MethodGet); err != nil {
 			return Facts{}, err
 		}
@@ -150,22 +155,26 @@ func (c *Client) Get(ctx context.Context, w io.Writer, limit int64) (Facts, erro
 	if err != nil {
 		return f, err
 	}
-	if f.Size > limit {
-		return f, TooLarge("it is %d bytes long, and at most %d are taken", f.Size, limit)
+	size := f.Size
+	if size < 0 && c.Seen.Size > 0 && c.Seen.ETag == f.ETag && c.Seen.LastModified == f.LastModified {
+		size = c.Seen.Size
+	}
+	if size > limit {
+		return f, TooLarge("it is %d bytes long, and at most %d are taken", size, limit)
 	}
 	watch := time.AfterFunc(c.stall, func() { cancel(errStalled) })
 	defer watch.Stop()
 	in := &watched{resp.Body, watch, c.stall}
-	n, err := io.Copy(io.MultiWriter(w, meter.Bytes(c.Progress, nil, "Downloading", f.Size)), io.LimitReader(in, limit+1))
+	n, err := io.Copy(io.MultiWriter(w, meter.Bytes(c.Progress, nil, "Downloading", size)), io.LimitReader(in, limit+1))
 	switch {
 	case n > limit:
 		return f, TooLarge("it is longer than %d bytes", limit)
 	case errors.Is(context.Cause(ctx), errStalled):
 		return f, gitfail.New(core.FailNetwork, gitfail.Upstream, gitfail.Hint(core.FailNetwork, gitfail.Upstream),
 			"upstream: nothing more came for %v, after %d bytes", c.stall, n)
-	case err == nil && f.Size >= 0 && n != f.Size, errors.Is(err, io.ErrUnexpectedEOF):
+	case err == nil && size >= 0 && n != size, errors.Is(err, io.ErrUnexpectedEOF):
 		return f, gitfail.New(core.FailNetwork, gitfail.Upstream, gitfail.Hint(core.FailNetwork, gitfail.Upstream),
-			"upstream: the download ended after %d of %d bytes", n, f.Size)
+			"upstream: the download ended after %d of %d bytes", n, size)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EIO), errors.Is(err, syscall.EDQUOT):
 		return f, gitfail.From(err, gitfail.Local)
 	case err != nil:
@@ -221,6 +230,9 @@ func CopyLocal(w io.Writer, address, path string, limit int64) (Facts, error) {
 	defer func() { _ = in.Close() }()
 	if _, err := io.Copy(w, io.LimitReader(in, limit)); err != nil {
 		return f, gitfail.From(err, gitfail.Local)
+	}
+	if now, err := LookLocal(address, path); err != nil || now != f {
+		return f, gitfail.New(core.FailOther, gitfail.Upstream, "the next job tries again; whoever writes the file had better rename a whole one to its place", "upstream: %s changed while it was read", path)
 	}
 	return f, nil
 }

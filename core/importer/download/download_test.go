@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -87,5 +89,52 @@ func TestRedirects(t *testing.T) {
 	}
 	if inner.Load() != 0 {
 		t.Error("a redirect reached a private address")
+	}
+}
+
+// TestServerWithoutHead: what is not there for HEAD may be for GET.
+func TestServerWithoutHead(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead || r.URL.Path == "/gone" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("ETag", `"x"`)
+		_, _ = io.WriteString(w, "contents")
+	}))
+	defer s.Close()
+	c := New(core.Access{URL: s.URL + "/there"}, route.Route{})
+	defer c.Close()
+	if f, err := c.Look(t.Context()); err != nil || f.ETag != `"x"` || f.Size != 8 {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	c.access.URL = s.URL + "/gone"
+	var failure *gitfail.Error
+	if _, err := c.Look(t.Context()); !errors.As(err, &failure) || failure.Kind != core.FailGone {
+		t.Errorf("got %v", err)
+	}
+}
+
+// growing writes more to the file that is read from it.
+type growing struct{ path string }
+
+// Write implements io.Writer.
+func (g growing) Write(p []byte) (int, error) {
+	return len(p), os.WriteFile(g.path, append(p, " and more"...), 0o600)
+}
+
+// TestFileThatIsWritten: half of a file is none.
+func TestFileThatIsWritten(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("begun"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := CopyLocal(io.Discard, path, path, 100); err != nil {
+		t.Error(err)
+	}
+	if _, err := CopyLocal(growing{path}, path, path, 100); err == nil || !strings.Contains(err.Error(), "changed while it was read") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -7,6 +7,8 @@
 package rawfile
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -233,14 +235,14 @@ func (s *Source) take(ctx context.Context, store lfs.Store, name string, f File,
 			facts, err = download.CopyLocal(out, f.Access.URL, f.Local, limit)
 		} else {
 			c := download.New(f.Access, s.Route)
-			c.Progress = s.Progress
+			c.Progress, c.Seen = s.Progress, facts
 			defer c.Close()
 			facts, err = c.Get(ctx, out, limit)
 		}
 		_ = out.CloseWithError(err)
 		got <- err
 	}()
-	p, err := store.Add(in, func(p lfs.Pointer) error {
+	p, err := store.Add(&noPage{in: bufio.NewReaderSize(in, 512), name: name}, func(p lfs.Pointer) error {
 		if f.SHA256 != "" && f.SHA256 != p.OID {
 			return gitfail.New(core.FailCorrupt, gitfail.Upstream, "nothing was changed; compare with what the file's owner says, and put the right checksum into the specification",
 				"upstream: the file has the sha256 checksum %s, not %s", p.OID, f.SHA256)
@@ -259,6 +261,26 @@ func (s *Source) take(ctx context.Context, store lfs.Store, name string, f File,
 		t.Modified = max(0, at.Unix())
 	}
 	return t, nil
+}
+
+// noPage refuses a page that a server gives in place of a file.
+type noPage struct {
+	in     *bufio.Reader
+	name   string
+	looked bool
+}
+
+// Read implements io.Reader.
+func (n *noPage) Read(p []byte) (int, error) {
+	if !n.looked {
+		n.looked = true
+		head, _ := n.in.Peek(512) // what goes wrong is told by the reading
+		text, name := strings.ToLower(string(bytes.TrimLeft(head, "\xef\xbb\xbf \t\r\n"))), strings.ToLower(n.name)
+		if (strings.HasPrefix(text, "<!doctype html") || strings.HasPrefix(text, "<html")) && !strings.Contains(path.Ext(name), "htm") {
+			return 0, gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream), "upstream: what came is a page (HTML)")
+		}
+	}
+	return n.in.Read(p)
 }
 
 // commit makes a commit of all files and gives it.

@@ -115,10 +115,54 @@ def name_tags():
     BzrFastExporter.emit_tags = emit_tags
 
 
+def tell_changes():
+    """brz's own commands lose files where directories are renamed together with
+    what is in them, and where a file becomes a directory. These take away
+    everything that is not where it was, and write it where it is."""
+    from breezy.plugins.fastimport import helpers
+    from breezy.plugins.fastimport.exporter import BzrFastExporter
+    from fastimport.commands import FileDeleteCommand, FileModifyCommand
+
+    def within(tree, dirs):
+        """The files below some directories, which have them by their place there."""
+        if not dirs:
+            return
+        for path, entry in tree.iter_entries_by_dir():
+            above = path
+            while above and above not in dirs:
+                above = above.rpartition('/')[0]
+            if above in dirs and entry.kind != 'directory':
+                yield path, entry.kind
+
+    def commands(self, tree_old, tree_new):
+        changes = tree_new.changes_from(tree_old)
+        moved = [c for c in changes.renamed if c.kind[0] == 'directory']
+        gone = {c.path[0] for c in changes.removed + changes.renamed + changes.kind_changed if c.kind[0] != 'directory'}
+        gone.update(path for path, _ in within(tree_old, {c.path[0] for c in moved}))
+        there = {c.path[1]: c.kind[1] for c in changes.added + changes.copied + changes.renamed + changes.kind_changed + changes.modified}
+        there.update(within(tree_new, {c.path[1] for c in moved}))
+        for path in sorted(gone):
+            yield FileDeleteCommand(path.encode('utf-8'))
+        files = []
+        for path, kind in sorted(there.items()):
+            if kind == 'file':
+                files.append((path, (path, helpers.kind_to_mode('file', tree_new.is_executable(path)))))
+            elif kind == 'symlink':
+                target = tree_new.get_symlink_target(path).encode('utf-8')
+                yield FileModifyCommand(path.encode('utf-8'), helpers.kind_to_mode('symlink', False), None, target)
+            elif kind != 'directory':
+                self.warning("cannot export '%s' of kind %s yet - ignoring" % (path, kind))
+        for (path, mode), chunks in tree_new.iter_files_bytes(files):
+            yield FileModifyCommand(path.encode('utf-8'), mode, None, b''.join(chunks))
+
+    BzrFastExporter._get_filecommands = commands
+
+
 if 'fast-export' in sys.argv[1:2]:
     try:
         tell_progress()
         name_tags()
+        tell_changes()
     except ImportError:  # an older one, which is named otherwise
         pass
 

@@ -19,7 +19,7 @@ func (j *job) large(r *repo.Repo) *lfs.Sync {
 	if j.Spec.LFS == spec.LFSNo || j.Spec.Type != spec.Git && j.Spec.Type != spec.RawFile {
 		return nil
 	}
-	s := &lfs.Sync{Repo: r, Always: j.Spec.LFS == spec.LFSYes || j.Spec.Type == spec.RawFile, Retry: lfs.DefaultRetry, Out: j.Out, Progress: j.progress, Log: j.Log}
+	s := &lfs.Sync{Repo: r, Always: j.Spec.LFS == spec.LFSYes || j.Spec.Type == spec.RawFile, Retry: lfs.DefaultRetry, Out: j.Out, Progress: j.progress, Log: j.Log, Look: j.Upkeep.verify(), Now: j.Clock()}
 	if j.Spec.Type == spec.Git {
 		s.Upstream = lfs.Side{Access: j.fetch, Path: LocalPath(j.fetch.URL), Place: gitfail.Upstream, Route: j.net.fetchRoute, Git: j.net.fetchGit}
 	}

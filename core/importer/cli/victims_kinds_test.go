@@ -22,7 +22,7 @@ func moreVictims() []victim {
 	return []victim{
 		{name: "cvs", rounds: 1, make: cvsVictim, needs: []string{"cvs", "cvsps"}, beside: []string{"cvs"}},
 		{name: "bzr", rounds: 1, slow: true, make: bzrVictim, needs: []string{"brz"}, beside: []string{"bzr"}},
-		{name: "raw-file", rounds: 2, make: rawVictim},
+		{name: "raw-file", rounds: 2, make: rawVictim, versions: true},
 		{name: "git-lfs", rounds: 2, make: lfsVictim},
 	}
 }
@@ -67,23 +67,42 @@ func bzrVictim(t *testing.T, l *lorry) (string, func(int), func() map[string]str
 		t.Fatal(err)
 	}
 	bzr := func(dir string, args ...string) {
-		do(t, dir, "", "env", append([]string{"BRZ_HOME=" + l.dir, "BRZ_PLUGIN_PATH=-user:-site:+core", "BRZ_EMAIL=Ann <ann@example.com>", "BRZ_LOG=/dev/null", "brz"}, args...)...)
+		do(t, dir, "", "env", append([]string{
+			"BRZ_HOME=" + l.dir, "BRZ_PLUGIN_PATH=-user:-site:+core", "BRZ_EMAIL=Ann <ann@example.com>", "BRZ_LOG=/dev/null",
+			"BRZ_PLUGINS_AT=round@" + filepath.Join(l.dir, "round.py"), "brz",
+		}, args...)...)
 	}
+	l.spec("round.py", bzrRound)
 	bzr("/", "init", "-q", trunk)
 	change := func(round int) {
 		if err := os.WriteFile(filepath.Join(trunk, "file"), fmt.Appendf(nil, "round %d\n", round), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if round == -2 {
-			bzr(trunk, "add", "-q")
-		}
-		bzr(trunk, "commit", "-q", "-m", "round "+strconv.Itoa(round))
-		bzr(trunk, "tag", "-q", "r"+strconv.Itoa(round))
+		bzr("/", "round", trunk, "r"+strconv.Itoa(round))
 	}
 	change(-2)
 	bzr("/", "branch", "-q", trunk, side)
 	return `{"type": "bzr", "branches": {"trunk": "` + trunk + `", "side": "` + side + `"}}`, change, nil
 }
+
+// bzrRound is a command that adds, commits and tags: brz takes longer to start
+// than for any of them.
+const bzrRound = `
+from breezy.commands import Command, register_command
+from breezy.workingtree import WorkingTree
+
+class cmd_round(Command):
+    __doc__ = "Add, commit and tag."
+    takes_args = ['location', 'name']
+
+    def run(self, location, name):
+        tree = WorkingTree.open(location)
+        with tree.lock_write():
+            tree.smart_add([location])
+            tree.branch.tags.set_tag(name, tree.commit(name))
+
+register_command(cmd_round)
+`
 
 func rawVictim(t *testing.T, _ *lorry) (string, func(int), func() map[string]string) {
 	var version atomic.Int64

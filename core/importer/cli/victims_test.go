@@ -26,7 +26,7 @@ func victims() []victim {
 		{name: "new git", rounds: 3, make: gitVictim, afresh: true},
 		{name: "svn", rounds: 2, slow: true, make: svnVictim, needs: []string{"svn", "svnadmin", "svnmucc"}},
 		{name: "hg", rounds: 2, make: hgVictim, needs: []string{"hg"}, beside: []string{"hg"}},
-		{name: "archive", rounds: 4, make: archiveVictim},
+		{name: "archive", rounds: 4, make: archiveVictim, versions: true},
 	}...)
 }
 
@@ -78,15 +78,16 @@ func svnVictim(t *testing.T, l *lorry) (string, func(int), func() map[string]str
 	change := func(round int) {
 		commands := []string{"-m", "round " + strconv.Itoa(round), "-U", url}
 		n := many(3, 1)
-		if round < 0 {
+		if round == -2 {
 			n = many(200, 5)
 		}
 		for i := range n {
-			commands = append(commands, "cp", "HEAD", "trunk", fmt.Sprintf("tags/t%d-%d", round+1, i))
+			commands = append(commands, "cp", "HEAD", "trunk", fmt.Sprintf("tags/t%d-%d", round+2, i))
 		}
-		commands = append(commands, "put", "/dev/stdin", "trunk/file", "cp", "HEAD", "trunk", "branches/b"+strconv.Itoa(round+1))
+		commands = append(commands, "put", "/dev/stdin", "trunk/file", "cp", "HEAD", "trunk", "branches/b"+strconv.Itoa(round+2))
 		do(t, "/", "round "+strconv.Itoa(round)+"\n", "svnmucc", commands...)
 	}
+	change(-2)
 	return `{"type": "svn", "url": "` + url + `"}`, change, nil
 }
 

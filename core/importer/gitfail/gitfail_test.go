@@ -95,6 +95,19 @@ func TestEveryKindHasAHint(t *testing.T) {
 	}
 }
 
+func FuzzFrom(f *testing.F) {
+	f.Add("fatal: unable to access 'https://example.com/x/': The requested URL returned error: 429\nRetry-After: 120\n")
+	f.Add("remote: fatal: write error: No space left on device\r\nerror: remote unpack failed\n")
+	f.Fuzz(func(t *testing.T, stderr string) {
+		for _, place := range []Place{Upstream, Downstream, Local} {
+			e := From(&childproc.ExitError{Program: "git", Code: 128, Stderr: stderr}, place)
+			if e.Kind == core.FailNone || e.Cause == "" || strings.ContainsAny(e.Cause, "\n") || len(e.Cause) > 600 || e.RetryAfter < 0 {
+				t.Errorf("%q: %+v", stderr, e.Failure)
+			}
+		}
+	})
+}
+
 func TestHowLongToWait(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{

@@ -37,6 +37,10 @@ type Sync struct {
 	Upstream Side
 	// Downstream is where they go; with no URL they are only fetched.
 	Downstream Side
+	// Look is how often the target is asked whether it still has what was brought
+	// before, at the moment Now; 0 means never.
+	Look time.Duration
+	Now  time.Time
 	// Retry is the time before a second try; 0 means none.
 	Retry time.Duration
 	Out   io.Writer
@@ -52,6 +56,10 @@ type record struct {
 	// Unread says that nobody has looked, since there was no pointer.
 	Unread bool     `json:"unread,omitempty"`
 	Tips   []string `json:"tips"`
+	// Looked is when the target was last asked for what it had before, in seconds
+	// since 1970, and Next where among all objects the next look begins.
+	Looked int64 `json:"looked,omitempty"`
+	Next   int   `json:"next,omitempty"`
 }
 
 // Run brings the objects that tips lead to. has are the tips that the target is
@@ -78,15 +86,36 @@ func (s *Sync) Run(ctx context.Context, tips, has []string) error {
 			return gitfail.From(err, gitfail.Local)
 		}
 	}
+	looked, err := s.again(ctx, &rec, tips, len(scan.have) == 0)
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
 	before := len(rec.Tips)
 	rec.Tips = tips
-	if all[s.Downstream.Access.URL] = rec; len(scan.tips) == 0 && before == len(tips) {
+	if all[s.Downstream.Access.URL] = rec; len(scan.tips) == 0 && before == len(tips) && !looked {
 		return nil
 	}
 	if err := repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), all); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	return nil
+}
+
+// again looks after what was brought before, when it is time to, and brings what
+// is lost. fresh says that everything has just been brought.
+func (s *Sync) again(ctx context.Context, rec *record, tips []string, fresh bool) (looked bool, err error) {
+	if !s.due(*rec) {
+		return false, nil
+	}
+	rec.Looked = s.Now.Unix()
+	if fresh {
+		return true, nil
+	}
+	lost, err := s.gone(ctx, rec, tips)
+	if err == nil {
+		err = s.bring(ctx, lost)
+	}
+	return true, err
 }
 
 func unique(list []string) []string {

@@ -147,8 +147,12 @@ func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps 
 	if err := checkType(resp, result); err != nil {
 		return Listing{}, err
 	}
+	return listV2(bufio.NewReader(io.LimitReader(resp.Body, o.limit())))
+}
+
+// listV2 reads the answer to ls-refs.
+func listV2(in *bufio.Reader) (Listing, error) {
 	var l Listing
-	in := bufio.NewReader(io.LimitReader(resp.Body, o.limit()))
 	for {
 		line, kind, err := readPkt(in)
 		if err != nil {

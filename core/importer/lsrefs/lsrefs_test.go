@@ -198,6 +198,41 @@ func FuzzListV0(f *testing.F) {
 	})
 }
 
+func FuzzListV2(f *testing.F) {
+	f.Add(pkt(one+" HEAD symref-target:refs/heads/main\n") + pkt(one+" refs/heads/main\n") + pkt(two+" refs/tags/v1 peeled:"+one+"\n") + "0000")
+	f.Add(pkt("ERR no\n"))
+	f.Add(pkt("unborn HEAD symref-target:refs/heads/main\n") + "0000")
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := listV2(bufio.NewReader(strings.NewReader(text)))
+		if err != nil {
+			if gitfail.From(err, gitfail.Upstream).Kind == core.FailNone || strings.ContainsAny(err.Error(), "\n\x00") {
+				t.Errorf("%q: %v", text, err)
+			}
+			return
+		}
+		there := l.Head == ""
+		for _, r := range l.Refs {
+			there = there || r.Name == l.Head
+			if !validObject(r.Object) || strings.ContainsAny(r.Name, " \n\x00") {
+				t.Errorf("%+v", r)
+			}
+		}
+		if !there {
+			t.Errorf("%q: HEAD is %q, which is not there", text, l.Head)
+		}
+	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	f.Add("120", "Mon, 02 Jan 2006 15:04:05 GMT", "1700000000")
+	f.Fuzz(func(t *testing.T, after, date, reset string) {
+		h := http.Header{"Retry-After": {after}, "Date": {date}, "X-Ratelimit-Reset": {reset}}
+		if n := retryAfter(h); n < 0 || n > maxRetryAfter {
+			t.Errorf("%v: %d", h, n)
+		}
+	})
+}
+
 func FuzzParseLsRemote(f *testing.F) {
 	f.Add("ref: refs/heads/main\tHEAD\n" + one + "\trefs/heads/main\n" + two + "\trefs/tags/v1^{}\n")
 	f.Fuzz(func(t *testing.T, text string) {

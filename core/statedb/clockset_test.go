@@ -91,7 +91,7 @@ func TestAClockThatIsSetLosesNoJob(t *testing.T) {
 					t.Error("its result is refused")
 				}
 				// No storm: each is given once. What had run waits for its interval by the
-				// clock as it is now; a first loss is made good at once.
+				// clock as it is now; a first loss is made good at once, in its old place.
 				now, err := w.Queue.Claim(t.Context(), queue.ClaimParams{Minion: "m", Max: 10})
 				if err != nil {
 					t.Fatal(err)
@@ -100,7 +100,7 @@ func TestAClockThatIsSetLosesNoJob(t *testing.T) {
 				for _, c := range now {
 					paths = append(paths, c.Path)
 				}
-				want := map[time.Duration][]string{time.Hour: {"waits", "dead"}, -time.Hour: {"dead"}}[by]
+				want := map[time.Duration][]string{time.Hour: {"dead", "waits"}, -time.Hour: {"dead"}}[by]
 				if diff := cmp.Diff(want, paths); diff != "" {
 					t.Errorf("claimed after the step (-want +got):\n%s", diff)
 				}

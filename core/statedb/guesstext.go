@@ -16,7 +16,8 @@ const (
 
 	guessCount = ` SELECT COUNT(*) FROM known`
 
-	// knownJob finds the job, and has every column that a report reads. It locks
+	// knownJob finds the job, and has every column that a report reads and that can
+	// change while it runs. It locks
 	// the rows that are written: if another transaction is changing one of them it
 	// waits and then looks at what that has made of it, so that what is known here
 	// still is when it is written. Of a place in the queue only one at the top
@@ -25,9 +26,8 @@ const (
 	knownJob = `known AS (
 		SELECT j.id, q.path FROM jobs j JOIN queue q ON q.path = j.path JOIN lorries l ON l.path = j.path
 		WHERE j.id = @j_id AND j.ended = 0 AND COALESCE(q.running_job, 0) = j.id
-			AND j.path = @j_path AND j.fence = @j_fence
-			AND j.started = @j_started AND j.updated = @j_updated AND j.lease = @j_lease
-			AND j.kill_reason = @j_kill_reason AND j.disk_usage = @j_disk_usage
+			AND j.fence = @j_fence AND j.started = @j_started AND j.updated = @j_updated
+			AND j.lease = @j_lease AND j.kill_reason = @j_kill_reason AND j.disk_usage = @j_disk_usage
 			AND j.output_size = @j_output_size AND j.output_kept = @j_output_kept AND j.received = @j_received
 			AND j.progress = @j_progress
 			AND l.upstream_host = @l_upstream_host
@@ -78,7 +78,7 @@ func guessText(end, output bool) string {
 func (p params) known(v queue.Live) error {
 	j, l := v.Job, v.Lorry
 	progress, err := textOf(j.Progress, j.Progress != nil)
-	p["j_id"], p["j_path"], p["j_fence"] = int64(j.ID), j.Path, int64(j.Fence)
+	p["j_id"], p["j_fence"] = int64(j.ID), int64(j.Fence)
 	p["j_started"], p["j_updated"], p["j_lease"] = micros(j.Started), micros(j.Updated), micros(j.Lease)
 	p["j_kill_reason"], p["j_disk_usage"], p["j_progress"] = string(v.KillReason), j.DiskUsage, progress
 	p["j_output_size"], p["j_output_kept"], p["j_received"] = j.OutputSize, v.OutputKept, v.Received

@@ -22,8 +22,9 @@ const (
 // next vacuum, a minute later: without it every claim would walk over all of
 // them again. No Lorry that waits, held or not, has a place between 0 and the
 // head. Places at the top are negative and looked for apart; due times are set
-// to now or later, except when a shorter interval makes a Lorry overdue, which
-// forgets the head here and is found by other cores after headAgain.
+// to now or later, except when a shorter interval makes a Lorry overdue, or a
+// job is handed back and its Lorry keeps its place: either forgets the head here
+// and is found by other cores after headAgain.
 type head struct {
 	long atomic.Bool // the last claim found a limit, or nothing: StartFirst can't serve the next
 

@@ -76,3 +76,44 @@ func TestNoLorryIsLeftBehindTheHeadOfTheQueue(t *testing.T) {
 		})
 	}
 }
+
+// A job that is handed back gives its Lorry its place again, which is before the
+// one where the queue was found to begin meanwhile.
+func TestWhatIsHandedBackIsNotLeftBehindTheHeadOfTheQueue(t *testing.T) {
+	t.Parallel()
+	for _, d := range databases {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			w := statedbtest.NewWorld(t, d.url(t))
+			put := func(paths ...string) {
+				t.Helper()
+				for _, p := range paths {
+					if err := w.DB.PutLorries(w.Ctx, []core.Lorry{statedbtest.NewLorry(p)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			claim := func(want string) queue.UpdateParams {
+				t.Helper()
+				got, err := w.Queue.Claim(w.Ctx, queue.ClaimParams{Minion: "m"})
+				if err != nil || len(got) != 1 || got[0].Path != want {
+					t.Fatalf("want %q claimed, got %v: %v", want, got, err)
+				}
+				return queue.UpdateParams{Job: got[0].Job.ID, Fence: got[0].Job.Fence, Done: true, Returned: true}
+			}
+			put("z")
+			w.Clock.Advance(time.Hour)
+			put("a", "b", "c")
+			w.Clock.Advance(10 * time.Minute)
+			back := claim("z")
+			w.Clock.Advance(10 * time.Second)
+			claim("a") // it looks where the queue begins
+			claim("b")
+			if _, err := w.Queue.Update(w.Ctx, []queue.UpdateParams{back}); err != nil {
+				t.Fatal(err)
+			}
+			claim("z")
+			claim("c")
+		})
+	}
+}

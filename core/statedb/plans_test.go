@@ -27,17 +27,16 @@ var plans = []struct {
 	{name: "claim: running jobs by host", text: "GROUP BY upstream_host", indexes: []string{"queue_running"}},
 	{name: "claim: record the job", text: "^(INSERT INTO jobs .*SELECT|UPDATE queue SET running_job = \\?)", indexes: []string{"queue_pkey"}},
 	{name: "claim: mark the Lorry", text: "^UPDATE queue SET running_job = (x|\\$|\\?)", indexes: []string{"queue_pkey"}},
-	{name: "report: read the job", text: "j.ended = 0 AND COALESCE\\(q.running_job, 0\\) = j.id", indexes: []string{"jobs_pkey", "queue_pkey", "lorries_pkey"}, sorts: true},
+	{name: "report: read the job", text: "^SELECT j.id.* j.ended = 0 AND COALESCE\\(q.running_job, 0\\) = j.id", indexes: []string{"jobs_pkey", "queue_pkey", "lorries_pkey"}, sorts: true},
 	{name: "report: write the job", text: "^UPDATE jobs SET updated", indexes: []string{"jobs_pkey"}},
 	{name: "report: end the Lorry's turn", text: "^UPDATE queue SET running_job = NULL", indexes: []string{"queue_pkey"}},
 	{name: "claim: number the jobs of the first", server: true, text: "^UPDATE run_queue SET next_job = next_job", indexes: []string{"queue_turn"}},
-	{name: "claim: start the first", server: true, text: "^WITH gate AS .*chosen AS \\(SELECT path, row_number\\(\\) OVER \\(\\) AS n FROM \\(SELECT q.path FROM queue", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
+	{name: "claim: start the first", server: true, text: "^WITH gate AS .*chosen AS \\(SELECT path, row_number\\(\\) OVER \\(\\) AS n FROM \\(\\s*SELECT q.path FROM queue", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
 	{name: "claim: the same, for a minion that holds some", server: true, text: "^WITH gate AS .* WHEN q.path = ANY", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
-	{name: "report: all of it, as remembered", server: true, text: "^WITH known AS", indexes: []string{"jobs_pkey", "queue_pkey", "lorries_pkey"}},
+	{name: "report: all of it, as remembered", server: true, text: "^WITH known AS", indexes: []string{"jobs_pkey", "queue_pkey"}},
 	{name: "wait: the next due time", text: "SELECT MIN\\(turn\\) AS t FROM queue", indexes: []string{"queue_turn"}},
 	{name: "explain: who is ahead", text: "queue q, queue me", indexes: []string{"queue_turn", "queue_pkey"}},
-	{name: "reconcile: due times of changed intervals", text: "UPDATE queue SET due = last_run", indexes: []string{"queue_pkey", "lorries_pkey"}},
-	{name: "reconcile: digests of changed texts", text: "UPDATE queue SET digest = '' WHERE", indexes: []string{"queue_pkey", "lorries_pkey"}},
+	{name: "reconcile: due times and digests of what changed", text: "UPDATE queue SET due = CASE WHEN c.moved", indexes: []string{"queue_pkey", "lorries_pkey"}},
 	{name: "list-queue: a page", text: "UNION ALL\\s+SELECT \\* FROM \\(SELECT q.path", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
 	{name: "upkeep: lost jobs", text: "lease <= \\$1", indexes: []string{"jobs_live"}, sorts: true},
 	{name: "upkeep: a window of the history", text: "MAX\\(id\\), 0\\) FROM", indexes: []string{"jobs_pkey"}},
@@ -116,8 +115,8 @@ func TestApplyingAChangeLooksUpEachLorry(t *testing.T) {
 					t.Errorf("it goes through all Lorries, by %q: %s", whole, query)
 				}
 			}
-			if found != 2 {
-				t.Errorf("want 2 statements, found %d", found)
+			if found != 1 {
+				t.Errorf("want 1 statement, found %d", found)
 			}
 		})
 	}

@@ -147,6 +147,9 @@ func (db *DB) transactOnce(ctx, working context.Context, fn func(ctx context.Con
 	if err == nil {
 		err = p.commit(working)
 	}
+	if t.early {
+		db.head.forget()
+	}
 	if err == nil {
 		db.recall.learn(t.began, t.gone)
 		return nil

@@ -20,9 +20,11 @@ type txn struct {
 	sends *pipeline
 	// next is the number of the next job, once Gate has locked it.
 	next core.JobID
-	// head is set for PostgreSQL; low is where it was when Gate was asked.
-	head *head
-	low  place
+	// head is set for PostgreSQL; low is where it was when Gate was asked. early
+	// says that something gets a place that may be before it.
+	head  *head
+	low   place
+	early bool
 	// recall is set for PostgreSQL. read and due are the jobs and Lorries that
 	// were read; began and gone are the jobs that are to be remembered and
 	// forgotten when this is committed.

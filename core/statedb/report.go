@@ -165,7 +165,7 @@ func (t *txn) Report(ctx context.Context, reports []queue.Report) error {
 			if l.Position < 0 {
 				turn = l.Position
 			}
-			t.early = false && turn >= 0 && l.Due.Before(j.Ended.Add(-headBehind))
+			t.early = t.early || turn >= 0 && l.Due.Before(j.Ended.Add(-headBehind))
 			ends = append(ends, endRow{
 				l.Path, micros(l.Due), turn, l.Failures, micros(l.LastRun), micros(l.LastSuccess), micros(l.LastEqual), l.LastExit,
 				l.LastFailure.Kind, l.LastFailure.Cause, l.LastFailure.Hint, l.DiskUsage, l.Digest,

@@ -34,6 +34,9 @@ func certain() []rule {
 		{kind: core.FailSpec, hint: "use another scheme in the url", patterns: []string{
 			"' not allowed", "strange pathname", "strange hostname", "unable to find remote helper", "is not a valid remote helper", "url uses plaintext credentials",
 		}},
+		{kind: core.FailSpec, hint: "one side names its objects by SHA-256 and the other by SHA-1: have the downstream repository made like upstream's (git init --object-format=sha256), where the host can hold such", patterns: []string{
+			"unexpected capabilities^{}", "mismatched algorithms", "hash algorithm",
+		}},
 		{kind: core.FailLFS, patterns: []string{"lfs objects are missing", "gh008", "lfs: missing object", "missing lfs"}},
 		{kind: core.FailTLS, patterns: []string{
 			"ssl certificate", "server certificate verification failed", "certificate verify failed", "gnutls_handshake", "ssl_connect", "ssl_read",

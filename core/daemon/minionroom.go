@@ -24,36 +24,48 @@ const (
 	minionsPatience = 2 * time.Second
 )
 
-// shortMinions gives the minions that work, but have no room, and whether there
-// are no others.
-func shortMinions(ctx context.Context, from minionLister, clock core.Clock) (short []queue.Minion, all bool) {
+// shortMinions gives the minions that work, but have no room; absent says why
+// nobody else will ask for a job, or is "".
+func shortMinions(ctx context.Context, from minionLister, clock core.Clock) (short []queue.Minion, absent string) {
 	if from == nil {
-		return nil, false
+		return nil, ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, minionsPatience)
 	defer cancel()
 	known, err := from.Minions(ctx)
 	if err != nil {
-		return nil, false // it is no reason to say anything of minions
+		return nil, "" // it is no reason to say anything of minions
 	}
-	others := 0
+	others, drain := 0, 0
 	for _, m := range known {
 		switch {
-		case m.Drain || clock().Sub(m.Seen) > minionAway:
+		case clock().Sub(m.Seen) > minionAway:
+		case m.Drain:
+			drain++
 		case m.Short != "":
 			short = append(short, m)
 		default:
 			others++
 		}
 	}
-	return short, len(short) > 0 && others == 0
+	switch {
+	case others > 0:
+		return short, ""
+	case drain > 0:
+		return short, "those that ask are told to drain"
+	}
+	return short, fmt.Sprintf("none has asked for a job within %s", core.Span(minionAway))
 }
 
 // becauseOfMinions gives the reason of a Lorry that no minion takes because none
-// of those that work has room.
+// of those that work has room, or because there are none.
 func (g diskGuard) becauseOfMinions(ctx context.Context, why queue.Why) queue.Why {
-	if short, all := shortMinions(ctx, g.minions, g.clock); all {
+	switch short, absent := shortMinions(ctx, g.minions, g.clock); {
+	case absent == "":
+	case len(short) > 0:
 		why.Reason, why.Detail = schedule.BecauseDisk, "no minion has room: "+tellShort(short)
+	default:
+		why.Detail += ": " + absent
 	}
 	return why
 }

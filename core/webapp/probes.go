@@ -3,6 +3,7 @@ package webapp
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
@@ -41,10 +42,18 @@ func (p probes) Healthy(*exchange.Request) (exchange.Answer, error) {
 	return exchange.Line("healthy"), nil
 }
 
+// readyTimeout is less than those who probe wait for an answer.
+const readyTimeout = 4 * time.Second
+
 // Ready answers GET /-/ready: 503 while the STATEDB does not answer.
 func (p probes) Ready(r *exchange.Request) (exchange.Answer, error) {
 	if p.ready != nil {
-		if err := p.ready(r.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := p.ready(ctx); err != nil {
+			if ctx.Err() != nil && r.Context().Err() == nil {
+				err = core.Errorf(core.KindUnavailable, "state database gives no answer within %s", readyTimeout)
+			}
 			return nil, err
 		}
 	}

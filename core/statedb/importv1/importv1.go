@@ -54,6 +54,8 @@ func Import(ctx context.Context, path string, db *statedb.DB) (Report, error) {
 	if err == nil {
 		err = old.importAll(ctx, into, &r)
 	}
+	// What was there before has not come over a second time.
+	r.Interrupted, r.Passwords = min(r.Interrupted, r.Jobs), min(r.Passwords, r.Lorries+r.Jobs)
 	return r, errors.Join(err, old.db.Close())
 }
 

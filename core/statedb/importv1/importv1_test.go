@@ -143,7 +143,7 @@ func importOldest(t *testing.T, url string) {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	again, err := importv1.Import(w.Ctx, path, w.DB)
-	if err != nil || again.Lorries+again.Hosts+again.Jobs != 0 {
+	if err != nil || again.Lorries+again.Hosts+again.Jobs+again.Interrupted+again.Passwords != 0 {
 		t.Errorf("the second time %+v came over: %v", again, err)
 	}
 	if err := w.Queue.SetRunning(w.Ctx, true); err != nil {

@@ -161,7 +161,7 @@ func (s *source) lorries(ctx context.Context, into statedb.Import, successes map
 		if l.Host != "" {
 			l.Section = "host:" + l.Host
 		}
-		if v[5] == nil {
+		if !isNumber(v[5]) {
 			l.Interval = core.DefaultInterval
 		}
 		if l.Timeout == 0 {
@@ -254,6 +254,15 @@ func number(v any) int64 {
 		return 0
 	}
 	return int64(n)
+}
+
+// isNumber reports whether a column without a type holds a number.
+func isNumber(v any) bool {
+	if v == nil {
+		return false
+	}
+	_, err := strconv.ParseFloat(strings.TrimSpace(text(v)), 64)
+	return err == nil
 }
 
 func seconds(v any) time.Duration {

@@ -155,6 +155,9 @@ func (s *Server) audited(ctx context.Context, route Route, params httprouter.Par
 	}
 	if _, auditErr := s.audit.AppendAudit(ctx, e); auditErr != nil {
 		s.log.Error("the audit was not written", "action", e.Action, "who", e.Who, "from", e.From, "subject", e.Subject, "result", e.Result, "error", auditErr)
+		if err != nil { // the more so, and it says why
+			return answer, err
+		}
 		return nil, &core.Error{
 			Kind: core.KindUnavailable, Err: auditErr, Fact: "the call was carried out as far as possible, but could not be recorded in the audit",
 			Hint: "look at the state first, then at the controller's log",

@@ -273,4 +273,8 @@ func TestACallThatCanNotBeRecordedIsToldSo(t *testing.T) {
 	if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "audit") {
 		t.Errorf("got %d %s", got.status, got.body)
 	}
+	// One that failed itself says why.
+	if got := s.post(t, "/1.0/set-max-jobs", "max_jobs=many"); got.status != http.StatusBadRequest || !strings.Contains(got.body, "many") {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
 }

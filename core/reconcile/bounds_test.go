@@ -1,0 +1,129 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
+)
+
+// watchedStore notes what it is asked to do.
+type watchedStore struct {
+	store
+	removed []string
+	texts   []int // bytes of specifications, by call
+}
+
+func (s *watchedStore) RemoveLorries(ctx context.Context, paths []string) error {
+	s.removed = append(s.removed, paths...)
+	return s.store.RemoveLorries(ctx, paths)
+}
+
+func (s *watchedStore) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []time.Time) error {
+	size := 0
+	for _, l := range lorries {
+		size += len(l.Text)
+	}
+	s.texts = append(s.texts, size)
+	return s.store.PutLorriesDue(ctx, lorries, due)
+}
+
+func watched(t *testing.T) (*world, *watchedStore) {
+	t.Helper()
+	w := newWorld(t, func(clock core.Clock) store { return newMemory(clock) })
+	s := &watchedStore{store: w.store}
+	w.store = s
+	w.restart()
+	return w, s
+}
+
+// TestALorryThatMovesKeepsItsState: it would lose it if it were removed first.
+func TestALorryThatMovesKeepsItsState(t *testing.T) {
+	t.Parallel()
+	w, s := watched(t)
+	w.write(confgit.ConfFile, conf(section("a", "*.lorry")))
+	w.write("x.lorry", lorryFile("b/x"))
+	w.read()
+	w.write(confgit.ConfFile, conf(section("a/b", "*.lorry")))
+	w.write("x.lorry", lorryFile("x"))
+	w.read()
+	if len(s.removed) > 0 {
+		t.Errorf("removed and made anew: %v", s.removed)
+	}
+}
+
+// TestLongSpecificationsGoInSmallerCalls: 500 of them would be too much for one
+// transaction.
+func TestLongSpecificationsGoInSmallerCalls(t *testing.T) {
+	t.Parallel()
+	w, s := watched(t)
+	w.write(confgit.ConfFile, conf(section("p", "*.lorry")))
+	refspecs := strings.Repeat(`"refs/heads/a", `, 6000) + `"refs/heads/b"`
+	for i := range 40 {
+		w.write(fmt.Sprintf("x%d.lorry", i), fmt.Sprintf(`{"x%d": {"type": "git", "url": "https://git.example.com/x", "refspecs": [%s]}}`, i, refspecs))
+	}
+	w.read()
+	const most = 5 << 20
+	for _, size := range s.texts {
+		if size > most {
+			t.Errorf("a call has %d bytes", size)
+		}
+	}
+	if len(w.paths()) != 40 || len(s.texts) < 2 {
+		t.Errorf("%d Lorries came in %d calls", len(w.paths()), len(s.texts))
+	}
+}
+
+// TestProblemsOfHostsAreBounded: many hosts may each have something to tell.
+func TestProblemsOfHostsAreBounded(t *testing.T) {
+	t.Parallel()
+	w, _ := watched(t)
+	var sections []string
+	for i := range 150 {
+		name := fmt.Sprintf("h%d.example.org", i)
+		sections = append(sections, hostSection(name, fmt.Sprintf(`{"": "h%d"}`, i)))
+		w.hosts.has(name, "-a", "-b", "-c", "-d", "-e", "-f", "-g", "-h")
+	}
+	w.write(confgit.ConfFile, conf(sections...))
+	w.read()
+	w.list(true)
+	stored := strings.Count(w.stored(), "can't be mirrored")
+	if stored < 900 || stored > 1000 || !strings.Contains(w.stored(), "there are 200 more problems") {
+		t.Errorf("%d problems are stored: %.2000s", stored, w.stored())
+	}
+}
+
+// TestAHostIsListedSoonButNotAgainAndAgain: jobs whose repository seems to be gone
+// ask for it, and there may be many at once.
+func TestAHostIsListedSoonButNotAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	w, _ := watched(t)
+	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
+	w.read()
+	host := w.hosts.has("h", "a")
+	w.list(false)
+	soon := func(name string, want int) {
+		t.Helper()
+		if err := w.r.ListSoon(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		w.list(false)
+		if host.calls != want {
+			t.Errorf("want %d listings, got %d", want, host.calls)
+		}
+	}
+	soon("h", 1) // listed a moment ago
+	w.clock.advance(time.Hour)
+	soon("unknown", 1)
+	soon("h", 2)
+	soon("h", 2)
+	w.clock.advance(5 * time.Hour)
+	host.err = core.Errorf(core.KindUnavailable, "away")
+	w.list(false) // fails, and is tried again in its time
+	w.clock.advance(time.Minute)
+	soon("h", 3)
+}

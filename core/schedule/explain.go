@@ -84,6 +84,9 @@ func runs(l core.LorryState, s Surroundings) Verdict {
 	if s.Job.Kill {
 		v.Detail += ", and to be stopped: its minion learns that with its next report"
 	}
+	if l.HeldReason != "" {
+		v.Detail += fmt.Sprintf("; no other one follows, since an admin holds this Lorry: %s", l.HeldReason)
+	}
 	if l.Removed {
 		v.Detail += "; the Lorry is no longer in CONFGIT and goes when the job ends"
 	}

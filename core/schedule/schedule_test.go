@@ -257,6 +257,10 @@ func TestExplain(t *testing.T) {
 			schedule.Verdict{Reason: "running", Detail: "job 7 is running, and to be stopped: its minion learns that with its next report"},
 		},
 		{
+			"held while it runs", with(func(l *core.LorryState) { l.RunningJob, l.HeldReason = 7, "moving house" }), open,
+			schedule.Verdict{Reason: "running", Detail: "job 7 is running; no other one follows, since an admin holds this Lorry: moving house"},
+		},
+		{
 			"silent", with(func(l *core.LorryState) { l.RunningJob = 7 }),
 			schedule.Surroundings{Now: start, Job: core.Job{Minion: "m", Updated: start.Add(-time.Minute), Lease: start.Add(time.Minute)}},
 			schedule.Verdict{Reason: "running", Detail: `job 7 is running; its minion "m" was last heard of 1 min 0 s ago, and the job is ended as lost in 1 min 0 s`},

@@ -103,3 +103,25 @@ func TestALookThatIsRefused(t *testing.T) {
 		t.Errorf("nobody is told:\n%s", w.out)
 	}
 }
+
+// TestObjectsThatNobodyHas: what downstream and upstream have both lost is told,
+// and what is still to be had is sent again.
+func TestObjectsThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	w := newLargeWorld(t)
+	now := time.Now()
+	w.opts.Clock = func() time.Time { return now }
+	w.add("sub/lost.bin", "will be lost")
+	w.add("sub/1.bin", "content 1")
+	w.opts.Request.Digest = w.mustRun().Digest
+	w.server.Forget(downName)
+	w.server.Forget(upName)
+	w.server.Put(upName, []byte("content 1"))
+	w.mustRemove(filepath.Join(w.area().Dir, "lfs"))
+	now = now.Add(25 * time.Hour)
+	w.mustRun()
+	w.mustHave()
+	if n := len(w.server.Objects(downName)); n != 1 || !strings.Contains(w.out.String(), "warning: upstream: the object of git-lfs for") {
+		t.Errorf("%d objects were sent again\n%s", n, w.out)
+	}
+}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 )
 
 // maxLook is how many objects are asked after in one look: 200 requests. The
@@ -58,4 +61,16 @@ func (s *Sync) lostOf(ctx context.Context, pointers []Pointer) (lost []Pointer, 
 	}
 	defer a.close()
 	return a.inBatches(ctx, pointers, func(context.Context, Pointer, object) error { return nil })
+}
+
+// mend brings what the target has lost. What nobody has any more, a failure
+// would not bring back: it is told, and the rest is brought.
+func (s *Sync) mend(ctx context.Context, lost []Pointer) error {
+	err := s.bring(ctx, lost)
+	if err == nil || gitfail.From(err, gitfail.Local).Kind != core.FailLFS {
+		return err
+	}
+	fmt.Fprintf(s.Out, ".. warning: %v\n", err)
+	store := OpenStore(s.Repo.Dir)
+	return s.bring(ctx, slices.DeleteFunc(lost, func(p Pointer) bool { return !store.Has(p) }))
 }

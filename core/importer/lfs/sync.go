@@ -113,7 +113,7 @@ func (s *Sync) again(ctx context.Context, rec *record, tips []string, fresh bool
 	}
 	lost, err := s.gone(ctx, rec, tips)
 	if err == nil {
-		err = s.bring(ctx, lost)
+		err = s.mend(ctx, lost)
 	}
 	return true, err
 }

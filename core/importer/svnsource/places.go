@@ -23,6 +23,8 @@ type place struct{ ref, path string }
 // deeper than one level, has none: nothing is said of it.
 func (s *Source) places(ctx context.Context) map[string]place {
 	l, all := s.layout(), make(map[string]place)
+	// What the layout names twice is one of both, and trunk goes before all.
+	taken := map[string]string{l.Trunk: ""}
 	for _, kind := range []struct{ pattern, refs string }{{l.Branches, headsRefs}, {l.Tags, tagsRefs}} {
 		left, names, right := wildcard(kind.pattern)
 		if names == "" {
@@ -34,9 +36,15 @@ func (s *Source) places(ctx context.Context) map[string]place {
 			continue
 		}
 		for _, dir := range dirs {
-			if names == "*" || slices.Contains(strings.Split(strings.Trim(names, "{}"), ","), dir) {
-				all[kind.refs+dir] = place{kind.refs + dir, strings.Trim(left+"/"+dir+"/"+right, "/")}
+			if names != "*" && !slices.Contains(strings.Split(strings.Trim(names, "{}"), ","), dir) {
+				continue
 			}
+			p := place{kind.refs + dir, strings.Trim(left+"/"+dir+"/"+right, "/")}
+			if other, twice := taken[p.path]; twice {
+				delete(all, other)
+				continue
+			}
+			all[p.ref], taken[p.path] = p, p.ref
 		}
 	}
 	return all

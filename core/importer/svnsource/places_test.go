@@ -60,13 +60,6 @@ func TestMovedAsAWhole(t *testing.T) {
 	if got := m.git.Git("log", "--format=%s", master) + "\n" + m.git.Git("ls-tree", "--name-only", "refs/tags/v1"); got != "change\nmove\nbegin\nfile" {
 		t.Errorf("got %q", got)
 	}
-	// Neither trunk nor what the layout names twice is missed.
-	all := m.newSource(filepath.Join(t.TempDir(), "work"))
-	all.Layout = &spec.Layout{Trunk: "proj", Branches: "*", Tags: "*"}
-	if res := m.mustUpdate(all); res.Left != nil {
-		t.Error(res.Left)
-	}
-	m.out.Reset()
 	// Once it is mirrored it stays, whatever becomes of it there.
 	commit("away", "rm", "proj/branches/y@2")
 	m.mustUpdate(m.source)

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 )
@@ -23,17 +24,21 @@ type ledger struct {
 	jobs  map[int64]bool
 	count atomic.Int64
 	end   chan struct{}
+
+	output  string       // of every job
+	refused atomic.Value // string: the last end that was not taken
 }
 
 // work asks for jobs and ends them until the ledger is closed. An end that was
 // not acknowledged is told again, as a minion does.
 func (l *ledger) work(w *twoCores, name string) {
-	for {
+	for again := time.Duration(0); ; {
 		select {
 		case <-l.end:
 			return
-		default:
+		case <-time.After(again):
 		}
+		again = 20 * time.Millisecond // when it is refused
 		status, text := w.ask(0, "", http.MethodPost, "/1.0/give-me-job", "version=2&wait=1&pid=1&host="+name)
 		var job struct {
 			ID    *int64 `json:"job_id"`
@@ -42,21 +47,24 @@ func (l *ledger) work(w *twoCores, name string) {
 		if status != http.StatusOK || json.Unmarshal([]byte(text), &job) != nil || job.ID == nil {
 			continue
 		}
-		report := fmt.Sprintf(`{"job_id": %d, "fence": %d, "exit": "0", "stdout": "done"}`, *job.ID, job.Fence)
+		report := fmt.Sprintf(`{"job_id": %d, "fence": %d, "exit": "0", "stdout": %q}`, *job.ID, job.Fence, "done"+l.output)
 		for {
-			if status, _ := w.ask(0, "", http.MethodPost, "/1.0/job-update", report); status == http.StatusOK {
+			status, text := w.ask(0, "", http.MethodPost, "/1.0/job-update", report)
+			if status == http.StatusOK {
 				break
 			}
+			l.refused.Store(text)
 			select {
 			case <-l.end:
 				return // never acknowledged
-			default:
+			case <-time.After(again):
 			}
 		}
 		l.mu.Lock()
 		l.jobs[*job.ID] = true
 		l.mu.Unlock()
 		l.count.Add(1)
+		again = 0
 	}
 }
 

@@ -127,3 +127,20 @@ func TestAHostIsListedSoonButNotAgainAndAgain(t *testing.T) {
 	w.clock.advance(time.Minute)
 	soon("h", 3)
 }
+
+// TestWhatWasHeldLapsesWhenTheHostHasItAgain: listings agree only in a row.
+func TestWhatWasHeldLapsesWhenTheHostHasItAgain(t *testing.T) {
+	t.Parallel()
+	w, _ := watched(t)
+	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
+	w.read()
+	for range 4 {
+		w.hosts.has("h", numbered(0, 20)...)
+		w.list(true)
+		w.hosts.has("h", numbered(10, 20)...)
+		w.list(true)
+	}
+	if held := w.host("h").Purge; len(w.paths()) != 20 || !strings.Contains(held, "this is number 1") {
+		t.Errorf("%d are left of 20, and held is %q", len(w.paths()), held)
+	}
+}

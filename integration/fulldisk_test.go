@@ -1,0 +1,114 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/lorry-controller/lorry-controller/integration/pgtest"
+)
+
+// TestAFullDiskUnderTheDatabase fills the file system that STATEDB is on, to the
+// last byte, while minions ask for jobs and end them. What can't be stored is not
+// acknowledged and says why; the core goes on by itself when there is room, and
+// has lost nothing that it has acknowledged.
+func TestAFullDiskUnderTheDatabase(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a small file system needs root")
+	}
+	for _, database := range []string{"SQLite", "PostgreSQL"} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			disk, err := os.MkdirTemp("", "lorry-disk-") // a test's own directory is closed to the server
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = os.RemoveAll(disk) })
+			if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=24m,mode=755"); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
+			tables := filepath.Join(disk, "tables")
+			if err := os.Mkdir(tables, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			url := filepath.Join(tables, "state.db")
+			if database == "PostgreSQL" {
+				servers := pgtest.New(t)
+				url = servers.OnDisk(t, tables)
+			}
+			fillDisk(t, url, filepath.Join(disk, "fill"))
+		})
+	}
+}
+
+func fillDisk(t *testing.T, url, fill string) {
+	t.Helper()
+	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
+	t.Cleanup(w.client.CloseIdleConnections)
+	w.env = append(os.Environ(), "LORRY_STATEDB="+url, "LORRY_MIN_FREE=0")
+	var lorries []string
+	for i := range 50 {
+		lorries = append(lorries, fmt.Sprintf(`"r%d": {"type": "git", "url": "https://git.example.com/r%d"}`, i, i))
+	}
+	for name, text := range map[string]string{
+		"lorry-controller.conf": `[{"type": "lorries", "interval": "0s", "prefix": "m", "globs": ["*.lorry"]}]`,
+		"many.lorry":            "{" + strings.Join(lorries, ",\n") + "}",
+	} {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.startCore(0)
+	l := &ledger{jobs: map[int64]bool{}, end: make(chan struct{}), output: strings.Repeat("x", 20_000)}
+	var working sync.WaitGroup
+	for i := range 3 {
+		working.Go(func() { l.work(w, fmt.Sprintf("box%d", i)) })
+	}
+	for range 2 {
+		w.await(func() bool { return l.count.Load() >= 20 })
+		fillUp(t, fill)
+		l.refused.Store("")
+		w.await(func() bool { // what can't be stored is refused, with the reason
+			text, _ := l.refused.Load().(string)
+			return strings.Contains(text, "full") || strings.Contains(text, "No space left")
+		})
+		w.want(0, "", http.MethodGet, "/1.0/list-running-jobs", "", http.StatusOK, "")
+		if err := os.Remove(fill); err != nil {
+			t.Fatal(err)
+		}
+		l.count.Store(0)
+	}
+	w.await(func() bool { return l.count.Load() >= 20 })
+	close(l.end)
+	working.Wait()
+	for id := range l.jobs {
+		w.want(0, "", http.MethodGet, fmt.Sprintf("/1.0/job/%d", id), "", http.StatusOK, `"exit":"0"`)
+	}
+	t.Logf("%d ends of jobs acknowledged, all of them there", len(l.jobs))
+}
+
+// fillUp writes a file until there is no room for another byte.
+func fillUp(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 20; size > 0; {
+		if _, err = f.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+}

@@ -26,7 +26,7 @@ func TestAFullDiskUnderTheDatabase(t *testing.T) {
 	for _, database := range []string{"SQLite", "PostgreSQL"} {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
-			disk, err := os.MkdirTemp("", "lorry-disk-") // a test's own directory is closed to the server
+			disk, err := os.MkdirTemp("", "lorry-disk-") //nolint:usetesting // a test's own directory is closed to the server
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,7 +36,7 @@ type more struct {
 
 func (m *more) add(n int, severity string) {
 	m.count += n
-	if m.severity == "" || slices.Index(severities, severity) < slices.Index(severities, m.severity) {
+	if m.severity == "" || slices.Index(severities(), severity) < slices.Index(severities(), m.severity) {
 		m.severity = severity
 	}
 }
@@ -52,7 +52,9 @@ func (of problemsOf) most() int {
 }
 
 // severities are from the worst to the least.
-var severities = []string{core.SeverityError, core.SeverityWarning, core.SeverityNotice}
+func severities() []string {
+	return []string{core.SeverityError, core.SeverityWarning, core.SeverityNotice}
+}
 
 func (l *problemList) add(p core.Problem) {
 	if l.counts == nil {
@@ -124,7 +126,7 @@ func Worst(problems []core.Problem) []core.Problem {
 func worst(problems []core.Problem) []bool {
 	room := mostProblems
 	chosen := make([]bool, len(problems))
-	for _, severity := range severities {
+	for _, severity := range severities() {
 		for i, p := range problems {
 			if p.Severity == severity && room > 0 {
 				chosen[i] = true

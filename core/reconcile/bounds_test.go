@@ -144,3 +144,18 @@ func TestWhatWasHeldLapsesWhenTheHostHasItAgain(t *testing.T) {
 		t.Errorf("%d are left of 20, and held is %q", len(w.paths()), held)
 	}
 }
+
+// TestARepositoryWithAnAddressThatCanNotBeUsedKeepsItsLorry: the host still has it.
+func TestARepositoryWithAnAddressThatCanNotBeUsedKeepsItsLorry(t *testing.T) {
+	t.Parallel()
+	w, _ := watched(t)
+	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
+	w.read()
+	host := w.hosts.has("h", "a", "b")
+	w.list(true)
+	host.repos[0].CloneURL = "ext::sh -c true"
+	w.list(true)
+	if len(w.paths()) != 2 || !strings.Contains(w.stored(), "can't be mirrored") {
+		t.Errorf("got %v, and problems %q", w.paths(), w.stored())
+	}
+}

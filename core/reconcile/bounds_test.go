@@ -3,12 +3,14 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/confgit"
+	"github.com/lorry-controller/lorry-controller/core/reconcile"
 )
 
 // watchedStore notes what it is asked to do.
@@ -157,5 +159,38 @@ func TestARepositoryWithAnAddressThatCanNotBeUsedKeepsItsLorry(t *testing.T) {
 	w.list(true)
 	if len(w.paths()) != 2 || !strings.Contains(w.stored(), "can't be mirrored") {
 		t.Errorf("got %v, and problems %q", w.paths(), w.stored())
+	}
+}
+
+// quietHost is one whose listing ends without a word when its time is over.
+type quietHost struct{ fakeHost }
+
+func (h *quietHost) Repos(ctx context.Context) iter.Seq2[core.Repo, error] {
+	return func(yield func(core.Repo, error) bool) {
+		if yield(h.repos[0], nil) {
+			<-ctx.Done()
+		}
+	}
+}
+
+func (h *quietHost) Upstream(string) (core.Upstream, error) { return h, nil }
+
+// TestAListingThatTookTooLongIsNotComplete: it would look like one that lacks the
+// rest.
+func TestAListingThatTookTooLongIsNotComplete(t *testing.T) {
+	t.Parallel()
+	w, _ := watched(t)
+	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
+	w.read()
+	host := w.hosts.has("h", "a", "b")
+	w.list(true)
+	w.r = reconcile.New(reconcile.Options{
+		Source: confgit.NewSource(confgit.Options{Directory: w.dir}), Store: w.store, Upstreams: &quietHost{fakeHost{repos: host.repos}},
+		PurgeProtect: 5, ListTimeout: time.Millisecond, Clock: w.clock.Now,
+	})
+	w.read()
+	w.list(true)
+	if got := w.host("h").LsError; len(w.paths()) != 2 || !strings.Contains(got, "took longer") {
+		t.Errorf("got %v, and %q", w.paths(), got)
 	}
 }

@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/lorry-controller/lorry-controller/core/statedb"
 )
 
 // leadership keeps the lease of the core that does the upkeep. A core that
 // cannot renew it, because the database or its network is away, steps down after
 // two thirds of it, before another one can have taken over: what it was doing is
-// cancelled.
+// cancelled. What it writes all the same, because it was stopped in the middle and
+// goes on after another has taken over, the database refuses by its term.
 type leadership struct {
 	// try takes or renews the lease for ttl; term grows with each holder.
 	try func(ctx context.Context) (term int64, ok bool, err error)
@@ -70,7 +73,7 @@ func (l *leadership) lead(ctx context.Context, term int64, until time.Time) {
 	}
 	l.end()
 	l.term = term
-	l.leading, l.stop = context.WithCancel(ctx)
+	l.leading, l.stop = context.WithCancel(statedb.UnderTerm(ctx, term))
 	l.trust = time.AfterFunc(time.Until(until), l.stepDown)
 	l.log.Debug("this core does the upkeep", "term", term)
 }

@@ -20,8 +20,9 @@ const sqliteName, postgresName = "sqlite", "postgres"
 type dialect struct {
 	name string // also the folder of its migrations
 	// lock and skip follow a SELECT whose rows are about to be changed: they
-	// wait for others, or pass over what others have locked. %s names a table.
-	lock, skip string
+	// wait for others, or pass over what others have locked. share follows one
+	// whose rows must stay as they are until the commit. %s names a table.
+	lock, skip, share string
 	// rows makes a table of the columns ("name type") out of the JSON array of
 	// objects in parameter $1.
 	rows func(alias string, cols []string) string
@@ -49,6 +50,7 @@ func postgresDialect() dialect {
 		name:  postgresName,
 		lock:  " FOR UPDATE OF %s",
 		skip:  " FOR UPDATE OF %s SKIP LOCKED",
+		share: " FOR SHARE OF %s",
 		rows:  postgresRows,
 		now:   `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`,
 		texts: newTexts(),
@@ -63,6 +65,13 @@ func (d dialect) forUpdate(tables string) string {
 		return ""
 	}
 	return fmt.Sprintf(d.lock, tables)
+}
+
+func (d dialect) forShare(tables string) string {
+	if d.share == "" {
+		return ""
+	}
+	return fmt.Sprintf(d.share, tables)
 }
 
 func (d dialect) skipLocked(tables string) string {

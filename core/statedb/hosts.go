@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/reconcile"
@@ -140,90 +139,6 @@ func (db *DB) SetHeldPurge(ctx context.Context, host string, p reconcile.HeldPur
 		if err == nil && n == 0 {
 			return notFound("there is no host %q", host)
 		}
-		return err
-	})
-}
-
-// TryLead takes or renews the lease under which one core alone does the
-// upkeep. ok is set when holder has it until ttl from now; term grows whenever
-// the holder changes, so that work can be stamped with it. A holder should stop
-// leading well before ttl has gone by without a renewal. The clock is the
-// server's, so that those of cores may differ; and a lease that ends later than
-// two of the asker's would is left from before that clock was set back, and void.
-func (db *DB) TryLead(ctx context.Context, holder string, ttl time.Duration) (term int64, ok bool, err error) {
-	now, err := db.leaseTime(ctx)
-	if err != nil {
-		return 0, false, err
-	}
-	err = db.tx(ctx, func(ctx context.Context, tx *txn) error {
-		rows, err := collect(ctx, tx, func(s scanner) (t int64, err error) {
-			err = s.Scan(&t)
-			return t, err
-		}, `INSERT INTO leases (name, holder, term, until) VALUES ('upkeep', $1, 1, $2)
-			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until,
-				term = CASE WHEN leases.holder = excluded.holder AND leases.until > $3 THEN leases.term ELSE leases.term + 1 END
-			WHERE leases.holder = excluded.holder OR leases.until <= $3 OR leases.until > $4
-			RETURNING term`, holder, micros(now.Add(ttl)), micros(now), micros(now.Add(2*ttl)))
-		term, ok = 0, len(rows) > 0
-		if ok {
-			term = rows[0]
-		}
-		return describe("taking the upkeep lease", err)
-	})
-	return term, ok && err == nil, err
-}
-
-// Leading reports whether holder still has the lease of that term.
-func (db *DB) Leading(ctx context.Context, holder string, term int64) (bool, error) {
-	now, err := db.leaseTime(ctx)
-	if err != nil {
-		return false, err
-	}
-	ctx, cancel := db.deadline(ctx)
-	defer cancel()
-	var n int
-	err = db.read.row(ctx, `SELECT COUNT(*) FROM leases WHERE name = 'upkeep' AND holder = $1 AND term = $2 AND until > $3`,
-		holder, term, micros(now)).Scan(&n)
-	return n > 0, classify("reading the upkeep lease", err)
-}
-
-// ServerTime tells the time of the database's server, which is the one that
-// counts for all cores; zero for a file, which has none.
-func (db *DB) ServerTime(ctx context.Context) (time.Time, error) {
-	if db.dialect.now == "" {
-		return time.Time{}, nil
-	}
-	ctx, cancel := db.deadline(ctx)
-	defer cancel()
-	var now int64
-	err := db.read.row(ctx, db.dialect.now).Scan(&now)
-	return fromMicros(now), classify("reading the server's clock", err)
-}
-
-// leaseTime is the server's time or, with a file, that of its one core.
-func (db *DB) leaseTime(ctx context.Context) (time.Time, error) {
-	now, err := db.ServerTime(ctx)
-	if now.IsZero() {
-		now = db.clock()
-	}
-	return now, err
-}
-
-// Resign gives the upkeep lease up, if holder has it, so that another core
-// need not wait for its end.
-func (db *DB) Resign(ctx context.Context, holder string) error {
-	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
-		_, err := tx.change(ctx, "resigning", `UPDATE leases SET until = 0 WHERE name = 'upkeep' AND holder = $1`, holder)
-		return err
-	})
-}
-
-// EndLease gives the upkeep lease up for a holder whose name begins with prefix
-// ("": for any). The caller must know that no such holder runs any more.
-func (db *DB) EndLease(ctx context.Context, prefix string) error {
-	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
-		_, err := tx.change(ctx, "ending the lease of a holder that is gone", `UPDATE leases SET until = 0
-			WHERE name = 'upkeep' AND substr(holder, 1, length(CAST($1 AS TEXT))) = CAST($1 AS TEXT)`, prefix)
 		return err
 	})
 }

@@ -132,3 +132,9 @@ func scanText(s scanner) (string, error) {
 	err := s.Scan(&v)
 	return v, err
 }
+
+func scanInt(s scanner) (int64, error) {
+	var v int64
+	err := s.Scan(&v)
+	return v, err
+}

@@ -220,6 +220,31 @@ func hosts(w *World) {
 	check("gone")
 }
 
+// fenced is told a term that is over and the one that lasts.
+func fenced(w *World, over, lasts int64) {
+	w.Helper()
+	w.put("fenced")
+	commit := func(want string) {
+		w.Helper()
+		got, err := w.DB.ConfigCommit(w.Ctx)
+		w.ok(err)
+		same(w, "commit", want, got)
+	}
+	w.ok(w.DB.SetConfig(statedb.UnderTerm(w.Ctx, lasts), "new", nil))
+	commit("new")
+	late := statedb.UnderTerm(w.Ctx, over)
+	w.kind(core.KindConflict, w.DB.SetConfig(late, "old", nil))
+	commit("new")
+	w.kind(core.KindConflict, w.DB.RemoveLorries(late, []string{"fenced"}))
+	w.claimOne("fenced")
+	w.Clock.Advance(Hour)
+	_, err := w.Queue.BuryGhosts(late)
+	w.kind(core.KindConflict, err)
+	ghosts, err := w.Queue.BuryGhosts(statedb.UnderTerm(w.Ctx, lasts))
+	w.ok(err)
+	same(w, "ghosts", 1, len(ghosts))
+}
+
 func leading(w *World) {
 	try := func(holder string) (int64, bool) {
 		w.Helper()
@@ -245,9 +270,6 @@ func leading(w *World) {
 	lapse("one")
 	expect("a lapsed lease is taken", "two", 2, true)
 	expect("the old one waits", "one", 0, false)
-	leads, err := w.DB.Leading(w.Ctx, "one", 1)
-	w.ok(err)
-	same(w, "the old term is over", false, leads)
 	w.ok(w.DB.Resign(w.Ctx, "one"))
 	expect("resigning is for the holder", "one", 0, false)
 	w.ok(w.DB.Resign(w.Ctx, "two"))
@@ -261,6 +283,7 @@ func leading(w *World) {
 	expect("that of a dead holder ends", "two", 5, true)
 	w.ok(w.DB.EndLease(w.Ctx, ""))
 	expect("or that of any", "one", 6, true)
+	fenced(w, 5, 6)
 }
 
 func settings(w *World) {

@@ -141,9 +141,9 @@ func TestWhatWasHeldLapsesWhenTheHostHasItAgain(t *testing.T) {
 		w.list(true)
 		w.hosts.has("h", numbered(10, 20)...)
 		w.list(true)
-	}
-	if held := w.host("h").Purge; len(w.paths()) != 20 || !strings.Contains(held, "this is number 1") {
-		t.Errorf("%d are left of 20, and held is %q", len(w.paths()), held)
+		if held := w.host("h").Purge; len(w.paths()) != 20 || !strings.Contains(held, "this is number 1") {
+			t.Errorf("%d are left of 20, and held is %q", len(w.paths()), held)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -259,30 +260,64 @@ lorry-controller.conf: b: "x/1" and "y/1" are both mapped to "m/x/1"; the first 
 // A section that changes under a listing makes the listing worthless.
 func TestListingOfAChangedSection(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(clock core.Clock) store { return newMemory(clock) })
-	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "old"}`)))
-	w.read()
-	h := w.hosts.has("h", "x")
-	h.began, h.wait = make(chan struct{}), make(chan struct{})
-	done := make(chan []string)
+	for _, tt := range []struct {
+		name, now string
+		want      []string // at the next listing
+	}{
+		{"changed", conf(hostSection("h", `{"": "new"}`)), []string{"host:h new/x"}},
+		{"removed", conf(), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, func(clock core.Clock) store { return newMemory(clock) })
+			w.write(confgit.ConfFile, conf(hostSection("h", `{"": "old"}`)))
+			w.read()
+			h := w.hosts.has("h", "x")
+			done := w.listing(t.Context(), h)
+			w.write(confgit.ConfFile, tt.now)
+			w.read()
+			close(h.wait)
+			if listed := <-done; len(listed) > 0 || len(w.paths()) > 0 {
+				t.Errorf("got %v, %v", listed, w.paths())
+			}
+			h.wait = nil
+			w.list(false)
+			if diff := cmp.Diff(tt.want, w.paths()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// listing begins to list all hosts, and returns as soon as h is asked, which
+// answers when its wait is closed.
+func (w *world) listing(ctx context.Context, h *fakeHost) (done chan []string) {
+	h.began, h.wait, done = make(chan struct{}), make(chan struct{}), make(chan []string)
 	go func() {
-		listed, err := w.r.ListHosts(t.Context(), true)
-		if err != nil {
-			t.Error(err)
+		listed, err := w.r.ListHosts(ctx, true)
+		if err != nil && ctx.Err() == nil {
+			w.Error(err)
 		}
 		done <- listed
 	}()
 	<-h.began
-	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "new"}`)))
+	return done
+}
+
+// TestAListingThatIsStoppedIsNoFailureOfTheHost: the program ends.
+func TestAListingThatIsStoppedIsNoFailureOfTheHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(clock core.Clock) store { return newMemory(clock) })
+	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
 	w.read()
-	close(h.wait)
-	if listed := <-done; len(listed) > 0 || len(w.paths()) > 0 {
-		t.Errorf("got %v, %v", listed, w.paths())
-	}
-	h.wait = nil
-	w.list(false)
-	if diff := cmp.Diff([]string{"host:h new/x"}, w.paths()); diff != "" {
-		t.Error(diff)
+	h := w.hosts.has("h", "x")
+	before := w.host("h")
+	ctx, stop := context.WithCancel(t.Context())
+	done := w.listing(ctx, h)
+	stop()
+	<-done
+	if diff := cmp.Diff(before, w.host("h")); diff != "" {
+		t.Errorf("what is known of the host (-before +after):\n%s", diff)
 	}
 }
 

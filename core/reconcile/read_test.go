@@ -123,6 +123,22 @@ func TestUnreadableFileChangesNothing(t *testing.T) {
 	})
 }
 
+// Hosts stay too, also those that nothing was mirrored from yet.
+func TestAFileThatVanishedLeavesHosts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(clock core.Clock) store { return newMemory(clock) })
+	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
+	w.read()
+	before := w.host("h")
+	w.write(confgit.ConfFile, "")
+	if _, err := w.r.ReadConfiguration(t.Context()); err == nil || !strings.Contains(err.Error(), "there is no such file any more") {
+		t.Errorf("got %v", err)
+	}
+	if diff := cmp.Diff(before, w.host("h")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // In an empty STATEDB nothing comes of anything that is broken.
 func TestBrokennessOfEveryKind(t *testing.T) {
 	t.Parallel()

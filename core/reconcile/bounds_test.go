@@ -2,11 +2,14 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/confgit"
@@ -18,6 +21,7 @@ type watchedStore struct {
 	store
 	removed []string
 	texts   []int // bytes of specifications, by call
+	putting error // of PutLorriesDue
 }
 
 func (s *watchedStore) RemoveLorries(ctx context.Context, paths []string) error {
@@ -26,6 +30,9 @@ func (s *watchedStore) RemoveLorries(ctx context.Context, paths []string) error 
 }
 
 func (s *watchedStore) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []time.Time) error {
+	if s.putting != nil {
+		return s.putting
+	}
 	size := 0
 	for _, l := range lorries {
 		size += len(l.Text)
@@ -55,6 +62,69 @@ func TestALorryThatMovesKeepsItsState(t *testing.T) {
 	w.read()
 	if len(s.removed) > 0 {
 		t.Errorf("removed and made anew: %v", s.removed)
+	}
+}
+
+// TestWhatWasNotWrittenIsNotNotedAsRead: whoever goes on, after this program
+// was killed, must see that there is something to do.
+func TestWhatWasNotWrittenIsNotNotedAsRead(t *testing.T) {
+	t.Parallel()
+	w, s := watched(t)
+	w.write(confgit.ConfFile, conf(section("a", "*.lorry")))
+	w.read()
+	commit, err := w.store.ConfigCommit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write(confgit.ConfFile, conf(section("a", "*.lorry"), hostSection("h", `{"": "h"}`)))
+	w.write("x.lorry", lorryFile("x"))
+	s.putting = errors.New("the disk is full")
+	if _, err := w.r.ReadConfiguration(t.Context()); !errors.Is(err, s.putting) {
+		t.Errorf("got %v", err)
+	}
+	if now, err := w.store.ConfigCommit(t.Context()); now != commit || err != nil {
+		t.Errorf("commit %q is noted instead of %q: %v", now, commit, err)
+	}
+	if hosts, err := w.store.Hosts(t.Context()); len(hosts) > 0 || err != nil {
+		t.Errorf("hosts are noted: %v, %v", hosts, err)
+	}
+	s.putting = nil
+	w.restart()
+	w.read()
+	if diff := cmp.Diff([]string{"lorries:a a/x"}, w.paths()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAHostsIntervalReachesItsLorriesAtOnce: not only with the next listing.
+func TestAHostsIntervalReachesItsLorriesAtOnce(t *testing.T) {
+	t.Parallel()
+	memory := newMemory(newClock().Now)
+	w := newWorld(t, func(core.Clock) store { return memory })
+	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
+	w.read()
+	w.hosts.has("h", "a")
+	w.list(true)
+	w.write(confgit.ConfFile, strings.Replace(conf(hostSection("h", `{"": "h"}`)), `"interval": "1h"`, `"interval": "5m"`, 1))
+	w.read()
+	if got := memory.lorries["h/a"].Interval; got != 5*time.Minute {
+		t.Errorf("the interval is %s", got)
+	}
+}
+
+// TestAnApprovalNeedsAWholeListing: what is missing may only not have come yet.
+func TestAnApprovalNeedsAWholeListing(t *testing.T) {
+	t.Parallel()
+	w, _ := watched(t)
+	w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
+	w.read()
+	w.hosts.has("h", numbered(0, 20)...)
+	w.list(true)
+	w.hosts.has("h", numbered(10, 20)...)
+	w.list(true)
+	w.hosts.has("h", numbered(10, 20)...).err = errors.New("connection lost")
+	if err := w.r.ApprovePurge(t.Context(), "h"); core.KindOf(err) != core.KindUnavailable || len(w.paths()) != 20 {
+		t.Errorf("%d are left of 20: %v", len(w.paths()), err)
 	}
 }
 

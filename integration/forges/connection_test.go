@@ -338,6 +338,11 @@ func TestUncheckedCertificatesAreMarked(t *testing.T) {
 			if (page > 0) != (tc.up || tc.downstream) {
 				t.Errorf("the page says so %d times", page)
 			}
+			await(t, "the host", func() bool {
+				var list struct{ Hosts []struct{} }
+				s.get(t, "/1.0/hosts", &list)
+				return len(list.Hosts) == 1
+			})
 			// Without checks the listing goes on, but no credential goes along.
 			s.post(t, "/1.0/force-ls-troves")
 			if _, there := s.lorries(t)["mirrors/one"]; there != tc.up {

@@ -17,12 +17,12 @@ const (
 	guessCount = ` SELECT COUNT(*) FROM known`
 
 	// knownJob finds the job, and has every column that a report reads and that can
-	// change while it runs. It locks
-	// the rows that are written: if another transaction is changing one of them it
-	// waits and then looks at what that has made of it, so that what is known here
-	// still is when it is written. Of a place in the queue only one at the top
-	// counts. COALESCE keeps the planner from the index of running jobs, which
-	// seems short and is full of dead ones.
+	// change while it runs. It locks the rows that are written: if another
+	// transaction is changing one of them it waits and then looks at what that has
+	// made of it, so that what is known here still is when it is written. Of a place
+	// in the queue only one at the top counts. COALESCE keeps the planner from the
+	// index of running jobs, which seems short and is full of dead ones, and || from
+	// that of hosts, which may have very many Lorries each.
 	knownJob = `known AS (
 		SELECT j.id, q.path FROM jobs j JOIN queue q ON q.path = j.path JOIN lorries l ON l.path = j.path
 		WHERE j.id = @j_id AND j.ended = 0 AND COALESCE(q.running_job, 0) = j.id
@@ -30,7 +30,7 @@ const (
 			AND j.lease = @j_lease AND j.kill_reason = @j_kill_reason AND j.disk_usage = @j_disk_usage
 			AND j.output_size = @j_output_size AND j.output_kept = @j_output_kept AND j.received = @j_received
 			AND j.progress = @j_progress
-			AND l.upstream_host = @l_upstream_host
+			AND l.upstream_host || '' = @l_upstream_host
 			AND l.interval_us = @l_interval_us AND l.timeout_us = @l_timeout_us
 			AND LEAST(q.turn, 0) = @q_turn AND q.due = @q_due
 			AND q.removed = @q_removed AND q.failures = @q_failures

@@ -33,7 +33,7 @@ var plans = []struct {
 	{name: "claim: number the jobs of the first", server: true, text: "^UPDATE run_queue SET next_job = next_job", indexes: []string{"queue_turn"}},
 	{name: "claim: start the first", server: true, text: "^WITH gate AS .*chosen AS \\(SELECT path, row_number\\(\\) OVER \\(\\) AS n FROM \\(\\s*SELECT q.path FROM queue", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
 	{name: "claim: the same, for a minion that holds some", server: true, text: "^WITH gate AS .* WHEN q.path = ANY", indexes: []string{"queue_turn", "queue_pkey", "lorries_pkey"}, sorts: true},
-	{name: "report: all of it, as remembered", server: true, text: "^WITH known AS", indexes: []string{"jobs_pkey", "queue_pkey"}},
+	{name: "report: all of it, as remembered", server: true, text: "^WITH known AS", indexes: []string{"jobs_pkey", "queue_pkey", "lorries_pkey"}},
 	{name: "wait: the next due time", text: "SELECT MIN\\(turn\\) AS t FROM queue", indexes: []string{"queue_turn"}},
 	{name: "explain: who is ahead", text: "queue q, queue me", indexes: []string{"queue_turn", "queue_pkey"}},
 	{name: "reconcile: due times and digests of what changed", text: "UPDATE queue SET due = CASE WHEN c.moved", indexes: []string{"queue_pkey", "lorries_pkey"}},

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/lorry-controller/lorry-controller/integration/pgtest"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // TestAFullDiskUnderTheDatabase fills the file system that STATEDB is on, to the
@@ -21,7 +22,7 @@ import (
 func TestAFullDiskUnderTheDatabase(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
+		tool.Missing(t, "mounting a small file system needs root", "all")
 	}
 	for _, database := range []string{"SQLite", "PostgreSQL"} {
 		t.Run(database, func(t *testing.T) {

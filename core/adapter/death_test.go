@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/lorry-controller/lorry-controller/core/adapter"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // beCore is what the test program does when it stands in for a core: it starts
@@ -35,7 +36,7 @@ func beCore(dir string) int {
 func TestAdapterDiesWithTheCore(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux can do this")
+		tool.Missing(t, "only Linux can do this", "all")
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "LORRY_TEST_CORE="+bin)

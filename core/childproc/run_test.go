@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 const testPath = "PATH=/usr/local/bin:/usr/bin:/bin"
@@ -155,7 +157,7 @@ func TestRunLeavesNoGrandchild(t *testing.T) {
 func TestRunDoesNotWaitForAnEscapedProcess(t *testing.T) {
 	t.Parallel()
 	if _, err := lookPath("setsid", []string{testPath}); err != nil {
-		t.Skip("no setsid")
+		tool.Missing(t, "no setsid", "all")
 	}
 	first := firstLine{make(chan int, 1)}
 	away := filepath.Join(t.TempDir(), "away")

@@ -18,6 +18,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // TestFailuresOfUpstream runs the whole importer, after a good run, against
@@ -231,7 +232,7 @@ func TestDownstreamGone(t *testing.T) {
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a small file system")
+		tool.Missing(t, "only root can mount a small file system", "all")
 	}
 	for _, test := range []struct{ name, where string }{{"working area", "work"}, {"downstream", "down"}} {
 		t.Run(test.name, func(t *testing.T) {

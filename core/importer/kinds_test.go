@@ -90,8 +90,8 @@ func TestTarballFromServerToMirror(t *testing.T) {
 	gittest.OpenRepo(t, w.area().Dir).Fsck()
 }
 
-// tool runs a program in the upstream's directory.
-func tool(t *testing.T, dir, name string, args ...string) {
+// runTool runs a program in the upstream's directory.
+func runTool(t *testing.T, dir, name string, args ...string) {
 	t.Helper()
 	gittest.Require(t, name)
 	cmd := exec.Command(name, args...)
@@ -115,18 +115,18 @@ func TestOtherKindsFromUpstreamToMirror(t *testing.T) {
 			if _, err := exec.Command("git", "svn", "--version").Output(); err != nil {
 				gittest.Require(t, "git-svn")
 			}
-			tool(t, "/", "svnadmin", "create", dir)
-			tool(t, "/", "svn", "mkdir", "-q", "-m", "layout", "file://"+dir+"/trunk", "file://"+dir+"/branches", "file://"+dir+"/tags")
-			tool(t, "/", "svn", "mkdir", "-q", "-m", "a tag", "file://"+dir+"/tags/v1")
+			runTool(t, "/", "svnadmin", "create", dir)
+			runTool(t, "/", "svn", "mkdir", "-q", "-m", "layout", "file://"+dir+"/trunk", "file://"+dir+"/branches", "file://"+dir+"/tags")
+			runTool(t, "/", "svn", "mkdir", "-q", "-m", "a tag", "file://"+dir+"/tags/v1")
 		}, func(t *testing.T, dir string) {
-			tool(t, "/", "svn", "mkdir", "-q", "-m", "more", "file://"+dir+"/trunk/more")
+			runTool(t, "/", "svn", "mkdir", "-q", "-m", "more", "file://"+dir+"/trunk/more")
 		}},
 		{spec.Hg, func(t *testing.T, dir string) {
-			tool(t, "/", "hg", "init", dir)
-			tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "first", "--config", "ui.allowemptycommit=1")
-			tool(t, dir, "hg", "tag", "-u", "ann", "v1")
+			runTool(t, "/", "hg", "init", dir)
+			runTool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "first", "--config", "ui.allowemptycommit=1")
+			runTool(t, dir, "hg", "tag", "-u", "ann", "v1")
 		}, func(t *testing.T, dir string) {
-			tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "more", "--config", "ui.allowemptycommit=1")
+			runTool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "more", "--config", "ui.allowemptycommit=1")
 		}},
 	} {
 		t.Run(string(test.kind), func(t *testing.T) {

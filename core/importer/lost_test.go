@@ -27,24 +27,24 @@ func TestLostWorkingCopyOfConverters(t *testing.T) {
 			}
 			w := newWorld(t)
 			url := "file://" + filepath.Join(w.dir, "svn")
-			tool(t, "/", "svnadmin", "create", filepath.Join(w.dir, "svn"))
-			tool(t, "/", "svn", "mkdir", "-q", "-m", "layout", url+"/trunk", url+"/branches", url+"/tags")
-			tool(t, "/", "svn", "mkdir", "-q", "-m", "a branch", url+"/branches/b")
+			runTool(t, "/", "svnadmin", "create", filepath.Join(w.dir, "svn"))
+			runTool(t, "/", "svn", "mkdir", "-q", "-m", "layout", url+"/trunk", url+"/branches", url+"/tags")
+			runTool(t, "/", "svn", "mkdir", "-q", "-m", "a branch", url+"/branches/b")
 			w.opts.Spec = spec.Spec{Name: "group/thing", Type: spec.Svn, Access: core.Access{URL: url}}
-			return w, func(what string) { tool(t, "/", "svn", "mkdir", "-q", "-m", what, url+"/trunk/"+what) }
+			return w, func(what string) { runTool(t, "/", "svn", "mkdir", "-q", "-m", what, url+"/trunk/"+what) }
 		},
 		"hg": func(t *testing.T) (*world, func(string)) {
 			w := newWorld(t)
 			dir := filepath.Join(w.dir, "hg")
-			tool(t, "/", "hg", "init", dir)
+			runTool(t, "/", "hg", "init", dir)
 			more := func(what string) {
-				tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", what, "--config", "ui.allowemptycommit=1")
+				runTool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", what, "--config", "ui.allowemptycommit=1")
 			}
 			more("first")
-			tool(t, dir, "hg", "tag", "-u", "ann", "v1")
-			tool(t, dir, "hg", "branch", "-q", "side")
+			runTool(t, dir, "hg", "tag", "-u", "ann", "v1")
+			runTool(t, dir, "hg", "branch", "-q", "side")
 			more("on a branch")
-			tool(t, dir, "hg", "update", "-q", "default")
+			runTool(t, dir, "hg", "update", "-q", "default")
 			w.opts.Spec = spec.Spec{Name: "group/thing", Type: spec.Hg, Access: core.Access{URL: "file://" + dir}}
 			return w, more
 		},

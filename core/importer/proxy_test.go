@@ -49,8 +49,8 @@ func kindsOverHTTP() []overHTTP {
 // serveHg serves a small repository by hg serve.
 func serveHg(t *testing.T, w *world) string {
 	dir := filepath.Join(w.dir, "hg")
-	tool(t, "/", "hg", "init", dir)
-	tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "first", "--config", "ui.allowemptycommit=1")
+	runTool(t, "/", "hg", "init", dir)
+	runTool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "first", "--config", "ui.allowemptycommit=1")
 	return gittest.ServeHg(t, dir)
 }
 

@@ -34,15 +34,15 @@ func TestOtherKindsOverSSH(t *testing.T) {
 	}
 	for kind, make := range map[spec.Type]func(w *world, dir string) (address string){
 		spec.Hg: func(_ *world, dir string) string {
-			tool(t, "/", "hg", "init", dir)
-			tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "first", "--config", "ui.allowemptycommit=1")
-			tool(t, dir, "hg", "bookmark", "feature")
-			tool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "more", "--config", "ui.allowemptycommit=1")
+			runTool(t, "/", "hg", "init", dir)
+			runTool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "first", "--config", "ui.allowemptycommit=1")
+			runTool(t, dir, "hg", "bookmark", "feature")
+			runTool(t, dir, "hg", "commit", "-q", "-u", "ann", "-m", "more", "--config", "ui.allowemptycommit=1")
 			return fmt.Sprintf("ssh://%s@127.0.0.1/%s", account(), dir)
 		},
 		spec.Svn: func(_ *world, dir string) string {
-			tool(t, "/", "svnadmin", "create", dir)
-			tool(t, "/", "svn", "mkdir", "-q", "-m", "layout", "file://"+dir+"/trunk", "file://"+dir+"/branches", "file://"+dir+"/tags")
+			runTool(t, "/", "svnadmin", "create", dir)
+			runTool(t, "/", "svn", "mkdir", "-q", "-m", "layout", "file://"+dir+"/trunk", "file://"+dir+"/branches", "file://"+dir+"/tags")
 			return fmt.Sprintf("svn+ssh://%s@127.0.0.1%s", account(), dir)
 		},
 		spec.Bzr: func(_ *world, dir string) string {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core/importer"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // withTools gives lorry a PATH that holds git, with no commands of other
@@ -18,7 +19,7 @@ func (l *lorry) withTools(scripts map[string]string) (path string) {
 	l.t.Helper()
 	git, err := exec.LookPath("git")
 	if err != nil {
-		l.t.Skip("there is no git")
+		tool.Missing(l.t, "there is no git", "all", "git")
 	}
 	path = l.t.TempDir()
 	all := map[string]string{"git": fmt.Sprintf("for a; do [ \"$a\" = --exec-path ] && echo %s && exit; done\nexec %s \"$@\"\n", path, git)}

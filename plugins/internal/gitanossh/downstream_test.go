@@ -14,6 +14,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/plugins/internal/plugintest"
 	"github.com/lorry-controller/lorry-controller/sdk"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/sshfake"
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 func TestEnsureCreatesWithHeadAndDescription(t *testing.T) {
@@ -163,7 +164,7 @@ func TestPathsThatGitanoWouldMisread(t *testing.T) {
 func TestGitPushesToWhatWasEnsured(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed")
+		tool.Missing(t, "git is not installed", "all")
 	}
 	dir := t.TempDir()
 	g := &sshfake.Gitano{Dir: filepath.Join(dir, "served")}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
 
 // program writes a shell script that stands in for ssh.
@@ -51,7 +53,7 @@ func ended(t *testing.T, pid int) {
 func TestContextEndsEverythingThatSSHStarted(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("there is no /proc")
+		tool.Missing(t, "there is no /proc", "all")
 	}
 	c := program(t, "sleep 600 &\necho $!\nwait")
 	ctx, cancel := context.WithCancel(t.Context())

@@ -82,7 +82,7 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 	for _, tag := range slices.Sorted(maps.Keys(now.tags)) {
 		groups[now.tags[tag]] = append(groups[now.tags[tag]], tag)
 	}
-	var make []own
+	var odd []own
 	missing := []string{}
 	for _, sum := range slices.Sorted(maps.Keys(groups)) {
 		names := groups[sum]
@@ -104,13 +104,13 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 		case !ok:
 			missing = append(missing, names...)
 		case fits == "":
-			make = append(make, one)
+			odd = append(odd, one)
 		}
 	}
 	s.tellMissing(missing)
-	made, err := s.commits(ctx, make, wanted[master], dir)
+	made, err := s.commits(ctx, odd, wanted[master], dir)
 	for i, object := range made {
-		for _, name := range groups[now.tags[make[i].tag]] {
+		for _, name := range groups[now.tags[odd[i].tag]] {
 			wanted[tags+name] = object
 		}
 	}
@@ -148,13 +148,14 @@ func readOrigins(path string) (map[revision]origin, error) {
 	}
 	defer func() { _ = f.Close() }()
 	origins := make(map[revision]origin)
-	for in := bufio.NewScanner(f); in.Scan(); {
+	in := bufio.NewScanner(f)
+	for in.Scan() {
 		words := strings.Split(in.Text(), " ")
 		if n := len(words); n > 2 {
 			origins[revision{strings.Join(words[:n-2], " "), words[n-2]}] = origin{words[n-1], len(origins)}
 		}
 	}
-	return origins, nil
+	return origins, in.Err()
 }
 
 // resolved is a revision's path in git and where it came from.

@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -28,20 +29,36 @@ type twoCores struct {
 	client *http.Client
 }
 
+// configure writes a CONFGIT with these Lorries.
+func (w *twoCores) configure(interval, lorries string) {
+	w.Helper()
+	for name, text := range map[string]string{
+		"lorry-controller.conf": `[{"type": "lorries", "interval": "` + interval + `", "prefix": "m", "globs": ["*.lorry"]}]`,
+		"some.lorry":            lorries,
+	} {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+// alwaysDue writes a CONFGIT with so many Lorries that have no interval.
+func (w *twoCores) alwaysDue(n int) {
+	w.Helper()
+	lorries := make([]string, n)
+	for i := range lorries {
+		lorries[i] = fmt.Sprintf(`"r%d": {"type": "git", "url": "https://git.example.com/r%d"}`, i, i)
+	}
+	w.configure("0s", "{"+strings.Join(lorries, ",\n")+"}")
+}
+
 func startTwoCores(t *testing.T) *twoCores {
 	t.Helper()
 	servers := pgtest.New(t)
 	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
 	t.Cleanup(w.client.CloseIdleConnections)
 	w.env = append(os.Environ(), "LORRY_STATEDB="+servers.Prepared(t, func(string) error { return nil }), "PATH="+binDir+":"+os.Getenv("PATH"))
-	for name, text := range map[string]string{
-		"lorry-controller.conf": `[{"type": "lorries", "interval": "1h", "prefix": "m", "globs": ["*.lorry"]}]`,
-		"one.lorry":             `{"one": {"type": "git", "url": "https://git.example.com/one"}}`,
-	} {
-		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.configure("1h", `{"one": {"type": "git", "url": "https://git.example.com/one"}}`)
 	w.admin = w.token("lorry-controller", "token", "create", "--no-default-configs", "--data", filepath.Join(w.dir, "0"), "--role", "admin", "--name", "root")
 	for i := range w.url {
 		address := freeAddress(t)

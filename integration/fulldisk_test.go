@@ -55,18 +55,7 @@ func fillDisk(t *testing.T, url, fill string) {
 	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
 	t.Cleanup(w.client.CloseIdleConnections)
 	w.env = append(os.Environ(), "LORRY_STATEDB="+url, "LORRY_MIN_FREE=0")
-	var lorries []string
-	for i := range 50 {
-		lorries = append(lorries, fmt.Sprintf(`"r%d": {"type": "git", "url": "https://git.example.com/r%d"}`, i, i))
-	}
-	for name, text := range map[string]string{
-		"lorry-controller.conf": `[{"type": "lorries", "interval": "0s", "prefix": "m", "globs": ["*.lorry"]}]`,
-		"many.lorry":            "{" + strings.Join(lorries, ",\n") + "}",
-	} {
-		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.alwaysDue(50)
 	w.startCore(0)
 	l := &ledger{jobs: map[int64]bool{}, end: make(chan struct{}), output: strings.Repeat("x", 20_000)}
 	var working sync.WaitGroup

@@ -26,7 +26,7 @@ type ledger struct {
 	end   chan struct{}
 
 	output  string       // of every job
-	refused atomic.Value // string: the last end that was not taken
+	refused atomic.Value // string: the last answer that was no success
 }
 
 // work asks for jobs and ends them until the ledger is closed. An end that was
@@ -44,7 +44,11 @@ func (l *ledger) work(w *twoCores, name string) {
 			ID    *int64 `json:"job_id"`
 			Fence int64
 		}
-		if status != http.StatusOK || json.Unmarshal([]byte(text), &job) != nil || job.ID == nil {
+		if status != http.StatusOK {
+			l.refused.Store(text)
+			continue
+		}
+		if json.Unmarshal([]byte(text), &job) != nil || job.ID == nil {
 			continue
 		}
 		report := fmt.Sprintf(`{"job_id": %d, "fence": %d, "exit": "0", "stdout": %q}`, *job.ID, job.Fence, "done"+l.output)
@@ -77,18 +81,7 @@ func TestACoreOutlivesACrashOfPostgres(t *testing.T) {
 	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
 	t.Cleanup(w.client.CloseIdleConnections)
 	w.env = append(os.Environ(), "LORRY_STATEDB="+servers.Prepared(t, func(string) error { return nil }))
-	var lorries []string
-	for i := range 200 {
-		lorries = append(lorries, fmt.Sprintf(`"r%d": {"type": "git", "url": "https://git.example.com/r%d"}`, i, i))
-	}
-	for name, text := range map[string]string{
-		"lorry-controller.conf": `[{"type": "lorries", "interval": "0s", "prefix": "m", "globs": ["*.lorry"]}]`,
-		"many.lorry":            "{" + strings.Join(lorries, ",\n") + "}",
-	} {
-		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.alwaysDue(200)
 	w.startCore(0)
 	l := &ledger{jobs: map[int64]bool{}, end: make(chan struct{})}
 	var working sync.WaitGroup

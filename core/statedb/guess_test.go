@@ -101,7 +101,10 @@ func startLocker(t *testing.T, url, change string) *locker {
 	}
 	l := &locker{t, conn}
 	t.Cleanup(func() {
-		if err := conn.Close(context.Background()); err != nil {
+		// The test's own context has ended by now.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+		defer cancel()
+		if err := conn.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	})

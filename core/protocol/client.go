@@ -54,7 +54,7 @@ func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) (Job, error) {
 	}
 	form["holds"], form["labels"] = ask.Holds, ask.Labels
 	var answer Job
-	err := c.call(ctx, request{http.MethodPost, "/1.0/give-me-job", formType, []byte(form.Encode()), maxGiven}, &answer)
+	err := c.post(ctx, "/1.0/give-me-job", form, maxGiven, &answer)
 	return answer, err
 }
 
@@ -96,7 +96,7 @@ func (c *Client) updateForms(ctx context.Context, updates []Update) ([]UpdateAns
 			"stdout": {u.Stdout}, "stderr": {u.Stderr}, "disk_usage": {strconv.FormatInt(u.DiskUsage, 10)},
 		}
 		var answer UpdateAnswer
-		if err := c.call(ctx, request{http.MethodPost, "/1.0/job-update", formType, []byte(form.Encode()), maxGiven}, &answer); err != nil {
+		if err := c.post(ctx, "/1.0/job-update", form, maxGiven, &answer); err != nil {
 			return nil, err
 		}
 		answer.JobID = u.JobID
@@ -115,10 +115,13 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, out any
 
 // Post sends a form to a route; out is as in Get, or nil.
 func (c *Client) Post(ctx context.Context, path string, form url.Values, out any) error {
-	return c.call(ctx, request{http.MethodPost, path, formType, []byte(form.Encode()), maxAnswer}, out)
+	return c.post(ctx, path, form, maxAnswer, out)
 }
 
-const formType = "application/x-www-form-urlencoded"
+// post sends a form, and reads up to so many bytes of the answer.
+func (c *Client) post(ctx context.Context, path string, form url.Values, most int64, out any) error {
+	return c.call(ctx, request{http.MethodPost, path, "application/x-www-form-urlencoded", []byte(form.Encode()), most}, out)
+}
 
 // request is one call of the API.
 type request struct {
@@ -128,18 +131,18 @@ type request struct {
 }
 
 func (c *Client) call(ctx context.Context, r request, out any) error {
-	request, err := http.NewRequestWithContext(ctx, r.method, strings.TrimRight(c.Base, "/")+r.path, bytes.NewReader(r.body))
+	asked, err := http.NewRequestWithContext(ctx, r.method, strings.TrimRight(c.Base, "/")+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		return core.Errorf(core.KindInvalid, "controller's URL %q can't be used: %w", c.Base, err)
 	}
 	if r.contentType != "" {
-		request.Header.Set("Content-Type", r.contentType)
+		asked.Header.Set("Content-Type", r.contentType)
 	}
-	request.Header.Set("Accept", "application/json")
+	asked.Header.Set("Accept", "application/json")
 	if !c.Token.Empty() {
-		request.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
+		asked.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
 	}
-	response, err := c.HTTP.Do(request)
+	response, err := c.HTTP.Do(asked)
 	if err != nil {
 		return unreachable(ctx, c.Base, err)
 	}

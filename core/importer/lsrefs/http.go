@@ -17,6 +17,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/pktline"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
@@ -71,12 +72,12 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 	}
 	caps := ""
 	for {
-		line, kind, err := readPkt(in)
-		if err != nil || kind != pktData {
+		line, kind, err := pktline.ReadText(in)
+		if err != nil || kind != pktline.Data {
 			break
 		}
 		if format, ok := strings.CutPrefix(line, "object-format="); ok && format != "sha1" {
-			caps = pkt("object-format=" + format)
+			caps = pktline.Line("object-format=" + format)
 		}
 	}
 	l, err := lsRefs(ctx, client, a, base, caps, o)
@@ -86,16 +87,16 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 
 // firstLine gives the first line behind the announcement of the service.
 func firstLine(in *bufio.Reader) (string, error) {
-	line, kind, err := readPkt(in)
+	line, kind, err := pktline.ReadText(in)
 	if err != nil {
 		return "", err
 	}
 	if strings.HasPrefix(line, "# service=") {
-		if line, kind, err = readPkt(in); err == nil && kind == pktFlush {
-			line, kind, err = readPkt(in)
+		if line, kind, err = pktline.ReadText(in); err == nil && kind == pktline.Flush {
+			line, kind, err = pktline.ReadText(in)
 		}
 	}
-	if err == nil && kind == pktData && strings.HasPrefix(line, "ERR ") {
+	if err == nil && kind == pktline.Data && strings.HasPrefix(line, "ERR ") {
 		return "", fmt.Errorf("the server says: %.200q", line[4:])
 	}
 	return line, err
@@ -110,16 +111,16 @@ func listV0(in *bufio.Reader, line string) (Listing, error) {
 			l.Head = target
 		}
 	}
-	for kind := pktData; kind == pktData; {
+	for kind := pktline.Data; kind == pktline.Data; {
 		if object, name, ok := strings.Cut(line, " "); ok {
 			if err := l.add(object, name); err != nil {
 				return Listing{}, notGit(err)
 			}
 		} else if line != "" && !strings.HasPrefix(line, "shallow") && line != "version 1" {
-			return Listing{}, notGit(errPkt)
+			return Listing{}, notGit(pktline.ErrFormat)
 		}
 		var err error
-		if line, kind, err = readPkt(in); err != nil {
+		if line, kind, err = pktline.ReadText(in); err != nil {
 			return Listing{}, notGit(err)
 		}
 	}
@@ -131,12 +132,12 @@ func listV0(in *bufio.Reader, line string) (Listing, error) {
 // lsRefs asks a server that speaks version 2 of the protocol.
 func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps string, o Options) (Listing, error) {
 	var body strings.Builder
-	body.WriteString(pkt("command=ls-refs\n") + pkt("agent=git/lorry") + caps + "0001" + pkt("symrefs\n"))
+	body.WriteString(pktline.Line("command=ls-refs\n") + pktline.Line("agent=git/lorry") + caps + "0001" + pktline.Line("symrefs\n"))
 	if len(o.Prefixes) > 0 {
-		body.WriteString(pkt("ref-prefix HEAD\n"))
+		body.WriteString(pktline.Line("ref-prefix HEAD\n"))
 	}
 	for _, p := range o.Prefixes {
-		body.WriteString(pkt("ref-prefix " + p + "\n"))
+		body.WriteString(pktline.Line("ref-prefix " + p + "\n"))
 	}
 	body.WriteString("0000")
 	resp, err := do(ctx, client, a, http.MethodPost, base+"/git-upload-pack", body.String())
@@ -154,11 +155,11 @@ func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps 
 func listV2(in *bufio.Reader) (Listing, error) {
 	var l Listing
 	for {
-		line, kind, err := readPkt(in)
+		line, kind, err := pktline.ReadText(in)
 		if err != nil {
 			return Listing{}, notGit(err)
 		}
-		if kind != pktData {
+		if kind != pktline.Data {
 			break
 		}
 		if message, ok := strings.CutPrefix(line, "ERR "); ok {
@@ -166,7 +167,7 @@ func listV2(in *bufio.Reader) (Listing, error) {
 		}
 		words := strings.Split(line, " ")
 		if len(words) < 2 {
-			return Listing{}, notGit(errPkt)
+			return Listing{}, notGit(pktline.ErrFormat)
 		}
 		for _, attr := range words[2:] {
 			if target, ok := strings.CutPrefix(attr, "symref-target:"); ok && words[1] == "HEAD" {

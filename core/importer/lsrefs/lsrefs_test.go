@@ -14,6 +14,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/pktline"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
@@ -90,9 +91,9 @@ func answer(t *testing.T, kind, body string) string {
 func TestOldProtocol(t *testing.T) {
 	t.Parallel()
 	r := reader(t)
-	body := pkt("# service=git-upload-pack\n") + "0000" +
-		pkt(one+" HEAD\x00multi_ack symref=HEAD:refs/heads/main agent=git/1.8\n") +
-		pkt(one+" refs/heads/main\n") + pkt(two+" refs/tags/v1\n") + pkt(one+" refs/tags/v1^{}\n") + "0000"
+	body := pktline.Line("# service=git-upload-pack\n") + "0000" +
+		pktline.Line(one+" HEAD\x00multi_ack symref=HEAD:refs/heads/main agent=git/1.8\n") +
+		pktline.Line(one+" refs/heads/main\n") + pktline.Line(two+" refs/tags/v1\n") + pktline.Line(one+" refs/tags/v1^{}\n") + "0000"
 	got, err := r.Read(t.Context(), core.Access{URL: answer(t, advertisement, body)}, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +102,7 @@ func TestOldProtocol(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	empty := pkt("# service=git-upload-pack\n") + "0000" + pkt(strings.Repeat("0", 40)+" capabilities^{}\x00multi_ack\n") + "0000"
+	empty := pktline.Line("# service=git-upload-pack\n") + "0000" + pktline.Line(strings.Repeat("0", 40)+" capabilities^{}\x00multi_ack\n") + "0000"
 	if got, err := r.Read(t.Context(), core.Access{URL: answer(t, advertisement, empty)}, Options{}); err != nil || len(got.Refs) > 0 {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -115,9 +116,9 @@ func TestBrokenAnswers(t *testing.T) {
 		want             core.FailureKind
 	}{
 		{"page under the right type", advertisement, "<html>", core.FailNotGit},
-		{"cut off", advertisement, pkt("# service=git-upload-pack\n") + "0000" + "00ff" + one, core.FailNetwork},
-		{"an error", advertisement, pkt("ERR access denied for you\n"), core.FailNotGit},
-		{"no refs", advertisement, pkt("# service=git-upload-pack\n") + "0000" + pkt("nonsense\n") + "0000", core.FailNotGit},
+		{"cut off", advertisement, pktline.Line("# service=git-upload-pack\n") + "0000" + "00ff" + one, core.FailNetwork},
+		{"an error", advertisement, pktline.Line("ERR access denied for you\n"), core.FailNotGit},
+		{"no refs", advertisement, pktline.Line("# service=git-upload-pack\n") + "0000" + pktline.Line("nonsense\n") + "0000", core.FailNotGit},
 		{"page", "text/html", "<html>", core.FailNotGit},
 		{"plain files that are none", "text/plain", "hello", core.FailNotGit},
 	} {
@@ -169,22 +170,8 @@ func TestTwoRequestsOnly(t *testing.T) {
 	}
 }
 
-func FuzzPktLine(f *testing.F) {
-	f.Add("0008abc\n0000")
-	f.Add(pkt("version 2\n") + "0001" + "0002")
-	f.Fuzz(func(t *testing.T, text string) {
-		in := bufio.NewReader(strings.NewReader(text))
-		for range len(text) + 1 {
-			if _, _, err := readPkt(in); err != nil {
-				return
-			}
-		}
-		t.Error("the text never ends")
-	})
-}
-
 func FuzzListV0(f *testing.F) {
-	f.Add(one+" HEAD\x00symref=HEAD:refs/heads/main", pkt(one+" refs/heads/main\n")+"0000")
+	f.Add(one+" HEAD\x00symref=HEAD:refs/heads/main", pktline.Line(one+" refs/heads/main\n")+"0000")
 	f.Fuzz(func(t *testing.T, first, rest string) {
 		l, err := listV0(bufio.NewReader(strings.NewReader(rest)), first)
 		if err != nil {
@@ -199,9 +186,9 @@ func FuzzListV0(f *testing.F) {
 }
 
 func FuzzListV2(f *testing.F) {
-	f.Add(pkt(one+" HEAD symref-target:refs/heads/main\n") + pkt(one+" refs/heads/main\n") + pkt(two+" refs/tags/v1 peeled:"+one+"\n") + "0000")
-	f.Add(pkt("ERR no\n"))
-	f.Add(pkt("unborn HEAD symref-target:refs/heads/main\n") + "0000")
+	f.Add(pktline.Line(one+" HEAD symref-target:refs/heads/main\n") + pktline.Line(one+" refs/heads/main\n") + pktline.Line(two+" refs/tags/v1 peeled:"+one+"\n") + "0000")
+	f.Add(pktline.Line("ERR no\n"))
+	f.Add(pktline.Line("unborn HEAD symref-target:refs/heads/main\n") + "0000")
 	f.Fuzz(func(t *testing.T, text string) {
 		l, err := listV2(bufio.NewReader(strings.NewReader(text)))
 		if err != nil {

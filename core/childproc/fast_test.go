@@ -51,7 +51,7 @@ func TestTooLongAnAnswerIsNone(t *testing.T) {
 	t.Parallel()
 	g := newGit(t)
 	call := GitCall{Args: []string{"config", "--list"}, MaxOutput: 100}
-	if out, err := g.Output(t.Context(), call); !errors.Is(err, errTooMuch) || out != "" {
+	if out, err := g.Output(t.Context(), call); !errors.Is(err, ErrTooMuch) || out != "" {
 		t.Errorf("got %d bytes, %v", len(out), err)
 	}
 	call.MaxOutput = 0

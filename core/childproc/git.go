@@ -226,9 +226,18 @@ func (g *Git) Output(ctx context.Context, c GitCall) (string, error) {
 	c.Stdout = out
 	err := g.Run(ctx, c)
 	if out.over {
-		return "", fmt.Errorf("git %s: %w (more than %d bytes)", subcommand(c.Args), errTooMuch, limit)
+		return "", fmt.Errorf("git %s: %w (more than %d bytes)", subcommand(c.Args), ErrTooMuch, limit)
 	}
 	return out.String(), err
+}
+
+// Patience is how long a transfer over HTTP may stall: LowSpeedTime.
+func (g *Git) Patience() time.Duration { return g.opts.LowSpeedTime }
+
+// LowSpeed is how many bytes a second a transfer over HTTP must bring on
+// average over how long a time.
+func (g *Git) LowSpeed() (rate int, over time.Duration) {
+	return g.opts.LowSpeedLimit, g.opts.LowSpeedTime
 }
 
 // Home is the private directory that git's children see as their home.

@@ -170,7 +170,7 @@ func (g *Git) environment(c GitCall) (env []string, cleanup func(), err error) {
 		cleanup()
 		return nil, nil, err
 	}
-	settings = append(settings, access...)
+	settings = append(append(settings, access...), g.ownHostAlone(c.Access)...)
 	if c.Patience > 0 {
 		settings = append(settings, Setting{"http.lowSpeedTime", seconds(g.opts.LowSpeedTime + c.Patience)})
 	}

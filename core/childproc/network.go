@@ -78,6 +78,23 @@ func (g *Git) AuthorityFile(a *core.Access) (string, error) {
 	return g.hostAuthorities(a)
 }
 
+// nowhere is a proxy that nobody is: what git sends there reaches no network.
+const nowhere = "http://127.0.0.1:0"
+
+// ownHostAlone lets git reach no other host over HTTP than that of an access: a
+// server can name further addresses for a part of the objects (packfile-uris),
+// and git goes to them although nobody asked for such.
+func (g *Git) ownHostAlone(a *core.Access) []Setting {
+	if a == nil {
+		return nil
+	}
+	u, err := url.Parse(a.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return []Setting{{"http.proxy", nowhere}}
+	}
+	return []Setting{{"http.proxy", nowhere}, {"http." + u.Scheme + "://" + u.Host + "/.proxy", g.via.Proxy}}
+}
+
 // networkConfig says to git how it reaches the network.
 func (g *Git) networkConfig() []Setting {
 	var settings []Setting

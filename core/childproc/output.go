@@ -83,8 +83,8 @@ func (p paced) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// errTooMuch says that a program's answer was longer than it may be.
-var errTooMuch = errors.New("the answer is too long")
+// ErrTooMuch says that a program's answer was longer than it may be.
+var ErrTooMuch = errors.New("the answer is too long")
 
 // limitBuffer collects an answer up to a number of bytes. It is no bytes.Buffer,
 // which is copied to by its ReadFrom, past any Write.
@@ -97,7 +97,7 @@ type limitBuffer struct {
 func (b *limitBuffer) Write(p []byte) (int, error) {
 	if b.buf.Len()+len(p) > b.limit {
 		b.over = true
-		return 0, errTooMuch
+		return 0, ErrTooMuch
 	}
 	return b.buf.Write(p)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/fastimport"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/pace"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
 	"github.com/lorry-controller/lorry-controller/core/spec"
@@ -172,7 +173,7 @@ func (s *Source) fetch(ctx context.Context, path string) (*os.File, download.Fac
 		got, err = download.CopyLocal(w, s.Access.URL, s.Path, s.Limits.Download)
 	} else {
 		c := download.New(s.Access, s.Route)
-		c.Progress = s.Progress
+		c.Progress, c.Least = s.Progress, pace.Of(s.Repo.Git)
 		defer c.Close()
 		got, err = c.Get(ctx, w, s.Limits.Download)
 	}

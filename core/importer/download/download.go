@@ -23,14 +23,11 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/meter"
+	"github.com/lorry-controller/lorry-controller/core/importer/pace"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
-const (
-	maxRedirects = 10
-	// stallTime is how long a download may bring nothing.
-	stallTime = 60 * time.Second
-)
+const maxRedirects = 10
 
 // Facts are what a server says of a file without sending it.
 type Facts struct {
@@ -58,13 +55,14 @@ type Client struct {
 	Progress io.Writer
 	// Seen is what Look gave: its size is that of the file where Get's answer is
 	// about the same one and tells none.
-	Seen  Facts
-	stall time.Duration
+	Seen Facts
+	// Least is how fast Get must be.
+	Least pace.Least
 }
 
 // New makes the client for one file, which goes by the given route.
 func New(a core.Access, r route.Route) *Client {
-	return &Client{access: a, Transports: NewTransports(a, r), stall: stallTime}
+	return &Client{access: a, Transports: NewTransports(a, r)}
 }
 
 // ask sends a request and follows redirects itself.
@@ -144,8 +142,8 @@ func (c *Client) checked(resp *http.Response) (Facts, error) {
 
 // Get writes the file to w, all of it or an error, and gives its facts.
 func (c *Client) Get(ctx context.Context, w io.Writer, limit int64) (Facts, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, watch := c.Least.Start(ctx)
+	defer watch.Stop()
 	resp, err := c.ask(ctx, http.MethodGet)
 	if err != nil {
 		return Facts{}, err
@@ -162,16 +160,14 @@ func (c *Client) Get(ctx context.Context, w io.Writer, limit int64) (Facts, erro
 	if size > limit {
 		return f, TooLarge("it is %d bytes long, and at most %d are taken", size, limit)
 	}
-	watch := time.AfterFunc(c.stall, func() { cancel(errStalled) })
-	defer watch.Stop()
-	in := &watched{resp.Body, watch, c.stall}
+	in := watch.Reader(resp.Body)
 	n, err := io.Copy(io.MultiWriter(w, meter.Bytes(c.Progress, nil, "Downloading", size)), io.LimitReader(in, limit+1))
 	switch {
 	case n > limit:
 		return f, TooLarge("it is longer than %d bytes", limit)
-	case errors.Is(context.Cause(ctx), errStalled):
+	case errors.Is(context.Cause(ctx), pace.ErrSlow):
 		return f, gitfail.New(core.FailNetwork, gitfail.Upstream, gitfail.Hint(core.FailNetwork, gitfail.Upstream),
-			"upstream: nothing more came for %v, after %d bytes", c.stall, n)
+			"upstream: %v, after %d bytes", context.Cause(ctx), n)
 	case err == nil && size >= 0 && n != size, errors.Is(err, io.ErrUnexpectedEOF):
 		return f, gitfail.New(core.FailNetwork, gitfail.Upstream, gitfail.Hint(core.FailNetwork, gitfail.Upstream),
 			"upstream: the download ended after %d of %d bytes", n, size)
@@ -181,24 +177,6 @@ func (c *Client) Get(ctx context.Context, w io.Writer, limit int64) (Facts, erro
 		return f, lsrefs.ConnectionError(ctx, err)
 	}
 	return f, nil
-}
-
-var errStalled = errors.New("the download has stalled")
-
-// watched puts the alarm off with everything that comes.
-type watched struct {
-	io.Reader
-	alarm *time.Timer
-	stall time.Duration
-}
-
-// Read implements io.Reader.
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
-	if n > 0 {
-		w.alarm.Reset(w.stall)
-	}
-	return n, err
 }
 
 // LookLocal gives the facts of a file on this machine.

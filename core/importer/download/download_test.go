@@ -16,6 +16,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/pace"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
@@ -36,7 +37,7 @@ func TestDownloadThatBreaksOff(t *testing.T) {
 		}))
 		c := New(core.Access{URL: s.URL + "/x.tar"}, route.Route{})
 		if hang {
-			c.stall = 50 * time.Millisecond
+			c.Least = pace.Least{Rate: 1000, Over: 50 * time.Millisecond}
 		}
 		_, err := c.Get(t.Context(), io.Discard, 1<<20)
 		var failure *gitfail.Error

@@ -151,6 +151,14 @@ func waitIn(text string) int64 {
 	return 0
 }
 
+// HintServer is what to do about a server that breaks the rules.
+const HintServer = "nothing was changed, and nothing can be done here: tell whoever runs the upstream's server, or mirror it from another one"
+
+// Said words what a server says instead of an answer (ERR in git's protocol).
+func Said(place Place, message string) *Error {
+	return From(&childproc.ExitError{Program: "git", Code: 128, Stderr: "fatal: remote error: " + childproc.Redact(message)}, place)
+}
+
 func finish(kind core.FailureKind, place Place, cause string, err error) *Error {
 	return &Error{Failure: core.Failure{Kind: kind, Cause: cause, Hint: Hint(kind, place)}, Place: place, Err: err}
 }

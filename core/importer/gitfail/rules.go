@@ -31,6 +31,9 @@ func certain() []rule {
 		{kind: core.FailHostKey, patterns: []string{
 			"host key verification failed", "remote host identification has changed", "no matching host key", "no host key is known",
 		}},
+		{kind: core.FailCorrupt, place: Upstream, hint: HintServer, patterns: []string{"multiple updates for ref", "at the same time"}},
+		{kind: core.FailGone, hint: hintElsewhere, patterns: []string{"url from '"}},
+		{kind: core.FailNotGit, place: Upstream, hint: HintServer, patterns: []string{"invalid ls-refs response"}},
 		{kind: core.FailSpec, hint: "use another scheme in the url", patterns: []string{
 			"' not allowed", "strange pathname", "strange hostname", "unable to find remote helper", "is not a valid remote helper", "url uses plaintext credentials",
 		}},
@@ -65,6 +68,8 @@ func certain() []rule {
 	}
 }
 
+const hintElsewhere = "the upstream's server sends to another address for a part of the objects, which is never followed: only who runs it can change that"
+
 // likely are the rules whose lines may have more than one reason.
 func likely() []rule {
 	return []rule{
@@ -77,7 +82,7 @@ func likely() []rule {
 			"hasdot", "gitmodules", "possible repository corruption", "did not send all necessary objects", "is corrupt", "bad object", "missing blob", "missing tree", "missing commit",
 			"unable to read tree", "fsck error", "data stream error", "pack has bad object", "bad packed object", "sha1 mismatch", "hash mismatch", "unresolved delta",
 			"broken link", "unable to parse object", "could not parse object", "unable to read sha1 file", "is far too short", "pack signature mismatch", "pack is corrupted",
-			"missing necessary objects", "bad tree", "object file is empty", "does not match index", "bad pack header", "unable to parse commit", "cannot be accessed",
+			"missing necessary objects", "bad tree", "object file is empty", "does not match index", "unable to parse commit", "cannot be accessed",
 		}},
 		{kind: core.FailRefused, place: Downstream, patterns: []string{
 			"hook declined", "protected branch", "hidden ref", "deletion of the current branch", "is archived", "read-only", "repository is read only",
@@ -87,7 +92,7 @@ func likely() []rule {
 			"could not resolve host", "failed to connect", "couldn't connect", "connection refused", "connection timed out", "connection reset", "network is unreachable", "no route to host",
 			"operation too slow", "operation timed out", "timed out", "hung up unexpectedly", "early eof", "rpc failed", "empty reply from server", "returned error: 5",
 			"unable to look up", "name or service not known", "kex_exchange_identification", "broken pipe", "connection closed", "name resolution",
-			"unexpected disconnect", "transfer closed", "http error 5", "no suitable response from remote hg", "unable to connect", "e000111", "e670002", "e170013", "e175002", "e175012", "e210002", "bad response", "unable to access", "unexpected flush", "expected flush", "unable to rewind rpc post data",
+			"unexpected disconnect", "transfer closed", "http error 5", "no suitable response from remote hg", "unable to connect", "e000111", "e670002", "e170013", "e175002", "e175012", "e210002", "bad response", "unable to access", "unexpected flush", "expected flush", "expected 'packfile'", "expected 'acknowledgments'", "unable to rewind rpc post data",
 			"could not read from remote repository",
 		}},
 		{kind: core.FailCorrupt, patterns: []string{"index-pack failed", "invalid index-pack output", "unpack-objects abnormal exit"}},
@@ -95,6 +100,8 @@ func likely() []rule {
 			kind: core.FailRefused, place: Downstream, hint: "another program writes to the downstream repository, or left a lock file there",
 			patterns: []string{"cannot lock ref", "unable to create", "another git process"},
 		},
+		{kind: core.FailNetwork, patterns: []string{"bad pack header"}},
+		{kind: core.FailOther, place: Upstream, hint: "these are the words of the upstream's server: ask whoever runs it", patterns: []string{"remote error:"}},
 		{kind: core.FailDisk, place: Local, hint: "see to the rights on the working area", patterns: []string{"permission denied", "unable to create"}},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/download"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/pace"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
@@ -37,6 +38,7 @@ type api struct {
 	trusted   *url.URL          // the scheme and host that get the credential, or nil
 	ownHost   string            // the repository's host
 	retry     time.Duration     // before the second try
+	least     pace.Least        // how fast answers must come
 	// ways go to the repository's host and, guarded, elsewhere; near goes
 	// elsewhere too, where inside says that this host is not for everybody
 	// either. What it leads to may then be inside as well.
@@ -111,6 +113,8 @@ func (a *api) batch(ctx context.Context, pointers []Pointer) ([]object, error) {
 		Objects  []object `json:"objects"`
 	}
 	err = a.repeat(ctx, func() error {
+		ctx, watch := a.least.Start(ctx)
+		defer watch.Stop()
 		resp, err := a.post(ctx, action{Href: a.base.JoinPath("objects", "batch").String(), Header: a.header}, body)
 		if err != nil {
 			return err
@@ -119,7 +123,7 @@ func (a *api) batch(ctx context.Context, pointers []Pointer) ([]object, error) {
 		if resp.StatusCode != http.StatusOK {
 			return a.status(resp, "its git-lfs server")
 		}
-		text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		text, err := io.ReadAll(io.LimitReader(watch.Reader(resp.Body), maxAnswer))
 		if err != nil {
 			return a.connection(ctx, err)
 		}

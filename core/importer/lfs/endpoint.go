@@ -14,6 +14,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/pace"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
@@ -43,7 +44,7 @@ func (s *Sync) api(ctx context.Context, side Side, operation string) (*api, erro
 		return nil, fault(side.Place, core.FailLFS, hintMode, "no address of a git-lfs server comes from the url")
 	}
 	a := newAPI(side, operation, host)
-	a.retry = s.Retry
+	a.retry, a.least = s.Retry, pace.Of(s.Repo.Git)
 	if ssh == nil {
 		if own, err := s.elsewhere(ctx, side); err != nil {
 			return nil, err

@@ -101,6 +101,8 @@ func (s *Sync) download(ctx context.Context, store Store, pointers []Pointer, pr
 
 // get fetches one object.
 func (a *api) get(ctx context.Context, store Store, p Pointer, from action, progress io.Writer) error {
+	ctx, watch := a.least.Start(ctx)
+	defer watch.Stop()
 	resp, err := a.send(ctx, http.MethodGet, from, nil, "")
 	if err != nil {
 		return err
@@ -113,7 +115,7 @@ func (a *api) get(ctx context.Context, store Store, p Pointer, from action, prog
 	default:
 		return a.status(resp, "the server of git-lfs objects")
 	}
-	if err := store.Put(p, io.TeeReader(resp.Body, progress)); err != nil {
+	if err := store.Put(p, io.TeeReader(watch.Reader(resp.Body), progress)); err != nil {
 		return a.written(ctx, p, err)
 	}
 	return nil

@@ -38,7 +38,7 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 	client, base := r.client(w), strings.TrimSuffix(a.URL, "/")
 	server := serverOf(w, base)
 	if r.asksAtOnce(server) {
-		l, err := lsRefs(ctx, client, a, base, "", o)
+		l, err := r.lsRefs(ctx, client, a, base, "", o)
 		if err == nil {
 			return l, nil
 		}
@@ -47,28 +47,32 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 			return l, err
 		}
 	}
-	resp, err := do(ctx, client, a, http.MethodGet, base+"/info/refs?service=git-upload-pack", "")
+	watched, watch := r.least.Start(ctx)
+	defer watch.Stop()
+	resp, err := do(watched, client, a, http.MethodGet, base+"/info/refs?service=git-upload-pack", "")
 	if err != nil {
 		return Listing{}, err
 	}
 	defer drain(resp)
+	body := bounded(watch.Reader(resp.Body), o.limit())
 	if err := checkType(resp, advertisement); err != nil {
 		if errors.Is(err, errNotSmart) {
 			// git takes any short text for an empty repository: look first.
-			if _, perr := ParseLsRemote(io.LimitReader(resp.Body, o.limit())); perr != nil {
-				return Listing{}, notGit(perr)
+			if _, perr := ParseLsRemote(body); perr != nil {
+				return Listing{}, unread(watched, perr)
 			}
 		}
 		return Listing{}, err
 	}
-	in := bufio.NewReader(io.LimitReader(resp.Body, o.limit()))
-	first, err := firstLine(in)
+	in := bufio.NewReader(body)
+	first, kind, err := firstLine(in)
 	if err != nil {
-		return Listing{}, notGit(err)
+		return Listing{}, unread(watched, err)
 	}
 	if first != "version 2" {
 		r.learn(server, false)
-		return listV0(in, first)
+		l, err := listV0(in, first, kind)
+		return l, unread(watched, err)
 	}
 	caps := ""
 	for {
@@ -80,30 +84,31 @@ func (r *Reader) overHTTP(ctx context.Context, a core.Access, o Options) (Listin
 			caps = pktline.Line("object-format=" + format)
 		}
 	}
-	l, err := lsRefs(ctx, client, a, base, caps, o)
+	l, err := r.lsRefs(ctx, client, a, base, caps, o)
 	r.learn(server, err == nil && caps == "")
 	return l, err
 }
 
 // firstLine gives the first line behind the announcement of the service.
-func firstLine(in *bufio.Reader) (string, error) {
+func firstLine(in *bufio.Reader) (string, pktline.Kind, error) {
 	line, kind, err := pktline.ReadText(in)
-	if err != nil {
-		return "", err
+	if errors.Is(err, io.EOF) {
+		err = errNothing
 	}
-	if strings.HasPrefix(line, "# service=") {
-		if line, kind, err = pktline.ReadText(in); err == nil && kind == pktline.Flush {
-			line, kind, err = pktline.ReadText(in)
+	if err == nil && strings.HasPrefix(line, "# service=") {
+		if line, kind, err = pktline.Next(in); err == nil && kind == pktline.Flush {
+			line, kind, err = pktline.Next(in)
 		}
 	}
 	if err == nil && kind == pktline.Data && strings.HasPrefix(line, "ERR ") {
-		return "", fmt.Errorf("the server says: %.200q", line[4:])
+		err = gitfail.Said(gitfail.Upstream, line[4:])
 	}
-	return line, err
+	return line, kind, err
 }
 
-// listV0 reads the old advertisement: every ref there is.
-func listV0(in *bufio.Reader, line string) (Listing, error) {
+// listV0 reads the old advertisement: every ref there is. line is the first,
+// and kind what it is: servers tell an empty repository by none at all, too.
+func listV0(in *bufio.Reader, line string, kind pktline.Kind) (Listing, error) {
 	var l Listing
 	line, caps, _ := strings.Cut(line, "\x00")
 	for c := range strings.FieldsSeq(caps) {
@@ -111,26 +116,27 @@ func listV0(in *bufio.Reader, line string) (Listing, error) {
 			l.Head = target
 		}
 	}
-	for kind := pktline.Data; kind == pktline.Data; {
+	for kind == pktline.Data {
+		if message, ok := strings.CutPrefix(line, "ERR "); ok {
+			return Listing{}, gitfail.Said(gitfail.Upstream, message)
+		}
 		if object, name, ok := strings.Cut(line, " "); ok {
 			if err := l.add(object, name); err != nil {
-				return Listing{}, notGit(err)
+				return Listing{}, err
 			}
 		} else if line != "" && !strings.HasPrefix(line, "shallow") && line != "version 1" {
-			return Listing{}, notGit(pktline.ErrFormat)
+			return Listing{}, pktline.ErrFormat
 		}
 		var err error
-		if line, kind, err = pktline.ReadText(in); err != nil {
-			return Listing{}, notGit(err)
+		if line, kind, err = pktline.Next(in); err != nil {
+			return Listing{}, err
 		}
 	}
-	l.dropUnbornHead()
-	l.sort()
-	return l, nil
+	return l.settled()
 }
 
 // lsRefs asks a server that speaks version 2 of the protocol.
-func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps string, o Options) (Listing, error) {
+func (r *Reader) lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps string, o Options) (Listing, error) {
 	var body strings.Builder
 	body.WriteString(pktline.Line("command=ls-refs\n") + pktline.Line("agent=git/lorry") + caps + "0001" + pktline.Line("symrefs\n"))
 	if len(o.Prefixes) > 0 {
@@ -140,6 +146,8 @@ func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps 
 		body.WriteString(pktline.Line("ref-prefix " + p + "\n"))
 	}
 	body.WriteString("0000")
+	ctx, watch := r.least.Start(ctx)
+	defer watch.Stop()
 	resp, err := do(ctx, client, a, http.MethodPost, base+"/git-upload-pack", body.String())
 	if err != nil {
 		return Listing{}, err
@@ -148,26 +156,30 @@ func lsRefs(ctx context.Context, client *http.Client, a core.Access, base, caps 
 	if err := checkType(resp, result); err != nil {
 		return Listing{}, err
 	}
-	return listV2(bufio.NewReader(io.LimitReader(resp.Body, o.limit())))
+	l, err := listV2(bufio.NewReader(bounded(watch.Reader(resp.Body), o.limit())))
+	return l, unread(ctx, err)
 }
 
 // listV2 reads the answer to ls-refs.
 func listV2(in *bufio.Reader) (Listing, error) {
 	var l Listing
+	if _, err := in.Peek(1); errors.Is(err, io.EOF) {
+		return Listing{}, errNothing
+	}
 	for {
-		line, kind, err := pktline.ReadText(in)
+		line, kind, err := pktline.Next(in)
 		if err != nil {
-			return Listing{}, notGit(err)
+			return Listing{}, err
 		}
 		if kind != pktline.Data {
 			break
 		}
 		if message, ok := strings.CutPrefix(line, "ERR "); ok {
-			return Listing{}, notGit(fmt.Errorf("the server says: %.200q", message))
+			return Listing{}, gitfail.Said(gitfail.Upstream, message)
 		}
 		words := strings.Split(line, " ")
 		if len(words) < 2 {
-			return Listing{}, notGit(pktline.ErrFormat)
+			return Listing{}, pktline.ErrFormat
 		}
 		for _, attr := range words[2:] {
 			if target, ok := strings.CutPrefix(attr, "symref-target:"); ok && words[1] == "HEAD" {
@@ -175,22 +187,10 @@ func listV2(in *bufio.Reader) (Listing, error) {
 			}
 		}
 		if err := l.add(words[0], words[1]); err != nil {
-			return Listing{}, notGit(err)
+			return Listing{}, err
 		}
 	}
-	l.dropUnbornHead()
-	l.sort()
-	return l, nil
-}
-
-// dropUnbornHead keeps to what git ls-remote tells: HEAD only when it exists.
-func (l *Listing) dropUnbornHead() {
-	for _, r := range l.Refs {
-		if r.Name == l.Head {
-			return
-		}
-	}
-	l.Head = ""
+	return l.settled()
 }
 
 func do(ctx context.Context, client *http.Client, a core.Access, method, address, body string) (*http.Response, error) {
@@ -198,18 +198,11 @@ func do(ctx context.Context, client *http.Client, a core.Access, method, address
 	if err != nil {
 		return nil, gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: the url cannot be used")
 	}
-	req.Header.Set("User-Agent", "git/lorry")
+	Authorize(req, a)
 	req.Header.Set("Git-Protocol", "version=2")
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
 		req.Header.Set("Accept", result)
-	}
-	if !a.Secret.Empty() {
-		user := a.Username
-		if user == "" {
-			user = "git"
-		}
-		req.SetBasicAuth(user, a.Secret.Reveal())
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -220,6 +213,20 @@ func do(ctx context.Context, client *http.Client, a core.Access, method, address
 	}
 	drain(resp)
 	return nil, StatusError(resp)
+}
+
+// Authorize says in a request who asks: this program, with the credential of an
+// access if it has one.
+func Authorize(req *http.Request, a core.Access) {
+	req.Header.Set("User-Agent", "git/lorry")
+	if a.Secret.Empty() {
+		return
+	}
+	user := a.Username
+	if user == "" {
+		user = "git"
+	}
+	req.SetBasicAuth(user, a.Secret.Reveal())
 }
 
 func drain(resp *http.Response) {
@@ -238,16 +245,6 @@ func checkType(resp *http.Response, want string) error {
 	}
 	return gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream),
 		"upstream: the answer is of the type %q, not that of a git repository", got)
-}
-
-func notGit(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return gitfail.New(core.FailNetwork, gitfail.Upstream, gitfail.Hint(core.FailNetwork, gitfail.Upstream), "upstream: %v", err)
-	}
-	if stopped := gitfail.Stopped(err); stopped != nil {
-		return stopped
-	}
-	return gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream), "upstream: %v", err)
 }
 
 // StatusError says why an answer that is not 200 is a failure.
@@ -310,12 +307,14 @@ func target(resp *http.Response) string {
 	return u.Scheme + "://" + u.Host + path
 }
 
-// ConnectionError says why there was no answer, without the address.
+// ConnectionError says why there was no answer, or not all of it, without the
+// address.
 func ConnectionError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		if stopped := gitfail.Stopped(context.Cause(ctx)); stopped != nil {
 			return stopped
 		}
+		err = context.Cause(ctx)
 	}
 	if errors.Is(err, route.ErrDenied) || errors.Is(err, route.ErrProxyAuth) {
 		return gitfail.Route(errors.Unwrap(err))

@@ -13,9 +13,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
-	"unicode"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/pktline"
 )
 
 // Ref is a name and the object that it points to.
@@ -67,13 +71,35 @@ func (l *Listing) sort() {
 	sort.Slice(l.Refs, func(i, j int) bool { return l.Refs[i].Name < l.Refs[j].Name })
 }
 
-// add takes one advertised ref in. Peeled tags and pseudo-refs are left out.
+// settled gives the listing with its refs sorted, each of them once, and HEAD as
+// git ls-remote tells it: only when its branch exists.
+func (l Listing) settled() (Listing, error) {
+	l.sort()
+	var twice error
+	l.Refs = slices.CompactFunc(l.Refs, func(a, b Ref) bool {
+		if a.Name == b.Name && a.Object != b.Object && twice == nil {
+			twice = gitfail.New(core.FailCorrupt, gitfail.Upstream, gitfail.HintServer, "upstream: it lists %.200q twice, as %.12s and as %.12s", a.Name, a.Object, b.Object)
+		}
+		return a == b
+	})
+	if twice != nil {
+		return Listing{}, twice
+	}
+	if !slices.ContainsFunc(l.Refs, func(r Ref) bool { return r.Name == l.Head }) {
+		l.Head = ""
+	}
+	return l, nil
+}
+
+// add takes one advertised ref in. Peeled tags and pseudo-refs are left out;
+// names that git does not take are not.
 func (l *Listing) add(object, name string) error {
 	if name == "HEAD" || strings.HasSuffix(name, "^{}") || !strings.HasPrefix(name, "refs/") {
 		return nil
 	}
-	if !validObject(object) || strings.ContainsFunc(name, func(c rune) bool { return c == ' ' || unicode.IsControl(c) }) {
-		return fmt.Errorf("%q is no ref", name)
+	object = strings.ToLower(object)
+	if !validObject(object) || strings.ContainsAny(name, "\n\x00") {
+		return gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.HintServer, "upstream: it lists %.200q as %.100q, which is no ref", name, object)
 	}
 	l.Refs = append(l.Refs, Ref{name, object})
 	return nil
@@ -99,7 +125,7 @@ func ParseLsRemote(r io.Reader) (Listing, error) {
 	for in.Scan() {
 		left, name, ok := strings.Cut(in.Text(), "\t")
 		if !ok {
-			return Listing{}, fmt.Errorf("%q is no line of ls-remote", in.Text())
+			return Listing{}, fmt.Errorf("%.200q is no ref: %w", in.Text(), pktline.ErrFormat)
 		}
 		if target, symref := strings.CutPrefix(left, "ref: "); symref {
 			if name == "HEAD" {
@@ -111,8 +137,10 @@ func ParseLsRemote(r io.Reader) (Listing, error) {
 			return Listing{}, err
 		}
 	}
-	l.sort()
-	return l, in.Err()
+	if err := in.Err(); err != nil {
+		return Listing{}, err
+	}
+	return l.settled()
 }
 
 // FromMap makes a listing of refs that are known otherwise.

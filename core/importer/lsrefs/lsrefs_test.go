@@ -48,7 +48,7 @@ func TestParseLsRemote(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	for _, bad := range []string{"<html>\n", "x\trefs/heads/main\n", one + "\trefs/heads/a b\n"} {
+	for _, bad := range []string{"<html>\n", "x\trefs/heads/main\n", "abc\trefs/heads/main\n", one + "\trefs/heads/main\n" + two + "\trefs/heads/main\n"} {
 		if _, err := ParseLsRemote(strings.NewReader(bad)); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
@@ -117,7 +117,13 @@ func TestBrokenAnswers(t *testing.T) {
 	}{
 		{"page under the right type", advertisement, "<html>", core.FailNotGit},
 		{"cut off", advertisement, pktline.Line("# service=git-upload-pack\n") + "0000" + "00ff" + one, core.FailNetwork},
-		{"an error", advertisement, pktline.Line("ERR access denied for you\n"), core.FailNotGit},
+		{"an error", advertisement, pktline.Line("ERR access denied for you\n"), core.FailAuth},
+		{"an error of its own", advertisement, pktline.Line("ERR go away\n"), core.FailOther},
+		{"nothing at all", advertisement, "", core.FailNotGit},
+		{"cut off between two lines", advertisement, pktline.Line("# service=git-upload-pack\n") + "0000" + pktline.Line(one+" refs/heads/main\n"), core.FailNetwork},
+		{"one name for two objects", advertisement, pktline.Line(one+" refs/heads/main\x00\n") + pktline.Line(two+" refs/heads/main\n") + "0000", core.FailCorrupt},
+		{"no object's name", advertisement, pktline.Line(one[:20]+" refs/heads/main\x00\n") + "0000", core.FailNotGit},
+		{"a name of two lines", advertisement, pktline.Line(one+" refs/heads/a\nb\x00\n") + "0000", core.FailNotGit},
 		{"no refs", advertisement, pktline.Line("# service=git-upload-pack\n") + "0000" + pktline.Line("nonsense\n") + "0000", core.FailNotGit},
 		{"page", "text/html", "<html>", core.FailNotGit},
 		{"plain files that are none", "text/plain", "hello", core.FailNotGit},
@@ -173,12 +179,12 @@ func TestTwoRequestsOnly(t *testing.T) {
 func FuzzListV0(f *testing.F) {
 	f.Add(one+" HEAD\x00symref=HEAD:refs/heads/main", pktline.Line(one+" refs/heads/main\n")+"0000")
 	f.Fuzz(func(t *testing.T, first, rest string) {
-		l, err := listV0(bufio.NewReader(strings.NewReader(rest)), first)
+		l, err := listV0(bufio.NewReader(strings.NewReader(rest)), first, pktline.Data)
 		if err != nil {
 			return
 		}
 		for _, r := range l.Refs {
-			if !validObject(r.Object) || strings.ContainsAny(r.Name, " \n\x00") {
+			if !validObject(r.Object) || strings.ContainsAny(r.Name, "\n\x00") {
 				t.Errorf("%+v", r)
 			}
 		}
@@ -200,7 +206,7 @@ func FuzzListV2(f *testing.F) {
 		there := l.Head == ""
 		for _, r := range l.Refs {
 			there = there || r.Name == l.Head
-			if !validObject(r.Object) || strings.ContainsAny(r.Name, " \n\x00") {
+			if !validObject(r.Object) || strings.ContainsAny(r.Name, "\n\x00") {
 				t.Errorf("%+v", r)
 			}
 		}

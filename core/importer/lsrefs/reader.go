@@ -3,6 +3,7 @@ package lsrefs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -11,13 +12,15 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/pace"
 	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
 // Reader lists the refs of repositories. It is safe for use by several
 // goroutines, which share its connections.
 type Reader struct {
-	git *childproc.Git
+	git   *childproc.Git
+	least pace.Least
 
 	mu      sync.Mutex
 	clients map[way]*http.Client
@@ -32,7 +35,7 @@ type way struct {
 
 // NewReader makes a Reader. git is used for everything but smart HTTP.
 func NewReader(git *childproc.Git) *Reader {
-	return &Reader{git: git, clients: make(map[way]*http.Client), modern: make(map[server]bool)}
+	return &Reader{git: git, least: pace.Of(git), clients: make(map[way]*http.Client), modern: make(map[server]bool)}
 }
 
 // client gives the client for a way.
@@ -103,19 +106,29 @@ func (r *Reader) byGit(ctx context.Context, access core.Access, o Options) (List
 	if o.Git != nil {
 		git = o.Git
 	}
+	// Of git's transfers, those over HTTP alone end by themselves when nothing comes.
+	most := patience * r.least.Over
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("%w: no list of refs came within %v", pace.ErrSlow, most))
+	defer cancel()
 	out, err := git.Output(ctx, childproc.GitCall{
 		Args:      []string{"ls-remote", "--symref", "--", access.URL},
 		Protocols: Protocols(access.URL), Access: &access, ExtraFiles: o.ExtraFiles, MaxOutput: o.Limit,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, childproc.ErrTooMuch):
+		return Listing{}, tooMany(o.limit())
+	case err != nil && errors.Is(context.Cause(ctx), pace.ErrSlow):
+		return Listing{}, ConnectionError(ctx, err)
+	case err != nil:
 		return Listing{}, gitfail.From(err, gitfail.Upstream)
 	}
 	l, err := ParseLsRemote(strings.NewReader(out))
-	if err != nil {
-		return Listing{}, notGit(err)
-	}
-	return l, nil
+	return l, unread(ctx, err)
 }
+
+// patience is how many times longer than a transfer may stall a server may take
+// for its whole list.
+const patience = 10
 
 // Protocols names the one transport that a checked address needs.
 func Protocols(address string) []string {

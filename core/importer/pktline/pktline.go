@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
 // Kind tells a line from the marks between lines.
@@ -27,14 +28,14 @@ const (
 var ErrFormat = errors.New("the answer is not in git's protocol")
 
 // Read reads one line as it is, or one mark. The error is io.EOF when there is
-// no more, ErrFormat, or one that is io.ErrUnexpectedEOF.
+// no more, ErrFormat, one that is io.ErrUnexpectedEOF, or that of the reader.
 func Read(r *bufio.Reader) ([]byte, Kind, error) {
 	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
+	if n, err := io.ReadFull(r, head[:]); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) && strings.Trim(string(head[:n]), "0123456789abcdef") != "" {
 			err = ErrFormat
 		}
-		return nil, 0, err
+		return nil, 0, early(err)
 	}
 	n, err := strconv.ParseUint(string(head[:]), 16, 16)
 	if err != nil || n == 3 {
@@ -45,9 +46,28 @@ func Read(r *bufio.Reader) ([]byte, Kind, error) {
 	}
 	data := make([]byte, n-4)
 	if _, err := io.ReadFull(r, data); err != nil {
-		return nil, 0, fmt.Errorf("the answer ends too early: %w", io.ErrUnexpectedEOF)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, 0, early(err)
 	}
 	return data, Data, nil
+}
+
+func early(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the answer ends too early: %w", io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// Next is ReadText where there must be more: the end is io.ErrUnexpectedEOF.
+func Next(r *bufio.Reader) (string, Kind, error) {
+	text, kind, err := ReadText(r)
+	if errors.Is(err, io.EOF) {
+		err = early(io.ErrUnexpectedEOF)
+	}
+	return text, kind, err
 }
 
 // ReadText is Read for a line of text, whose newline at the end it leaves out.

@@ -25,7 +25,8 @@ func TestRead(t *testing.T) {
 		{"0004" + "0005\n", []line{{"", Data}, {"", Data}}, io.EOF},
 		{"0003", nil, ErrFormat},
 		{"<html>", nil, ErrFormat},
-		{"00", nil, ErrFormat},
+		{"00", nil, io.ErrUnexpectedEOF},
+		{"<h", nil, ErrFormat},
 		{"+008abcd", nil, ErrFormat},
 		{"0009abc", nil, io.ErrUnexpectedEOF},
 	} {

@@ -28,6 +28,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/lfs"
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
+	"github.com/lorry-controller/lorry-controller/core/importer/pace"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
 	"github.com/lorry-controller/lorry-controller/core/spec"
@@ -235,7 +236,7 @@ func (s *Source) take(ctx context.Context, store lfs.Store, name string, f File,
 			facts, err = download.CopyLocal(out, f.Access.URL, f.Local, limit)
 		} else {
 			c := download.New(f.Access, s.Route)
-			c.Progress, c.Seen = s.Progress, facts
+			c.Progress, c.Seen, c.Least = s.Progress, facts, pace.Of(s.Repo.Git)
 			defer c.Close()
 			facts, err = c.Get(ctx, out, limit)
 		}

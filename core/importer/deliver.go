@@ -44,7 +44,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 		return 0, err
 	}
 	p := &push.Push{
-		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
+		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Route: j.net.pushRoute, Reader: j.Reader, Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
 		Whole: j.Spec.Type == spec.Git, Pushed: j.area.Pushed(j.push.URL), Upstream: upstream, Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}

@@ -78,7 +78,7 @@ func (j *job) share(of time.Duration) time.Duration {
 // no git repository it looks for the refs alone: what they name, only a working
 // copy knows.
 func (j *job) mirrored(ctx context.Context, upstream lsrefs.Listing) (bool, error) {
-	p := &push.Push{Repo: &repo.Repo{Git: j.net.pushGit}, Access: j.push, Local: LocalPath(j.push.URL), Policy: j.policy}
+	p := &push.Push{Repo: &repo.Repo{Git: j.net.pushGit}, Access: j.push, Local: LocalPath(j.push.URL), Route: j.net.pushRoute, Reader: j.Reader, Policy: j.policy}
 	have, err := p.List(ctx)
 	if err != nil {
 		return false, err

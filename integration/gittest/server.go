@@ -59,20 +59,14 @@ func Backend(root string) (http.Handler, error) {
 		return nil, err
 	}
 	env := append(Env(), "GIT_PROJECT_ROOT="+root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=tester")
-	return whole(&cgi.Handler{Path: backend, Dir: root, Env: env, Stderr: io.Discard}), nil
+	return streamed(&cgi.Handler{Path: backend, Dir: root, Env: env, Stderr: io.Discard}), nil
 }
 
-// whole gives a handler requests of known length alone: CGI knows no chunks,
-// which git sends when it asks for very many refs.
-func whole(next http.Handler) http.Handler {
+// streamed passes requests of unknown length on as they come: CGI knows no
+// chunks, and git's http-backend then reads to the end.
+func streamed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength < 0 {
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				return // the client has gone
-			}
-			r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
-		}
+		r.TransferEncoding = nil
 		next.ServeHTTP(w, r)
 	})
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 	"github.com/lorry-controller/lorry-controller/core/importer/repo"
+	"github.com/lorry-controller/lorry-controller/core/importer/route"
 )
 
 // Push is one push of a Lorry.
@@ -35,6 +36,11 @@ type Push struct {
 	// Local is the downstream repository's directory when it is on this
 	// machine, or "".
 	Local string
+	// Route is how connections of this process reach the downstream repository.
+	Route route.Route
+	// Reader, when not nil, reads its refs in this process where they are served
+	// over HTTP.
+	Reader *lsrefs.Reader
 	// Whole says that Repo holds nothing that its refs do not lead to as long as it
 	// has a single pack.
 	Whole bool
@@ -105,8 +111,11 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 		return Result{}, err
 	}
 	var outcome map[string]report
-	seeded, failed := p.seed(ctx, wanted, have)
-	if !seeded && failed == nil {
+	filled, failed := p.seed(ctx, wanted, have)
+	if !filled {
+		outcome, filled, failed = p.upload(ctx, wanted, have)
+	}
+	if !filled {
 		outcome, failed = p.send(ctx, differ, gone, have, len(wanted)-len(differ))
 	}
 	if ctx.Err() != nil {
@@ -174,31 +183,6 @@ func parts(refs []policy.Wanted, have map[string]string) [][]policy.Wanted {
 	return append(all, refs[start:])
 }
 
-// List reads what downstream has. The error is a *gitfail.Error.
-func (p *Push) List(ctx context.Context) (map[string]string, error) {
-	if p.Local != "" {
-		if _, err := os.Stat(filepath.Join(p.Local, "HEAD")); err == nil {
-			target := &repo.Repo{Dir: p.Local, Git: p.Repo.Git, Files: p.Repo.Files}
-			refs, err := target.Refs(ctx)
-			if err != nil {
-				return nil, gitfail.From(err, gitfail.Downstream)
-			}
-			return refs, nil
-		}
-	}
-	call := p.Repo.Call("ls-remote", "--refs", "--", p.Access.URL)
-	call.Protocols, call.Access = lsrefs.Protocols(p.Access.URL), &p.Access
-	out, err := p.Repo.Git.Output(ctx, call)
-	if err != nil {
-		return nil, gitfail.From(err, gitfail.Downstream)
-	}
-	l, err := lsrefs.ParseLsRemote(strings.NewReader(out))
-	if err != nil {
-		return nil, gitfail.New(core.FailNotGit, gitfail.Downstream, gitfail.Hint(core.FailNotGit, gitfail.Downstream), "downstream: %v", err)
-	}
-	return l.Map(), nil
-}
-
 // push sends the refs in one go. They stand, under their names downstream, in
 // a small repository of their own that borrows the objects: one pattern then
 // names exactly them, however many there are and however they are renamed.
@@ -220,7 +204,7 @@ func (p *Push) push(ctx context.Context, refs []policy.Wanted, have map[string]s
 
 // sendStaged pushes what stands in the small repository, so many refs.
 func (p *Push) sendStaged(ctx context.Context, call childproc.GitCall, refs int, args []string) (map[string]report, error) {
-	call.DeferRefSync, call.Patience = p.Local != "" && refs >= repo.ManyRefs, time.Duration(refs)*perRef
+	call.DeferRefSync, call.Patience = p.Local != "" && refs >= repo.ManyRefs, p.patience(refs)
 	said, err := p.git(ctx, call, append(args, "--", p.Access.URL, "refs/*:refs/*"))
 	if call.DeferRefSync {
 		if serr := repo.SyncDisk(p.Local); err == nil && serr != nil {
@@ -230,9 +214,21 @@ func (p *Push) sendStaged(ctx context.Context, call childproc.GitCall, refs int,
 	return said, err
 }
 
-// perRef is how long a server may take to write a ref: it says nothing until all
-// are written, or deleted from a list of very many.
-const perRef = 20 * time.Millisecond
+const (
+	// perRef is how long a server may take to write a ref: it says nothing until
+	// all are written, or deleted from a list of very many.
+	perRef = 20 * time.Millisecond
+	// perMiB is how long it may take to check a mebibyte of objects: it says too
+	// little meanwhile to count as a transfer.
+	perMiB = time.Second
+)
+
+// patience is how much longer than others a server may say nothing that gets so
+// many refs, and at most all objects.
+func (p *Push) patience(refs int) time.Duration {
+	size := repo.DiskUsage(filepath.Join(p.Repo.Dir, "objects", "pack"))
+	return time.Duration(refs)*perRef + time.Duration(size>>20)*perMiB
+}
 
 // git runs git push with the push options. Only the attempt tells whether the
 // server takes any; it fails before anything is sent.

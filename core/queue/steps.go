@@ -44,3 +44,10 @@ func (s *steps) since() (by time.Duration, settled func()) {
 		s.then, s.at = now, at
 	}
 }
+
+// clockIsOff reports whether the clock was set and BuryGhosts has not put that
+// right yet: then a job may look older than it is.
+func (q *Queue) clockIsOff() bool {
+	by, _ := q.steps.since()
+	return q.isStep(by)
+}

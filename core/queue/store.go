@@ -113,6 +113,12 @@ type Tx interface {
 	// SetLeases sets the lease of all running jobs to until, also of those that
 	// have a longer one.
 	SetLeases(ctx context.Context, until time.Time) error
+	// ClockSet puts right what stands in times of a clock that was set by so
+	// much, or, with 0, by an unknown time while nobody looked. Running jobs are
+	// as old as they were. Lorries that ran at a time which is now still to come,
+	// and hosts that were listed then, wait as long as they would have: back says
+	// by how much their times were moved.
+	ClockSet(ctx context.Context, by time.Duration, now time.Time) (back time.Duration, err error)
 	// RemoveJobs forgets ended jobs and says how many there were.
 	RemoveJobs(ctx context.Context, ids []core.JobID) (int, error)
 

@@ -124,7 +124,7 @@ func (u *updating) apply(p UpdateParams) UpdateResult {
 	if p.Progress != nil {
 		j.Progress = cleanProgress(*p.Progress)
 	}
-	if r.live.KillReason == "" && r.overran(u.now) {
+	if r.live.KillReason == "" && r.overran(u.now) && !u.q.clockIsOff() {
 		r.live.KillReason = core.FailTimeout
 	}
 	j.Kill = r.live.KillReason != ""
@@ -155,7 +155,7 @@ func (u *updating) end(r *running, p UpdateParams) {
 	before := *l
 	l.RunningJob, l.Position = 0, 0
 	l.Failures, l.Due = u.q.set.Load().Backoff.After(schedule.Outcome{
-		End: u.now, Success: exit == exitOK, Returned: exit == exitReturned, Kind: failure.Kind,
+		End: u.now, Success: exit == exitOK, Returned: exit == exitReturned, Kind: failure.Kind, Late: j.Started.Sub(before.Due),
 	}, l.Interval, l.Failures, u.q.roll())
 	if failure.Kind == core.FailRateLimited && l.UpstreamHost != "" {
 		r.leave = u.q.leave(failure)

@@ -13,17 +13,17 @@ const upkeepBatch = 200
 
 // BuryGhosts ends the jobs whose lease ran out as lost, and says which. It goes
 // on until there are none, in short transactions. When the clock was set since
-// the last time, it buries none and rebases the leases instead.
+// the last time, it buries none, and puts leases and due times right instead.
 func (q *Queue) BuryGhosts(ctx context.Context) ([]core.Job, error) {
 	by, settled := q.steps.since()
-	if by.Abs() > q.set.Load().GhostTimeout/4 {
-		until := q.clock().Add(q.set.Load().GhostTimeout)
-		if err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error { return tx.SetLeases(ctx, until) }); err != nil {
+	if q.isStep(by) {
+		back, err := q.clockSet(ctx, by)
+		if err != nil {
 			return nil, err
 		}
 		settled()
-		q.log.Warn("the system's clock was set; jobs that run have a whole lease from now on", "by", by.Round(time.Second).String())
-		q.Wake()
+		q.log.Warn("the system's clock was set; jobs that run have a whole lease from now on", "by", by.Round(time.Second).String(),
+			"due-times-moved-back-by", back.Round(time.Second).String())
 		return nil, nil
 	}
 	settled()
@@ -48,6 +48,23 @@ func (q *Queue) BuryGhosts(ctx context.Context) ([]core.Job, error) {
 		}
 		buried = append(buried, jobs...)
 	}
+}
+
+// isStep reports whether a difference between two clocks is more than chance.
+func (q *Queue) isStep(by time.Duration) bool { return by.Abs() > q.set.Load().GhostTimeout/4 }
+
+// clockSet gives running jobs a whole lease, and puts right what stands in times
+// of a clock that was set by so much.
+func (q *Queue) clockSet(ctx context.Context, by time.Duration) (back time.Duration, err error) {
+	now := q.clock().UTC()
+	err = q.change(ctx, func(ctx context.Context, tx Tx) error {
+		if err := tx.SetLeases(ctx, now.Add(q.set.Load().GhostTimeout)); err != nil {
+			return err
+		}
+		back, err = tx.ClockSet(ctx, by, now)
+		return err
+	})
+	return back, err
 }
 
 // ReturnJobs hands back the running jobs of a minion that stops, without
@@ -111,10 +128,22 @@ func (q *Queue) endAll(ctx context.Context, ids []core.JobID, how func(core.Job)
 }
 
 // Rebase gives every running job a whole lease from now on. A core calls it
-// when it starts, since no minion could report while there was none.
+// when it starts, since no minion could report while there was none. If the clock
+// was set back meanwhile, due times are moved back, too.
 func (q *Queue) Rebase(ctx context.Context) error {
-	until := q.clock().Add(q.set.Load().GhostTimeout)
-	return q.store.Write(ctx, func(ctx context.Context, tx Tx) error { return tx.Extend(ctx, until) })
+	now := q.clock().UTC()
+	var back time.Duration
+	err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
+		err := tx.Extend(ctx, now.Add(q.set.Load().GhostTimeout))
+		if err == nil {
+			back, err = tx.ClockSet(ctx, 0, now)
+		}
+		return err
+	})
+	if err == nil && back > 0 {
+		q.log.Warn("the system's clock was set back; due times are moved back with it", "by", back.Round(time.Second).String())
+	}
+	return err
 }
 
 // RemoveOldJobs forgets the ended jobs that the policy lets go, with their

@@ -64,7 +64,13 @@ type Outcome struct {
 	Success  bool
 	Returned bool // handed back unfinished
 	Kind     core.FailureKind
+	// Late is how long after its due time the job began.
+	Late time.Duration
 }
+
+// lateFrom is from when on what came late is spread: less is the ordinary wait
+// for a minion.
+const lateFrom = time.Minute
 
 // After gives the number of failures since the last success and the next due
 // time of a Lorry whose job ended so.
@@ -73,16 +79,29 @@ type Outcome struct {
 // admin stopped is no failure of the Lorry. One whose minion was lost counts,
 // but the first such loss is made good at once, because it says more about the
 // minion than about the Lorry.
+//
+// One that began late waits up to as much longer, once, but no more than an
+// interval; roll says how much. Lorries that have waited together, for a core that
+// was off or a queue that was stopped, would come back together for ever
+// otherwise, an interval later each time.
 func (r Rules) After(o Outcome, interval time.Duration, failures int, roll float64) (int, time.Time) {
 	switch {
 	case o.Returned:
 		return failures, o.End
 	case o.Success:
-		return 0, o.End.Add(r.Wait(interval, 0, roll))
+		return 0, o.End.Add(r.Wait(interval, 0, roll) + o.spread(interval, roll))
 	case o.Kind == core.FailKilled:
-		return failures, o.End.Add(r.Wait(interval, 0, roll))
+		return failures, o.End.Add(r.Wait(interval, 0, roll) + o.spread(interval, roll))
 	case o.Kind == core.FailLost && failures == 0:
 		return 1, o.End
 	}
-	return failures + 1, o.End.Add(r.Wait(interval, failures+1, roll))
+	return failures + 1, o.End.Add(r.Wait(interval, failures+1, roll) + o.spread(interval, roll))
+}
+
+// spread is how much longer a Lorry waits because it came late.
+func (o Outcome) spread(interval time.Duration, roll float64) time.Duration {
+	if o.Late < lateFrom || roll <= 0 {
+		return 0
+	}
+	return time.Duration(float64(min(o.Late, max(interval, 0))) * min(roll, 1))
 }

@@ -60,12 +60,16 @@ func TestAfterAJob(t *testing.T) {
 		{"a job handed back is due at once", schedule.Outcome{Returned: true}, 1, result{1, 0}},
 		{"an admin's stop is no failure", schedule.Outcome{Kind: core.FailKilled}, 1, result{1, hour}},
 		{"the first loss is made good at once", schedule.Outcome{Kind: core.FailLost}, 0, result{1, 0}},
+		{"what came a moment late is not spread", schedule.Outcome{Success: true, Late: 50 * time.Second}, 0, result{0, hour}},
+		{"what came late waits up to as much longer", schedule.Outcome{Success: true, Late: 20 * time.Minute}, 0, result{0, hour + 10*time.Minute}},
+		{"but no more than an interval", schedule.Outcome{Success: true, Late: 700 * hour}, 0, result{0, hour + hour/2}},
+		{"the same when it failed", schedule.Outcome{Kind: core.FailAuth, Late: 700 * hour}, 0, result{1, 2*hour + hour/2}},
 		{"the next loss backs off", schedule.Outcome{Kind: core.FailLost}, 1, result{2, 4 * hour}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.outcome.End = start
-			failures, due := schedule.Rules{}.After(c.outcome, hour, c.failures, 0)
+			failures, due := schedule.Rules{}.After(c.outcome, hour, c.failures, 0.5)
 			if diff := cmp.Diff(c.want, result{failures, due.Sub(start)}); diff != "" {
 				t.Error(diff)
 			}

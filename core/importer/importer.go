@@ -166,6 +166,7 @@ type job struct {
 	look     func(context.Context) (lsrefs.Listing, error)
 	readAt   time.Time // when upstream was read
 	progress io.Writer
+	messages io.Writer // gets all that programs say, shown or not; or nil
 	report   protocol.ImportReport
 }
 
@@ -180,7 +181,7 @@ func (j *job) run(ctx context.Context) (err error) {
 	out := childproc.NewRedactor(j.Out, j.secrets()...)
 	defer func() { _ = out.Close() }()
 	shown := newProgress(out, j.Verbose, j.Clock)
-	shown.terminal, shown.tell, shown.path = j.Terminal, j.Progress, j.Spec.Name
+	shown.terminal, shown.tell, shown.path, shown.all = j.Terminal, j.Progress, j.Spec.Name, j.messages
 	j.Out, j.progress = shown.beside(), shown
 	defer shown.wipe()
 	shown.phase("looking at upstream")

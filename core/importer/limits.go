@@ -28,10 +28,13 @@ const diskWatch = 2 * time.Second
 func (j *job) limit(parent context.Context) (ctx context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	if j.Limits.Output > 0 {
-		j.Out = &boundedWriter{out: j.Out, left: j.Limits.Output, over: func() {
+		over := func() {
 			cancel(gitfail.New(core.FailLimit, gitfail.Local, "look what it says over and over, or raise max-output in lorry.conf",
 				"the job wrote more than %d bytes of messages", j.Limits.Output))
-		}}
+		}
+		j.Out = &boundedWriter{out: j.Out, left: j.Limits.Output, over: over}
+		// Most of what git says is not shown, and can be without end.
+		j.messages = &boundedWriter{out: io.Discard, left: j.Limits.Output, over: over}
 	}
 	var watch sync.WaitGroup
 	if j.Limits.Disk > 0 {

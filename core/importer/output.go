@@ -72,6 +72,7 @@ type progress struct {
 	verbose  bool
 	terminal bool
 	tell     func(protocol.Progress) // or nil
+	all      io.Writer               // gets every line, shown or not; or nil
 	path     string
 	refs     int // that upstream has
 	done     int // of which it is known what became of them
@@ -89,6 +90,9 @@ func newProgress(out io.Writer, verbose bool, clock core.Clock) *progress {
 
 // Write gets one line at a time, with its end.
 func (p *progress) Write(line []byte) (int, error) {
+	if p.all != nil {
+		_, _ = p.all.Write(line)
+	}
 	text := strings.TrimRight(string(line), " \r\n")
 	transient := strings.HasSuffix(string(line), "\r")
 	if strings.TrimSpace(text) == "" {

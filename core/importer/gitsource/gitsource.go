@@ -9,6 +9,7 @@ package gitsource
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
@@ -66,13 +67,21 @@ func (s *Source) Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 		s.Log.Warn("working copy is damaged", "lorry", s.Area.Name, "error", err)
 	}
 	res, err := s.initial(ctx)
-	if err != nil && len(upstream.Refs) == 0 && gitfail.From(err, gitfail.Upstream).Place == gitfail.Upstream && ctx.Err() == nil {
-		// A look says more exactly what is wrong than git does.
-		if _, why := s.List(ctx); why != nil {
-			err = why
-		}
+	if err == nil || gitfail.From(err, gitfail.Upstream).Place != gitfail.Upstream || ctx.Err() != nil {
+		return res, err
 	}
-	return res, err
+	// A look says more exactly what is wrong than git does.
+	upstream, why := s.List(ctx)
+	if why != nil {
+		return res, why
+	}
+	if !careful(err) {
+		return res, err
+	}
+	if err := s.Ensure(ctx); err != nil {
+		return res, err
+	}
+	return s.refresh(ctx, upstream)
 }
 
 // initial makes the repository beside and renames it: a clone writes all refs
@@ -104,6 +113,9 @@ func (s *Source) initial(ctx context.Context) (workcopy.Result, error) {
 	if err := fresh.ForgetRemote(); err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
+	if err := dropLong(ctx, fresh); err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
 	source := *s
 	source.Repo = fresh
 	if len(s.Policy.FetchRefspecs()) > 2 {
@@ -126,13 +138,35 @@ func (s *Source) initial(ctx context.Context) (workcopy.Result, error) {
 	return refs, nil
 }
 
-// fetch runs git fetch into the repository, all refs or none. About so many of
-// them will change.
-func (s *Source) fetch(ctx context.Context, changing int) error {
-	args := []string{
-		"fetch", "--atomic", "--no-write-fetch-head", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--progress", "--", s.Access.URL,
+// dropLong removes what git keeps in its list of packed refs and cannot change
+// there.
+func dropLong(ctx context.Context, r *repo.Repo) error {
+	refs, err := r.Refs(ctx)
+	if err != nil {
+		return err
 	}
-	call := s.Repo.Call(append(args, s.Policy.FetchRefspecs()...)...)
+	var long []repo.Change
+	for name, object := range refs {
+		if repo.TooLong(name) {
+			long = append(long, repo.Change{Ref: name, Old: object})
+		}
+	}
+	return r.Drop(ctx, long)
+}
+
+// fetch runs git fetch into the repository, all refs but those without, or none.
+// About so many of them will change.
+func (s *Source) fetch(ctx context.Context, changing int, without ...string) error {
+	args := []string{
+		"fetch", "--atomic", "--no-write-fetch-head", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--progress",
+	}
+	if len(without) > 0 {
+		args = append(args, "--stdin")
+	}
+	call := s.Repo.Call(append(append(args, "--", s.Access.URL), s.Policy.FetchRefspecs()...)...)
+	if len(without) > 0 {
+		call.Stdin = strings.NewReader("^" + strings.Join(without, "\n^") + "\n")
+	}
 	call.Protocols, call.Access, call.Stderr = lsrefs.Protocols(s.Access.URL), &s.Access, s.Progress
 	call.DeferRefSync = changing >= repo.ManyRefs
 	if err := s.Repo.Git.Run(ctx, call); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -13,13 +14,11 @@ import (
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
-	"github.com/lorry-controller/lorry-controller/core/importer/repo"
 )
 
 // left looks for refs that git passed over although it was content: those of a
-// shallow upstream, whose history is not whole, and names that it does not take.
-// It says what they are in failure, a *gitfail.Error, or nil. Nobody can hold a
-// name that git does not take, so that it is told and no more.
+// shallow upstream, whose history is not whole. It says what they are in failure,
+// a *gitfail.Error, or nil.
 func (s *Source) left(ctx context.Context, before, wanted, after map[string]string) (failure, err error) {
 	passed := func(wanted map[string]string) (names []string) {
 		for name, object := range wanted {
@@ -38,14 +37,7 @@ func (s *Source) left(ctx context.Context, before, wanted, after map[string]stri
 	if err != nil {
 		return nil, err
 	}
-	var missed []string
-	for _, name := range passed(again.Map()) {
-		if !repo.PlainName(name) {
-			fmt.Fprintf(s.Out, ".. warning: upstream has a ref whose name git does not take, %q; it is left out\n", name)
-			continue
-		}
-		missed = append(missed, name)
-	}
+	missed := passed(overlap(sift(again.Map()).wanted, wanted))
 	if len(missed) == 0 {
 		return nil, nil
 	}
@@ -54,6 +46,13 @@ func (s *Source) left(ctx context.Context, before, wanted, after map[string]stri
 		what += fmt.Sprintf(" (and %d more refs)", more)
 	}
 	return gitfail.New(core.FailCorrupt, gitfail.Upstream, hintLeft, "upstream: it lists %s, but does not give what git takes", what), nil
+}
+
+// overlap are the entries of one map whose names the other has, too.
+func overlap(one, other map[string]string) map[string]string {
+	both := maps.Clone(one)
+	maps.DeleteFunc(both, func(name, _ string) bool { return other[name] == "" })
+	return both
 }
 
 const hintLeft = "upstream may be a shallow copy, whose history is not whole (complete it with git fetch --unshallow), or its servers do not agree yet; git's warnings tell"

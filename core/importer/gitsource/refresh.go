@@ -17,39 +17,51 @@ func (s *Source) refresh(ctx context.Context, upstream lsrefs.Listing) (workcopy
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
-	if maps.Equal(before, upstream.Map()) {
+	can := sift(upstream.Map())
+	can.tell(s)
+	if len(can.wanted) == 0 && len(can.lost) > 0 {
+		return workcopy.Result{}, can.failure()
+	}
+	can.hold(before)
+	if maps.Equal(before, can.wanted) {
 		if err := s.Follow(ctx, upstream.Head); err != nil {
 			return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 		}
-		return workcopy.Result{Refs: upstream, Upstream: upstream}, nil
+		refs := upstream.Select(func(name string) bool { return can.wanted[name] != "" })
+		if len(can.lost) > 0 {
+			refs = lsrefs.FromMap(can.wanted, upstream.Head)
+		}
+		return workcopy.Result{Refs: refs, Upstream: upstream, Left: can.failure()}, nil
 	}
 	fmt.Fprintln(s.Out, ".. updating existing clone")
-	return s.Change(ctx, before, func(ctx context.Context) (workcopy.Result, error) { return s.change(ctx, upstream, before) })
+	return s.Change(ctx, before, func(ctx context.Context) (workcopy.Result, error) { return s.change(ctx, upstream, can, before) })
 }
 
 // change fetches, drops what upstream no longer has, keeps old tips and
 // follows HEAD.
-func (s *Source) change(ctx context.Context, upstream lsrefs.Listing, before map[string]string) (workcopy.Result, error) {
-	wanted := upstream.Map()
-	first := workcopy.Clashing(before, wanted)
+func (s *Source) change(ctx context.Context, upstream lsrefs.Listing, can sifted, before map[string]string) (workcopy.Result, error) {
+	first := workcopy.Clashing(before, can.wanted)
 	if err := s.Repo.Apply(ctx, first); err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
-	if changing := workcopy.Differing(before, overlay(before, wanted)); changing > 0 {
-		if err := s.fetch(ctx, changing); err != nil {
+	if changing := workcopy.Differing(before, overlay(before, can.wanted)); changing > 0 {
+		if err := s.fetchAll(ctx, &upstream, &can, before, changing); err != nil {
 			return workcopy.Result{}, err
 		}
 	}
-	if err := s.drop(ctx, before, wanted, first); err != nil {
+	if err := s.drop(ctx, before, can.wanted, first); err != nil {
 		return workcopy.Result{}, err
 	}
 	after, err := s.Local(ctx)
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
-	left, err := s.left(ctx, before, wanted, after)
+	left, err := s.left(ctx, before, can.wanted, after)
 	if err != nil {
 		return workcopy.Result{}, err
+	}
+	if left == nil {
+		left = can.failure()
 	}
 	if err := s.Keep(ctx, before, after); err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
@@ -62,7 +74,11 @@ func (s *Source) change(ctx context.Context, upstream lsrefs.Listing, before map
 		head = ""
 	}
 	listing := lsrefs.FromMap(after, head)
-	return workcopy.Result{Refs: listing, Upstream: listing, Changed: workcopy.Differing(before, after), Left: left}, nil
+	look := listing
+	if len(can.odd) > 0 { // the next look finds them, too
+		look = lsrefs.FromMap(overlay(after, can.odd), head)
+	}
+	return workcopy.Result{Refs: listing, Upstream: look, Changed: workcopy.Differing(before, after), Left: left}, nil
 }
 
 // overlay is before with what is wanted over it.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ import (
 // given. Very many go by writing the file of packed refs anew, once: git itself
 // would make and remove a lock for each. Nobody else may work in the repository.
 func (r *Repo) Drop(ctx context.Context, refs []Change) error {
-	if len(refs) < ManyRefs {
+	if len(refs) < ManyRefs && !slices.ContainsFunc(refs, func(c Change) bool { return TooLong(c.Ref) }) {
 		return r.Apply(ctx, refs)
 	}
 	if err := r.drop(refs); !errors.Is(err, errUnusual) {

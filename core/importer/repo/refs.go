@@ -92,6 +92,39 @@ func addRef(refs map[string]string, object, name string) error {
 	return nil
 }
 
+// ValidName reports whether git takes a full name of a ref, by the rules of
+// git-check-ref-format(1).
+func ValidName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c == 0x7f || strings.IndexByte(`~^:?*[\`, c) >= 0 {
+			return false
+		}
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock") {
+			return false
+		}
+	}
+	return strings.Contains(name, "/") && !strings.Contains(name, "..") && !strings.Contains(name, "@{") && !strings.HasSuffix(name, ".")
+}
+
+// The longest names that file systems take for git, which adds ".lock" to a part
+// and the repository's path to the whole.
+const (
+	maxPart = 250
+	maxName = 3000
+)
+
+// TooLong reports whether no file can have the name of a ref.
+func TooLong(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if len(part) > maxPart {
+			return true
+		}
+	}
+	return len(name) > maxName
+}
+
 // PlainName knows the names that no version of git objects to; what is odd about
 // the others is for git to say.
 func PlainName(name string) bool {

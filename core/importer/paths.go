@@ -39,6 +39,10 @@ func (j *job) readable(a core.Access) error {
 	}
 	switch inside, missing := below(path, j.Request.FileRoots); {
 	case inside:
+		if place := outside(path, realDirs(j.Request.FileRoots)); place != "" {
+			return gitfail.New(core.FailSpec, gitfail.Upstream, "list that directory in the controller's setting file-roots, too, if it is meant to be read",
+				"upstream: the repository borrows from %s, which is not below a directory that may be read", place)
+		}
 		return nil
 	case missing != "":
 		return gitfail.New(core.FailGone, gitfail.Upstream, "bring the directory back, or mount it; if it is gone for good, remove the Lorry or correct its url",
@@ -46,6 +50,16 @@ func (j *job) readable(a core.Access) error {
 	}
 	return gitfail.New(core.FailSpec, gitfail.Upstream, "list its directory in the controller's setting file-roots",
 		"upstream: the path %s is not below a directory that may be read", path)
+}
+
+// realDirs are the directories that are there, with all links followed.
+func realDirs(roots []string) (list []string) {
+	for _, root := range roots {
+		if dir, err := filepath.EvalSymlinks(root); err == nil {
+			list = append(list, dir)
+		}
+	}
+	return list
 }
 
 // below reports whether a path, with all links followed, lies in one of the

@@ -21,13 +21,19 @@ import (
 // bzr runs brz as a user would who makes a branch.
 func bzr(t *testing.T, dir string, args ...string) string {
 	t.Helper()
+	return bzrWith(t, dir, nil, args...)
+}
+
+// bzrWith runs brz with more in its environment.
+func bzrWith(t *testing.T, dir string, env []string, args ...string) string {
+	t.Helper()
 	gittest.Require(t, "brz")
 	cmd := exec.Command("brz", args...)
 	cmd.Dir = dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(dir), "BRZ_HOME=" + filepath.Dir(dir), "BRZ_PLUGIN_PATH=-user:-site:+core", "BRZ_LOG=/dev/null",
+	cmd.Env = append(env,
+		"PATH="+os.Getenv("PATH"), "HOME="+filepath.Dir(dir), "BRZ_HOME="+filepath.Dir(dir), "BRZ_PLUGIN_PATH=-user:-site:+core", "BRZ_LOG=/dev/null",
 		"BRZ_EMAIL=Ann Žižka <ann@example.com>", "LC_ALL=C.UTF-8", "TZ=UTC", "PYTHONDONTWRITEBYTECODE=1",
-	}
+	)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("brz %v: %v: %s", args, err, out)

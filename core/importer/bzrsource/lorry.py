@@ -158,11 +158,26 @@ def tell_changes():
     BzrFastExporter._get_filecommands = commands
 
 
+def hold_people():
+    """Git has no time before 1970, no zone further away than 14 hours, and no "<",
+    ">" or control character in a name."""
+    from fastimport import commands
+    plain = commands.format_who_when
+
+    def dated(fields):
+        name, mail, seconds, zone = fields
+        name, mail = [re.sub(rb'[<>\x00-\x1f]', b'', text) for text in (name, mail)]
+        return plain((name, mail, max(0, seconds), zone if zone and abs(zone) <= 14 * 3600 else 0))
+
+    commands.format_who_when = dated
+
+
 if 'fast-export' in sys.argv[1:2]:
     try:
         tell_progress()
         name_tags()
         tell_changes()
+        hold_people()
     except ImportError:  # an older one, which is named otherwise
         pass
 

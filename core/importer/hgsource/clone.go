@@ -68,14 +68,34 @@ func (s *Source) gone(ctx context.Context, dir string, upstream lsrefs.Listing) 
 	return strings.Fields(out), err
 }
 
-// nodes are the heads that a listing holds.
+// nodes are the heads and bookmarks that a listing holds.
 func nodes(l lsrefs.Listing) []string {
 	var list []string
 	for _, r := range l.Refs {
-		for _, word := range strings.FieldsFunc(r.Object, func(c rune) bool { return c == ',' || c == ' ' }) {
-			for ; len(word) >= 40; word = word[40:] {
-				list = append(list, word[:40])
-			}
+		for word := range strings.FieldsSeq(r.Object) {
+			list = append(list, split(word)...)
+		}
+	}
+	return list
+}
+
+// branchHeads are the heads of branches that a listing holds, those of a branch
+// in upstream's order.
+func branchHeads(l lsrefs.Listing) []string {
+	var list []string
+	for _, r := range l.Refs {
+		word, _, _ := strings.Cut(r.Object, " ")
+		list = append(list, split(word)...)
+	}
+	return list
+}
+
+// split gives the nodes of one branch, or of several that have one name in git.
+func split(word string) []string {
+	var list []string
+	for part := range strings.SplitSeq(word, ",") {
+		for ; len(part) >= 40; part = part[40:] {
+			list = append(list, part[:40])
 		}
 	}
 	return list

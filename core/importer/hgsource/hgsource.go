@@ -140,7 +140,7 @@ func (s *Source) update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 	if err := s.pull(ctx, dir, upstream); err != nil {
 		return workcopy.Result{}, err
 	}
-	wanted, err := s.export(ctx, dir, known)
+	wanted, err := s.export(ctx, dir, known, upstream)
 	if err == nil {
 		err = s.mark(ctx, wanted, known)
 	}
@@ -187,16 +187,20 @@ func (s *Source) known(ctx context.Context) (map[string]string, error) {
 }
 
 // export makes commits of the changesets that have none, and gives what the
-// refs shall be.
-func (s *Source) export(ctx context.Context, dir string, known map[string]string) (map[string]string, error) {
-	have, result, marks := filepath.Join(dir, "known"), filepath.Join(dir, "result"), filepath.Join(dir, "marks")
-	if err := writeMap(have, known); err != nil {
+// refs shall be where upstream listed these heads.
+func (s *Source) export(ctx context.Context, dir string, known map[string]string, upstream lsrefs.Listing) (map[string]string, error) {
+	have, heads, result, marks := filepath.Join(dir, "known"), filepath.Join(dir, "heads"), filepath.Join(dir, "result"), filepath.Join(dir, "marks")
+	err := writeMap(have, known)
+	if err == nil {
+		err = os.WriteFile(heads, []byte(strings.Join(branchHeads(upstream), "\n")), 0o644)
+	}
+	if err != nil {
 		return nil, gitfail.From(err, gitfail.Local)
 	}
 	fmt.Fprintln(s.Out, ".. converting changesets")
 	stream := fastimport.Start(ctx, s.Repo, marks)
 	defer stream.Abort()
-	_, err := s.hg(ctx, stream, "lorry-export", "-R", s.Area.Path(cloneName), "--", have, result)
+	_, err = s.hg(ctx, stream, "lorry-export", "-R", s.Area.Path(cloneName), "--", have, heads, result)
 	if err != nil {
 		return nil, gitfail.From(stream.Err(err), gitfail.Local)
 	}

@@ -159,8 +159,21 @@ def commit(ui, out, repo, ctx, known):
     out.write(b'\n')
 
 
-@command(b'lorry-export', [], b'KNOWN RESULT')
-def export(ui, repo, known, result):
+def branch_heads(repo, listed):
+    """The heads of each branch, the newest last: those that upstream listed. It
+    may know more than this clone, such as which changesets are obsolete, and
+    the order in which it got them."""
+    heads = {}
+    for node in listed:
+        if repo.changelog.hasnode(node):
+            heads.setdefault(repo[node].branch(), []).append(node)
+    for branch, nodes in repo.branchmap().items():  # one that came since then
+        heads.setdefault(branch, list(nodes))
+    return heads
+
+
+@command(b'lorry-export', [], b'KNOWN LISTED RESULT')
+def export(ui, repo, known, listed, result):
     """write what KNOWN does not have, and the refs to RESULT"""
     have = {}
     with open(known, 'rb') as f:
@@ -182,10 +195,12 @@ def export(ui, repo, known, result):
     with open(result, 'wb') as f:
         for mark, node in made:
             f.write(b'commit %d %s\n' % (mark, node))
-        branches = unlike(ui, b'branch', list(repo.branchmap()), branchname)
-        for branch, heads in sorted(repo.branchmap().items()):
+        with open(listed, 'rb') as there:
+            heads_of = branch_heads(repo, [bin(node) for node in there.read().split()])
+        branches = unlike(ui, b'branch', list(heads_of), branchname)
+        for branch, heads in sorted(heads_of.items()):
             opened = [h for h in heads if not repo[h].closesbranch()]
-            tip = (opened or list(heads))[-1]
+            tip = (opened or heads)[-1]
             f.write(b'branch refs/heads/%s %s\n' % (branches[branch], repo[tip].hex()))
             for h in opened:
                 if h != tip:
@@ -245,7 +260,7 @@ def heads(ui, url, **opts):
     finally:
         peer.close()
     for branch, nodes in sorted(branches.items()):
-        ui.write(b'refs/heads/%s %s\n' % (branchname(branch), b','.join(sorted(n.hex().encode() for n in nodes))))
+        ui.write(b'refs/heads/%s %s\n' % (branchname(branch), b','.join(hex(n) for n in nodes)))
     marks.pop(b'@', None)
     names = unlike(ui, b'bookmark', list(marks), refname)
     for mark, node in sorted(marks.items()):

@@ -73,25 +73,37 @@ func (w *cvsWorld) commit(file, text, message string) {
 // knows no other time than now.
 func (w *cvsWorld) age(by time.Duration) {
 	w.t.Helper()
-	files, err := filepath.Glob(filepath.Join(w.root, "mod", "*,v"))
-	dead, derr := filepath.Glob(filepath.Join(w.root, "mod", "Attic", "*,v"))
-	if err != nil || derr != nil || len(files) == 0 {
-		w.t.Fatal(files, err, derr)
+	w.redate(func(at time.Time) time.Time { return at.Add(-by) })
+}
+
+// redate gives every revision another time.
+func (w *cvsWorld) redate(to func(time.Time) time.Time) {
+	w.t.Helper()
+	var files []string
+	for _, place := range []string{"*,v", "Attic/*,v", "sub/*,v", "sub/Attic/*,v"} {
+		some, err := filepath.Glob(filepath.Join(w.root, "mod", place))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		files = append(files, some...)
 	}
-	for _, path := range append(files, dead...) {
+	if len(files) == 0 {
+		w.t.Fatal("the module is empty")
+	}
+	for _, path := range files {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		var b strings.Builder
 		for line := range strings.Lines(string(text)) {
-			if rest, ok := strings.CutPrefix(line, "date\t"); ok {
-				stamp, tail, _ := strings.Cut(rest, ";")
+			if rest, ok := strings.CutPrefix(line, "date"); ok && strings.ContainsAny(rest[:1], "\t ") {
+				stamp, tail, _ := strings.Cut(strings.TrimLeft(rest, "\t "), ";") // cvs import writes blanks
 				at, err := time.Parse("2006.01.02.15.04.05", stamp)
 				if err != nil {
 					w.t.Fatal(err)
 				}
-				line = "date\t" + at.Add(-by).Format("2006.01.02.15.04.05") + ";" + tail
+				line = "date\t" + to(at).Format("2006.01.02.15.04.05") + ";" + tail
 			}
 			b.WriteString(line)
 		}

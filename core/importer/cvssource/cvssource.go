@@ -102,9 +102,6 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if err != nil {
 		return workcopy.Result{}, err
 	}
-	if now.vendored > 0 {
-		fmt.Fprintf(s.Out, ".. warning: files that were never changed since a vendor's import: %d; a checkout gives the newest import, master has the first\n", now.vendored)
-	}
 	res, err := s.Put(ctx, wanted, master)
 	if err == nil {
 		err = s.Repo.Restore(ctx, nil, scratch)
@@ -243,17 +240,22 @@ func (s *Source) take(ctx context.Context, now facts) (map[string]string, error)
 			wanted[tags+strings.TrimPrefix(name, scratch+"tags/")] = object
 		}
 	}
-	return wanted, s.tags(ctx, wanted, now)
+	return wanted, s.exactly(ctx, wanted, now)
 }
 
-// tags makes the tags what they are on, as far as it is known.
-func (s *Source) tags(ctx context.Context, wanted map[string]string, now facts) error {
+// exactly makes master what a checkout gives, and the tags what they are on, as
+// far as it is known.
+func (s *Source) exactly(ctx context.Context, wanted map[string]string, now facts) error {
 	dir, err := s.Area.Temp()
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	defer func() { _ = repo.Remove(dir) }()
-	switch known, err := s.exact(ctx, wanted, now, dir); {
+	replaced, err := s.trunkWithVendors(ctx, wanted, dir)
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	switch known, err := s.exact(ctx, wanted, now, dir, replaced); {
 	case err != nil:
 		return gitfail.From(err, gitfail.Local)
 	case !known:

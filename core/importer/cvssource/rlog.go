@@ -28,9 +28,6 @@ type facts struct {
 	tags map[string]string
 	// tagged are the revisions of the tags, where they are asked for.
 	tagged *tagged
-	// vendored counts the files of which a checkout of the trunk gives the
-	// newest revision of a vendor's branch.
-	vendored int
 }
 
 func (f facts) digest(root, module string) string {
@@ -48,7 +45,7 @@ func parse(r io.Reader, to *tagged) (facts, error) {
 	state, symbols, byTag := sha256.New(), sha256.New(), make(map[string]hash.Hash)
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, 0, 4096), 1<<20)
-	file, listing, vendors := "", false, false
+	file, listing := "", false
 	for in.Scan() {
 		line := in.Text()
 		state.Write([]byte(line + "\n"))
@@ -56,10 +53,6 @@ func parse(r io.Reader, to *tagged) (facts, error) {
 			// A file moves to the Attic when it dies: its place is no change.
 			file, listing = strings.Replace(name, "/Attic/", "/", 1), false
 			f.files++
-			vendors = false
-		}
-		if branch, ok := strings.CutPrefix(line, "branch: "); ok {
-			vendors = branch != ""
 		}
 		if text, ok := strings.CutPrefix(line, "total revisions: "); ok {
 			count, _, _ := strings.Cut(text, ";")
@@ -68,9 +61,6 @@ func parse(r io.Reader, to *tagged) (facts, error) {
 				return f, fmt.Errorf("%q is no line of cvs rlog", line)
 			}
 			f.total += n
-			if vendors && n > 2 { // two are the first of the trunk and its twin on the branch
-				f.vendored++
-			}
 		}
 		if rest, indented := strings.CutPrefix(line, "\t"); listing && indented {
 			name, revision, ok := strings.Cut(rest, ": ")

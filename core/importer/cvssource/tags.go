@@ -64,8 +64,9 @@ type own struct {
 
 // exact gives every tag a commit with exactly the files that the tag is on:
 // cvsps gives the first that is late enough, whatever else is in it, and none to
-// a tag that shares one. It reports whether that could be found out.
-func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts, dir string) (bool, error) {
+// a tag that shares one. Of commits that were replaced, both may be it. It
+// reports whether that could be found out.
+func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts, dir string, replaced map[string]string) (bool, error) {
 	origins, err := readOrigins(filepath.Join(s.tree(s.Area.Path(stateName)).Dir, revisionsName))
 	if err != nil || now.tagged.entries > maxTagged {
 		return false, nil //nolint:nilerr // what cvsps says has to do
@@ -89,7 +90,7 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 		one, ok := s.expected(now.tagged, names[0], from, objects)
 		fits, err := "", error(nil)
 		if ok {
-			fits, err = s.fitting(ctx, wanted, names, one)
+			fits, err = s.fitting(ctx, wanted, names, one, replaced)
 		}
 		if err != nil {
 			return false, err
@@ -104,6 +105,7 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 		case !ok:
 			missing = append(missing, names...)
 		case fits == "":
+			one.base = cmp.Or(replaced[one.base], one.base)
 			odd = append(odd, one)
 		}
 	}
@@ -120,12 +122,12 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 // fitting looks for a commit with exactly the files of tags: one that cvsps gives
 // one of them, or else the newest that brought one of the files. "": there is
 // none.
-func (s *Source) fitting(ctx context.Context, wanted map[string]string, names []string, one own) (string, error) {
-	candidates := make([]string, 0, len(names)+1)
+func (s *Source) fitting(ctx context.Context, wanted map[string]string, names []string, one own, replaced map[string]string) (string, error) {
+	var candidates []string
 	for _, name := range names {
-		candidates = append(candidates, wanted[tags+name])
+		candidates = append(candidates, replaced[wanted[tags+name]], wanted[tags+name])
 	}
-	for _, object := range append(candidates, one.base) {
+	for _, object := range append(candidates, replaced[one.base], one.base) {
 		if object == "" {
 			continue
 		}
@@ -279,22 +281,7 @@ func (s *Source) commits(ctx context.Context, list []own, trunk, dir string) ([]
 	if err := stream.Finish(); err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(marks)
-	if err != nil {
-		return nil, err
-	}
-	made := make([]string, len(list))
-	for line := range strings.Lines(string(text)) {
-		var mark int
-		var object string
-		if n, err := fmt.Sscanf(line, ":%d %s", &mark, &object); err == nil && n == 2 && mark > 0 && mark <= len(made) {
-			made[mark-1] = object
-		}
-	}
-	if slices.Contains(made, "") {
-		return nil, fmt.Errorf("not every tag became a commit")
-	}
-	return made, nil
+	return readMarks(marks, len(list))
 }
 
 func (s *Source) commit(ctx context.Context, stream *fastimport.Stream, o own, mark int, trunkModes contents) error {

@@ -49,6 +49,7 @@ func TestFrom(t *testing.T) {
 		{"remote: GitLab: LFS objects are missing. Ensure LFS is properly set up.", Downstream, core.FailLFS},
 		{"remote: error: hook declined to update refs/heads/main", Downstream, core.FailRefused},
 		{"error: cannot lock ref 'refs/heads/x': File exists", Downstream, core.FailRefused},
+		{"error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413\nfatal: the remote end hung up unexpectedly", Downstream, core.FailRefused},
 		{"something quite new", Upstream, core.FailOther},
 	} {
 		t.Run(test.stderr[:min(40, len(test.stderr))], func(t *testing.T) {

@@ -45,6 +45,10 @@ func certain() []rule {
 			"ssl certificate", "server certificate verification failed", "certificate verify failed", "gnutls_handshake", "ssl_connect", "ssl_read",
 			"unable to verify security", "e230001", "e120171", "tls connect error", "tls handshake", "certificate subject name", "self-signed certificate", "error setting certificate",
 		}},
+		{
+			kind: core.FailRefused, place: Downstream, hint: "the Downstream Host's web server or a proxy bounds how much one request may bring; have that raised (nginx: client_max_body_size)",
+			patterns: []string{"http 413", "returned error: 413"},
+		},
 		{kind: core.FailRateLimited, patterns: []string{"http error 429", "returned error: 429", "too many requests", "rate limit"}},
 		{kind: core.FailAuth, patterns: []string{
 			"authentication failed", "could not read username", "could not read password", "terminal prompts disabled", "permission denied (",

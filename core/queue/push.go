@@ -63,13 +63,17 @@ func (q *Queue) Pushed(ctx context.Context, p Push) (PushResult, error) {
 	return result, nil
 }
 
+// clockSlack is how far the clocks of several cores may be apart.
+const clockSlack = time.Minute
+
 // pushedTurn is the place in the queue of what was pushed then.
 func pushedTurn(at time.Time) int64 { return at.UnixMicro() + FirstTurn }
 
 // again makes a Lorry due once more whose job began before the last push, or
-// before an admin asked for one.
+// before an admin asked for one. A push that is still to come is one of before
+// the clock was set back: until then each job would have begun before it.
 func again(j core.Job, l *core.LorryState) {
-	if !l.Pushed.IsZero() && !l.Pushed.Before(j.Started) {
+	if !l.Pushed.IsZero() && !l.Pushed.Before(j.Started) && !l.Pushed.After(j.Ended.Add(clockSlack)) {
 		l.Due, l.Position = l.Pushed, pushedTurn(l.Pushed)
 	}
 }

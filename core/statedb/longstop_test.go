@@ -45,6 +45,13 @@ func newStopped(t *testing.T, url string) *stopped {
 
 func (s *stopped) pass(d time.Duration) { s.elapsed += d; s.Clock.Advance(d) }
 
+// report reports on a job that may have ended.
+func (s *stopped) report(c queue.Claimed, done bool) {
+	s.Helper()
+	_, err := s.Queue.Update(s.Context(), []queue.UpdateParams{{Job: c.Job.ID, Fence: c.Job.Fence, Done: done, Exit: "0"}})
+	s.must(err)
+}
+
 func (s *stopped) must(err error) {
 	s.Helper()
 	if err != nil {
@@ -177,6 +184,7 @@ func TestAClockSetBackStallsNothing(t *testing.T) {
 					running, err = s.Queue.Claim(t.Context(), queue.ClaimParams{Minion: "m"})
 					s.must(err)
 				}
+				s.must(s.Queue.Retry(t.Context(), running[0].Path)) // asked for while it runs
 				before, now := s.dues(), s.Clock.Now()
 				s.Clock.Advance(-day)
 				for range 2 { // the second time there is nothing to do
@@ -197,6 +205,20 @@ func TestAClockSetBackStallsNothing(t *testing.T) {
 				s.must(err)
 				if job.Started.After(s.Clock.Now()) {
 					t.Errorf("a job runs since %s, which is to come", job.Started)
+				}
+				// It is done once more, and not again and again until the time of asking.
+				path, times := running[0].Path, 0
+				for range 5 {
+					s.report(running[0], true)
+					order, _ := s.drain(1)
+					for _, p := range order {
+						if p == path {
+							times++
+						}
+					}
+				}
+				if times != 1 {
+					t.Errorf("what was asked for ran %d times", times)
 				}
 			})
 		}

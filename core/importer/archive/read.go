@@ -223,14 +223,15 @@ func tarSum(head []byte) bool {
 
 // extractsItself reports whether a zip archive lies behind a program.
 func (r *reader) extractsItself(size int64) bool {
-	from, err := zip.NewReader(r.file, size)
-	return (err == nil || errors.Is(err, zip.ErrInsecurePath)) && len(from.File) > 0
+	from, err := r.directory(size)
+	var large *gitfail.Error
+	return err == nil && len(from.File) > 0 || errors.As(err, &large)
 }
 
 // zip reads a zip archive. Every member's checksum is compared.
 func (r *reader) zip(ctx context.Context, t *tree, size int64) error {
-	from, err := zip.NewReader(r.file, size)
-	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+	from, err := r.directory(size)
+	if err != nil {
 		return err
 	}
 	from.RegisterDecompressor(methodBzip2, func(in io.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(in)) })
@@ -271,6 +272,9 @@ func (r *reader) zipMember(t *tree, f *zip.File) error {
 		if !strings.Contains(name, "/") {
 			name = strings.ReplaceAll(name, `\`, "/")
 		}
+	}
+	if drive(name) {
+		return fmt.Errorf("the member %q has an absolute name", name)
 	}
 	if f.Flags&encrypted != 0 {
 		return fmt.Errorf("the member %q is encrypted", f.Name)

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -58,6 +59,10 @@ type Client struct {
 	Seen Facts
 	// Least is how fast Get must be.
 	Least pace.Least
+	// AsIs refuses a file that the server packs for the way (Content-Encoding),
+	// which nobody asked it to do: what came would not be the file. Archives are
+	// known by their first bytes.
+	AsIs bool
 }
 
 // New makes the client for one file, which goes by the given route.
@@ -137,7 +142,20 @@ func (c *Client) checked(resp *http.Response) (Facts, error) {
 		return Facts{}, gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.Hint(core.FailNotGit, gitfail.Upstream),
 			"upstream: the answer is of the type %q, not a file", kind)
 	}
+	if encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); c.AsIs && encoding != "" && encoding != "identity" && !packed(resp.Request.URL.Path) {
+		return Facts{}, gitfail.New(core.FailNotGit, gitfail.Upstream, gitfail.HintServer, "upstream: the server sends the file packed (Content-Encoding %.50q), which it was not asked for", encoding)
+	}
 	return Facts{c.access.URL, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), resp.ContentLength}, nil
+}
+
+// packed reports whether a file's name says that it is packed itself: many
+// servers tell that as an encoding.
+func packed(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".gz", ".tgz", ".z", ".taz", ".bz2", ".xz", ".zst", ".svgz", ".br":
+		return true
+	}
+	return false
 }
 
 // Get writes the file to w, all of it or an error, and gives its facts.
@@ -180,28 +198,28 @@ func (c *Client) Get(ctx context.Context, w io.Writer, limit int64) (Facts, erro
 }
 
 // LookLocal gives the facts of a file on this machine.
-func LookLocal(address, path string) (Facts, error) {
-	info, err := os.Stat(path)
+func LookLocal(address, file string) (Facts, error) {
+	info, err := os.Stat(file)
 	if err != nil {
 		return Facts{}, gitfail.New(core.FailGone, gitfail.Upstream, gitfail.Hint(core.FailGone, gitfail.Upstream), "upstream: %v", err)
 	}
 	if !info.Mode().IsRegular() {
-		return Facts{}, gitfail.New(core.FailNotGit, gitfail.Upstream, "name the archive itself", "upstream: %s is no file", path)
+		return Facts{}, gitfail.New(core.FailNotGit, gitfail.Upstream, "name the archive itself", "upstream: %s is no file", file)
 	}
 	at := info.ModTime().UTC()
 	return Facts{address, "mtime-" + at.Format(time.RFC3339Nano), at.Format(http.TimeFormat), info.Size()}, nil
 }
 
 // CopyLocal copies a file on this machine.
-func CopyLocal(w io.Writer, address, path string, limit int64) (Facts, error) {
-	f, err := LookLocal(address, path)
+func CopyLocal(w io.Writer, address, file string, limit int64) (Facts, error) {
+	f, err := LookLocal(address, file)
 	if err != nil {
 		return f, err
 	}
 	if f.Size > limit {
 		return f, TooLarge("it is %d bytes long, and at most %d are taken", f.Size, limit)
 	}
-	in, err := os.Open(path)
+	in, err := os.Open(file)
 	if err != nil {
 		return f, gitfail.New(core.FailGone, gitfail.Upstream, gitfail.Hint(core.FailGone, gitfail.Upstream), "upstream: %v", err)
 	}
@@ -209,8 +227,8 @@ func CopyLocal(w io.Writer, address, path string, limit int64) (Facts, error) {
 	if _, err := io.Copy(w, io.LimitReader(in, limit)); err != nil {
 		return f, gitfail.From(err, gitfail.Local)
 	}
-	if now, err := LookLocal(address, path); err != nil || now != f {
-		return f, gitfail.New(core.FailOther, gitfail.Upstream, "the next job tries again; whoever writes the file had better rename a whole one to its place", "upstream: %s changed while it was read", path)
+	if now, err := LookLocal(address, file); err != nil || now != f {
+		return f, gitfail.New(core.FailOther, gitfail.Upstream, "the next job tries again; whoever writes the file had better rename a whole one to its place", "upstream: %s changed while it was read", file)
 	}
 	return f, nil
 }

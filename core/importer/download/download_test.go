@@ -139,3 +139,29 @@ func TestFileThatIsWritten(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestPackedForTheWay: a server that packs what nobody asked it to pack does not
+// send the file, unless it only says of a packed file that it is one.
+func TestPackedForTheWay(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "" {
+			t.Errorf("asked for %q", r.Header.Get("Accept-Encoding"))
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = io.WriteString(w, "packed")
+	}))
+	defer s.Close()
+	for name, want := range map[string]core.FailureKind{"/a.txt": core.FailNotGit, "/a.tar.gz": core.FailNone, "/a": core.FailNotGit} {
+		for _, asIs := range []bool{true, false} {
+			c := New(core.Access{URL: s.URL + name}, route.Route{})
+			c.AsIs = asIs
+			_, err := c.Get(t.Context(), io.Discard, 100)
+			var failure *gitfail.Error
+			if refused := errors.As(err, &failure); refused != (asIs && want != core.FailNone) || refused && failure.Kind != want {
+				t.Errorf("%s, %v: %v", name, asIs, err)
+			}
+			c.Close()
+		}
+	}
+}

@@ -236,7 +236,7 @@ func (s *Source) take(ctx context.Context, store lfs.Store, name string, f File,
 			facts, err = download.CopyLocal(out, f.Access.URL, f.Local, limit)
 		} else {
 			c := download.New(f.Access, s.Route)
-			c.Progress, c.Seen, c.Least = s.Progress, facts, pace.Of(s.Repo.Git)
+			c.Progress, c.Seen, c.Least, c.AsIs = s.Progress, facts, pace.Of(s.Repo.Git), true
 			defer c.Close()
 			facts, err = c.Get(ctx, out, limit)
 		}

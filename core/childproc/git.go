@@ -38,8 +38,8 @@ type GitOptions struct {
 	SSHAgent string
 	// ConnectTimeout bounds the making of an ssh connection; 0 means 30 s.
 	ConnectTimeout time.Duration
-	// LowSpeedTime is how long a transfer over HTTP may crawl below
-	// LowSpeedLimit bytes a second; 0 means 60 s and 1000.
+	// LowSpeedTime is how long a transfer over HTTP may stall, or one of this
+	// process crawl below LowSpeedLimit bytes a second; 0 means 60 s and 1000.
 	LowSpeedTime  time.Duration
 	LowSpeedLimit int
 	// Threads bounds the threads of one git process; 0 means 2.
@@ -234,8 +234,8 @@ func (g *Git) Output(ctx context.Context, c GitCall) (string, error) {
 // Patience is how long a transfer over HTTP may stall: LowSpeedTime.
 func (g *Git) Patience() time.Duration { return g.opts.LowSpeedTime }
 
-// LowSpeed is how many bytes a second a transfer over HTTP must bring on
-// average over how long a time.
+// LowSpeed is how many bytes a second a transfer of this process over HTTP must
+// bring on average over how long a time.
 func (g *Git) LowSpeed() (rate int, over time.Duration) {
 	return g.opts.LowSpeedLimit, g.opts.LowSpeedTime
 }

@@ -90,7 +90,9 @@ func (g *Git) fixedConfig(deferRefSync bool) []Setting {
 		{"maintenance.auto", "false"},
 		{"credential.helper", ""},
 		{"http.followRedirects", "false"},
-		{"http.lowSpeedLimit", strconv.Itoa(o.LowSpeedLimit)},
+		// While a server counts, packs or checks objects, for minutes if there are
+		// many, it says some ten bytes a second: that is no stall.
+		{"http.lowSpeedLimit", "1"},
 		{"http.lowSpeedTime", seconds(o.LowSpeedTime)},
 		{"http.userAgent", "git/lorry"},
 		{"protocol.version", "2"},

@@ -3,6 +3,7 @@ package importer
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/pktline"
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
 // hook writes one of the mirror's hooks.
@@ -208,45 +210,90 @@ func TestMirrorOverHTTPThatFails(t *testing.T) {
 	}
 }
 
+// works says every half second that it is at work, so many times, or says
+// nothing until the client has gone.
+func works(rw http.ResponseWriter, r *http.Request, times int) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; times == 0 || n < times; n++ {
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		}
+		if times > 0 {
+			_, _ = io.WriteString(rw, pktline.Line("\x02working\r"))
+			_ = http.NewResponseController(rw).Flush()
+		}
+	}
+}
+
 // TestMirrorOverHTTPThatStalls: a server that says nothing any more is given up,
 // one that is slow but goes on is not.
 func TestMirrorOverHTTPThatStalls(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		says int // half seconds of working
-		kind core.FailureKind
-	}{"nothing comes": {0, core.FailNetwork}, "a little comes": {6, ""}} {
+		own   bool // the mirror has something: git pushes
+		times int
+		kind  core.FailureKind
+		packs [2]int
+	}{
+		"nothing comes":         {false, 0, core.FailNetwork, [2]int{1, 0}},
+		"a little comes":        {false, 6, "", [2]int{1, 0}},
+		"a little comes to git": {true, 6, "", [2]int{0, 1}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			f := w.behindFront(t)
+			if test.own {
+				w.down.Git("fetch", "-q", w.up.Dir, "refs/heads/main:refs/heads/main")
+			}
 			f.all = func(rw http.ResponseWriter, r *http.Request) {
 				answer := httptest.NewRecorder()
 				f.next.ServeHTTP(answer, r)
 				rw.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
-				tick := time.NewTicker(500 * time.Millisecond)
-				defer tick.Stop()
-				for n := 0; test.says == 0 || n < test.says; n++ {
-					select {
-					case <-tick.C:
-					case <-r.Context().Done():
-						return
-					}
-					if test.says > 0 {
-						_, _ = io.WriteString(rw, pktline.Line("\x02working\r"))
-						_ = http.NewResponseController(rw).Flush()
-					}
-				}
+				works(rw, r, test.times)
 				_, _ = io.Copy(rw, answer.Body)
 			}
 			if report := w.run(); report.Failure.Kind != test.kind {
 				t.Errorf("got %+v\n%s", report.Failure, w.out)
 			}
-			if got := f.packs(); got != [2]int{1, 0} {
+			if got := f.packs(); got != test.packs {
 				t.Errorf("%v packs came", got)
 			}
 			w.mustEqual()
 		})
+	}
+}
+
+// TestUpstreamThatWorksLong: an upstream that packs for longer than one may
+// stall, and says so, is waited for.
+func TestUpstreamThatWorksLong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	up := gittest.NewServer(t, filepath.Dir(w.up.Dir))
+	const section = "000dpackfile\n"
+	worked := make(chan bool, 1)
+	slow := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		up.ServeHTTP(answer, r)
+		maps.Copy(rw.Header(), answer.Header())
+		if text, ok := strings.CutPrefix(answer.Body.String(), section); ok {
+			_, _ = io.WriteString(rw, section)
+			works(rw, r, 6)
+			_, _ = io.WriteString(rw, text)
+			worked <- true
+			return
+		}
+		_, _ = io.Copy(rw, answer.Body)
+	}))
+	t.Cleanup(slow.Close)
+	w.opts.Spec.Access.URL = slow.URL + "/" + filepath.Base(w.up.Dir)
+	w.mustRun()
+	w.mustEqual()
+	if len(worked) != 1 {
+		t.Error("upstream did not work long")
 	}
 }
 

@@ -69,6 +69,9 @@ func (s *section) readInterval(key string, v *value, otherwise time.Duration) ti
 		return otherwise
 	}
 	interval, rest, err := ParseInterval(v.text)
+	if v.kind == numberValue && rest != "" { // half of a number is another one
+		err = fmt.Errorf("%s is no interval: write whole seconds, or a number and m, h or d in quotes, such as \"6h\"", v.text)
+	}
 	if err != nil {
 		s.warn(v.line, key, "%v; %s is used", err, nice(otherwise))
 		return otherwise

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -103,5 +104,48 @@ func TestPasswordsInTheWrongPlaceAreNotTold(t *testing.T) {
 		if strings.Contains(fmt.Sprint(p), "s3cret") {
 			t.Errorf("told: %+v", p)
 		}
+	}
+}
+
+func TestTooMuchAltogetherChangesNothing(t *testing.T) {
+	t.Parallel()
+	tree := memory{ConfFile: `[{"type": "lorries", "interval": "1h", "prefix": "p", "globs": ["*.lorry"]}]`}
+	for i := range 10 {
+		tree[fmt.Sprintf("%d.lorry", i)] = fmt.Sprintf(`{"r%d": {"type": "git", "url": "https://git.example.com/r%d"}}`, i, i)
+	}
+	size := len(tree["0.lorry"]) * 10
+	if c, err := Parse(t.Context(), tree, "c", Rules{total: size}); err != nil || len(c.Lorries) != 10 {
+		t.Fatalf("at the bound: %v, %v", c, err)
+	}
+	_, err := Parse(t.Context(), tree, "c", Rules{total: size - 1})
+	var broken *BrokenError
+	if !errors.As(err, &broken) || !strings.Contains(err.Error(), "together, so none of them is read") {
+		t.Errorf("beyond the bound: %v", err)
+	}
+}
+
+func TestHalfANumberIsNoInterval(t *testing.T) {
+	t.Parallel()
+	tree := memory{
+		ConfFile: `[{"type": "lorries", "interval": 1e300, "prefix": "p", "globs": ["*.lorry"], "lorry-timeout": 1.5},
+{"type": "lorries", "interval": 90, "prefix": "q", "globs": ["*.lorry"]}]`,
+		"a.lorry": `{"a": {"type": "git", "url": "https://git.example.com/a"}}`,
+	}
+	c, err := Parse(t.Context(), tree, "c", Rules{})
+	if err != nil || len(c.Lorries) != 2 {
+		t.Fatal(c, err)
+	}
+	if c.Lorries[0].Interval != 24*time.Hour || c.Lorries[1].Interval != 90*time.Second {
+		t.Errorf("intervals of %s and %s", c.Lorries[0].Interval, c.Lorries[1].Interval)
+	}
+	var told []string
+	for _, p := range c.Problems {
+		told = append(told, p.Key)
+		if !strings.Contains(p.Message, "is no interval: write whole seconds") {
+			t.Errorf("problem %q", p.Message)
+		}
+	}
+	if diff := cmp.Diff([]string{"interval", "lorry-timeout"}, told); diff != "" {
+		t.Error(diff)
 	}
 }

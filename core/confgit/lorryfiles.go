@@ -1,6 +1,7 @@
 package confgit
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -62,7 +63,11 @@ func (p *parser) readLorries(ctx context.Context, tree Tree) error {
 	}
 	known := map[string]lorryFile{}
 	section, nth := 0, 0 // where the sections' turn is
-	return tree.Read(ctx, order, spec.MaxSize, func(path string, data []byte) {
+	total, most := 0, cmp.Or(p.rules.total, mostTotal)
+	err := tree.Read(ctx, order, spec.MaxSize, func(path string, data []byte) {
+		if total += len(data); total > most {
+			return
+		}
 		known[path] = p.lorryFile(path, data)
 		for ; section < len(p.lorries); section, nth = section+1, 0 {
 			s := p.lorries[section]
@@ -79,6 +84,10 @@ func (p *parser) readLorries(ctx context.Context, tree Tree) error {
 			}
 		}
 	})
+	if err == nil && total > most {
+		return brokenConf(0, "the .lorry files that it names are larger than %d MB together, so none of them is read: mirror whole hosts by sections of their own, or use several controllers", most>>20)
+	}
+	return err
 }
 
 // lorryFile parses a file; data is nil for one that is not there.

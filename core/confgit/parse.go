@@ -27,7 +27,13 @@ type Rules struct {
 	// Secrets is where secrets are that CONFGIT only names; nil means that they
 	// are not looked up here.
 	Secrets *SecretSource
+
+	total int // bytes that all .lorry files may have together; 0 means mostTotal
 }
+
+// mostTotal is far more than a million Lorries take. All of them are in memory
+// while CONFGIT is read.
+const mostTotal = 512 << 20
 
 // Tree are the files of CONFGIT at one moment.
 type Tree interface {

@@ -200,26 +200,22 @@ func (q *Queue) Problems(ctx context.Context) ([]core.Problem, error) { return q
 // aheadLimit bounds the counting of due Lorries before one.
 const aheadLimit = 10000
 
-// Explain says why a Lorry is not running now.
+// Explain says why a Lorry is not running now. What it needs is read at the same
+// time: each statement is a way to the database and back.
 func (q *Queue) Explain(ctx context.Context, path string) (Why, error) {
-	l, err := q.store.Lorry(ctx, path)
-	if err != nil {
-		return Why{}, err
-	}
 	now := q.clock()
-	g, err := q.store.Gate(ctx)
-	if err != nil {
-		return Why{}, err
-	}
-	byHost, err := q.store.Load(ctx)
-	if err != nil {
-		return Why{}, err
-	}
-	holds, err := q.store.HostHolds(ctx, now)
-	if err != nil {
-		return Why{}, err
-	}
-	ahead, err := q.store.Ahead(ctx, path, now, aheadLimit)
+	var l core.LorryState
+	var g Gate
+	var byHost map[string]int
+	var holds map[string]HostHold
+	var ahead int
+	err := together(
+		func() (err error) { l, err = q.store.Lorry(ctx, path); return err },
+		func() (err error) { g, err = q.store.Gate(ctx); return err },
+		func() (err error) { byHost, err = q.store.Load(ctx); return err },
+		func() (err error) { holds, err = q.store.HostHolds(ctx, now); return err },
+		func() (err error) { ahead, err = q.store.Ahead(ctx, path, now, aheadLimit); return err },
+	)
 	if err != nil {
 		return Why{}, err
 	}
@@ -233,6 +229,24 @@ func (q *Queue) Explain(ctx context.Context, path string) (Why, error) {
 		Now: now, QueueRunning: g.Running, Limits: q.limits(g), Load: loadOf(byHost), Job: job,
 		Host: holds[l.UpstreamHost].told(now), All: holds[AllHosts].told(now), Ahead: ahead,
 	})), nil
+}
+
+// together makes calls at the same time, waits for all, and gives the first error
+// in their order.
+func together(calls ...func() error) error {
+	errs := make([]error, len(calls))
+	var all sync.WaitGroup
+	for i, call := range calls[1:] {
+		all.Go(func() { errs[i+1] = call() })
+	}
+	errs[0] = calls[0]()
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // told is a hold as it is explained.

@@ -32,6 +32,11 @@ func (r *Reconciler) ListHosts(ctx context.Context, all bool) ([]string, error) 
 func (r *Reconciler) listHosts(ctx context.Context, all bool) ([]string, error) {
 	r.listing.Lock()
 	defer r.listing.Unlock()
+	if all { // who asks for it means also what is being read just now
+		if err := r.Follow(ctx); err != nil {
+			return nil, err
+		}
+	}
 	states, err := r.opts.Store.Hosts(ctx)
 	if err != nil {
 		return nil, err

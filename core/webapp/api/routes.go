@@ -1,11 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/protocol"
@@ -95,24 +98,24 @@ func (a *API) Lorry(r *exchange.Request) (exchange.Answer, error) {
 	return exchange.JSON(detail), nil
 }
 
-// LorryDetail gathers everything about one Lorry. An unknown one is
-// core.KindNotFound.
+// LorryDetail gathers everything about one Lorry, at the same time. An unknown
+// one is core.KindNotFound.
 func (a *API) LorryDetail(ctx context.Context, path string) (protocol.LorryDetail, error) {
-	lorry, err := a.queue.Lorry(ctx, path)
-	if err != nil {
-		return protocol.LorryDetail{}, err
-	}
-	jobs, err := a.queue.Jobs(ctx, queue.JobFilter{Path: path})
-	if err != nil {
-		return protocol.LorryDetail{}, err
-	}
-	why, err := a.queue.Explain(ctx, path)
-	if err != nil {
+	var lorry core.LorryState
+	var jobs []core.JobID
+	var why queue.Why
+	var errLorry, errJobs, errWhy error
+	var reading sync.WaitGroup
+	reading.Go(func() { jobs, errJobs = a.queue.JobIDs(ctx, queue.JobFilter{Path: path}, 0, math.MaxInt32) })
+	reading.Go(func() { why, errWhy = a.queue.Explain(ctx, path) })
+	lorry, errLorry = a.queue.Lorry(ctx, path)
+	reading.Wait()
+	if err := cmp.Or(errLorry, errJobs, errWhy); err != nil {
 		return protocol.LorryDetail{}, err
 	}
 	return protocol.LorryDetail{
 		Lorry: LorryInfo(lorry, a.clock()),
-		Jobs:  ids(jobs),
+		Jobs:  append([]core.JobID{}, jobs...),
 		Why:   protocol.Why{Reason: why.Reason, Detail: why.Detail, Until: unixTime(why.Until)},
 	}, nil
 }

@@ -33,6 +33,7 @@ type book struct {
 	// loose are the times at which CONFGIT changed something for a Lorry, or an
 	// admin put it last: when it runs next is not foreseen here.
 	loose map[string][]time.Time
+	gone  map[string]bool // what is no longer wanted, and goes sooner or later
 	leaps []leap
 
 	pairs   int
@@ -81,7 +82,7 @@ func (p *ledgerOf) intervalAt(at time.Time) time.Duration {
 func newBook() *book {
 	return &book{
 		entries: map[core.JobID]*entry{}, paths: map[string]*ledgerOf{}, blocked: map[string][]stretch{},
-		asked: map[string][]ask{}, loose: map[string][]time.Time{},
+		asked: map[string][]ask{}, loose: map[string][]time.Time{}, gone: map[string]bool{},
 	}
 }
 
@@ -175,7 +176,7 @@ func (b *book) check(now time.Time, idle []stretch) (faults []string) {
 			}
 		}
 		p.queue = slices.DeleteFunc(p.queue, func(e *entry) bool { return e == p.prev || p.prev != nil && e.id < p.prev.id })
-		if len(p.queue) == 0 && p.prev != nil && !p.prev.ended.IsZero() {
+		if len(p.queue) == 0 && p.prev != nil && !p.prev.ended.IsZero() && !b.gone[path] {
 			b.next(p, nil, now, idle, full[p.host], &faults)
 		}
 	}
@@ -219,7 +220,7 @@ func (b *book) next(p *ledgerOf, e *entry, started time.Time, idle, full []stret
 		switch {
 		case !l.at.After(window.from) || l.at.After(window.to):
 		case l.at.Before(was.ended): // by the clock as it is now it began late
-			to = later(to, was.ended.Add(2*(to.Sub(was.ended))))
+			to = later(to, was.ended.Add(2*to.Sub(was.ended)))
 		case l.by > 0:
 			from = from.Add(-l.by)
 		case was.ended.Before(l.at.Add(l.by)):

@@ -160,6 +160,7 @@ func (s *sim) changeConfgit() {
 func (s *sim) changeListing() {
 	gone := s.draw.IntN(len(s.listed))
 	s.book.loose[s.listed[gone]] = append(s.book.loose[s.listed[gone]], time.Now())
+	s.book.gone[s.listed[gone]] = true
 	s.listed = slices.Delete(s.listed, gone, gone+1)
 	for range 2 {
 		s.added++

@@ -140,7 +140,7 @@ func (s *sim) want(path string, interval time.Duration) {
 		s.book.paths[path] = p
 	}
 	s.book.loose[path] = append(s.book.loose[path], time.Now())
-	if interval == 0 {
+	if s.book.gone[path] = interval == 0; interval == 0 {
 		delete(s.intervals, path)
 		return
 	}

@@ -116,7 +116,7 @@ func (p *parser) layout(f *fields) *Layout {
 	g := p.fields(f.key("layout"), n)
 	l := &Layout{Trunk: g.text("trunk"), Branches: g.text("branches"), Tags: g.text("tags")}
 	if l.Trunk == "" {
-		g.errorf(n.line, "trunk", "the layout has no trunk")
+		g.errorf(n.line, "trunk", "the layout has no trunk: %q is the url itself", ".")
 	}
 	for _, part := range []string{l.Trunk, l.Branches, l.Tags} {
 		if strings.HasPrefix(part, "-") || strings.ContainsAny(part, ":\n\r\x00") || slices.Contains(strings.Split(part, "/"), "..") {

@@ -86,7 +86,7 @@ func (s *Source) Update(ctx context.Context, _ lsrefs.Listing) (workcopy.Result,
 
 func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	// What is asked before the import cannot claim more than was imported.
-	now, err := s.look(ctx, &tagged{tags: make(map[string][]int32)})
+	now, err := s.look(ctx, newTagged())
 	if err != nil {
 		return workcopy.Result{}, err
 	}
@@ -243,24 +243,32 @@ func (s *Source) take(ctx context.Context, now facts) (map[string]string, error)
 	return wanted, s.exactly(ctx, wanted, now)
 }
 
-// exactly makes master what a checkout gives, and the tags what they are on, as
-// far as it is known.
+// exactly makes branches what a checkout gives, and tags what they are on, as far
+// as it is known.
 func (s *Source) exactly(ctx context.Context, wanted map[string]string, now facts) error {
 	dir, err := s.Area.Temp()
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	defer func() { _ = repo.Remove(dir) }()
-	replaced, err := s.trunkWithVendors(ctx, wanted, dir)
+	c, err := s.converted(ctx, now)
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
-	switch known, err := s.exact(ctx, wanted, now, dir, replaced); {
-	case err != nil:
-		return gitfail.From(err, gitfail.Local)
-	case !known:
-		fmt.Fprintln(s.Out, ".. warning: whether the tags have exactly the files that they are on is not known")
+	if c == nil {
+		fmt.Fprintln(s.Out, ".. warning: whether branches and tags have exactly the files that they are on is not known")
 		s.alias(wanted, now)
+		return nil
+	}
+	err = s.trunkWithVendors(ctx, wanted, c, dir)
+	if err == nil {
+		err = s.branches(ctx, wanted, now, c, dir)
+	}
+	if err == nil {
+		err = s.exact(ctx, wanted, now, c, dir)
+	}
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
 	}
 	return nil
 }

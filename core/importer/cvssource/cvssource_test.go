@@ -57,7 +57,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		b, err := parse(strings.NewReader(text), &tagged{tags: make(map[string][]int32)})
+		b, err := parse(strings.NewReader(text), newTagged())
 		if err != nil || a.total < 0 || a.digest("r", "m") != b.digest("r", "m") {
 			t.Errorf("%+v, %+v, %v", a, b, err)
 		}

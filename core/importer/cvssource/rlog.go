@@ -70,6 +70,7 @@ func parse(r io.Reader, to *tagged) (facts, error) {
 			fmt.Fprintf(symbols, "%q %q %q\n", file, name, revision)
 			if isBranch(revision) {
 				f.branches[name] = true
+				to.addBranch(file, name, revision)
 				continue
 			}
 			if byTag[name] == nil {

@@ -24,8 +24,14 @@ const maxTagged = 16 << 20
 type tagged struct {
 	revisions []revision
 	tags      map[string][]int32 // places in revisions
+	branches  map[string]*branch
+	ofBranch  map[revision]string // the branches' names, by file and number
 	entries   int
 	ofFile    map[string]int32 // of the file that was added to last
+}
+
+func newTagged() *tagged {
+	return &tagged{tags: make(map[string][]int32), branches: make(map[string]*branch), ofBranch: make(map[revision]string)}
 }
 
 type revision struct{ file, number string }
@@ -35,6 +41,11 @@ func (t *tagged) add(file, tag, number string) {
 		return
 	}
 	t.entries++
+	t.tags[tag] = append(t.tags[tag], t.place(file, number))
+}
+
+// place gives the place of a revision. All of one file are asked for in a row.
+func (t *tagged) place(file, number string) int32 {
 	if n := len(t.revisions); n == 0 || t.revisions[n-1].file != file {
 		t.ofFile = make(map[string]int32)
 	}
@@ -44,7 +55,7 @@ func (t *tagged) add(file, tag, number string) {
 		t.ofFile[number] = at
 		t.revisions = append(t.revisions, revision{file, number})
 	}
-	t.tags[tag] = append(t.tags[tag], at)
+	return at
 }
 
 // origin is the commit that brought a revision, and its place in their order.
@@ -56,29 +67,17 @@ type origin struct {
 // contents tell one thing of each file of a commit, by its path: its object, say.
 type contents map[string]string
 
-// own is a commit that is to be made of a tag that fits no other.
+// own is a commit that is to be made of a tag, or of the beginning of a branch,
+// that fits no other.
 type own struct {
-	tag, base string
-	files     contents
+	kind, name, base string
+	files            contents
 }
 
 // exact gives every tag a commit with exactly the files that the tag is on:
 // cvsps gives the first that is late enough, whatever else is in it, and none to
-// a tag that shares one. Of commits that were replaced, both may be it. It
-// reports whether that could be found out.
-func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts, dir string, replaced map[string]string) (bool, error) {
-	origins, err := readOrigins(filepath.Join(s.tree(s.Area.Path(stateName)).Dir, revisionsName))
-	if err != nil || now.tagged.entries > maxTagged {
-		return false, nil //nolint:nilerr // what cvsps says has to do
-	}
-	from := now.tagged.resolve(origins)
-	if from == nil {
-		return false, nil
-	}
-	objects, err := s.objects(ctx, now.tagged, from)
-	if err != nil {
-		return false, err
-	}
+// a tag that shares one. Of commits that were replaced, both may be it.
+func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts, c *converted, dir string) error {
 	groups := make(map[string][]string) // tags on the same revisions
 	for _, tag := range slices.Sorted(maps.Keys(now.tags)) {
 		groups[now.tags[tag]] = append(groups[now.tags[tag]], tag)
@@ -87,13 +86,14 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 	missing := []string{}
 	for _, sum := range slices.Sorted(maps.Keys(groups)) {
 		names := groups[sum]
-		one, ok := s.expected(now.tagged, names[0], from, objects)
+		one, ok := c.expected(names[0], now.tagged.tags[names[0]])
+		ok = ok && len(one.files) > 0
 		fits, err := "", error(nil)
 		if ok {
-			fits, err = s.fitting(ctx, wanted, names, one, replaced)
+			fits, err = s.fitting(ctx, wanted, names, one, c.replaced)
 		}
 		if err != nil {
-			return false, err
+			return err
 		}
 		for _, name := range names {
 			delete(wanted, tags+name)
@@ -105,18 +105,21 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 		case !ok:
 			missing = append(missing, names...)
 		case fits == "":
-			one.base = cmp.Or(replaced[one.base], one.base)
+			one.base = cmp.Or(c.replaced[one.base], one.base)
 			odd = append(odd, one)
 		}
 	}
 	s.tellMissing(missing)
+	if len(odd) > 0 {
+		fmt.Fprintf(s.Out, ".. %d tags fit no single commit and get one of their own, such as %s\n", len(odd), odd[0].name)
+	}
 	made, err := s.commits(ctx, odd, wanted[master], dir)
 	for i, object := range made {
-		for _, name := range groups[now.tags[odd[i].tag]] {
+		for _, name := range groups[now.tags[odd[i].name]] {
 			wanted[tags+name] = object
 		}
 	}
-	return true, err
+	return err
 }
 
 // fitting looks for a commit with exactly the files of tags: one that cvsps gives
@@ -162,56 +165,53 @@ func readOrigins(path string) (map[revision]origin, error) {
 
 // resolved is a revision's path in git and where it came from.
 type resolved struct {
-	path string
+	path, number string
 	origin
 }
 
 // resolve finds the revisions' origins. rlog gives paths on the server: what
-// stands before the path in git is the same for all files. nil: it is not.
-func (t *tagged) resolve(origins map[revision]origin) []resolved {
+// stands before the path in git, which it gives too, is the same for all files.
+// nil: it is not.
+func (t *tagged) resolve(origins map[revision]origin) (string, []resolved) {
 	known := make(map[string]bool, len(origins))
 	for r := range origins {
 		known[r.file] = true
 	}
-	plain := func(file string) string { return strings.TrimSuffix(file, ",v") }
 	if len(t.revisions) == 0 {
-		return []resolved{}
+		return "", []resolved{}
 	}
-	for first := plain(t.revisions[0].file); ; {
+	for first := serverPath(t.revisions[0].file); ; {
 		_, rest, ok := strings.Cut(first, "/")
 		if !ok {
-			return nil
+			return "", nil
 		}
 		first = rest
-		prefix := strings.TrimSuffix(plain(t.revisions[0].file), first)
+		prefix := strings.TrimSuffix(serverPath(t.revisions[0].file), first)
 		list := make([]resolved, len(t.revisions))
 		for i, r := range t.revisions {
-			path, below := strings.CutPrefix(plain(r.file), prefix)
+			path, below := strings.CutPrefix(serverPath(r.file), prefix)
 			if !below || !known[path] {
 				list = nil
 				break
 			}
-			list[i] = resolved{path, origins[revision{path, r.number}]}
+			list[i] = resolved{path, r.number, origins[revision{path, r.number}]}
 		}
 		if list != nil {
-			return list
+			return prefix, list
 		}
 	}
 }
 
-// objects asks for the object of each revision; "" where the file is dead.
-func (s *Source) objects(ctx context.Context, t *tagged, from []resolved) ([]string, error) {
-	var asked strings.Builder
-	for _, r := range from {
-		fmt.Fprintf(&asked, "%s:%s\n", r.commit, r.path)
-	}
+// blobs asks for the objects of lines such as "COMMIT:PATH"; "" for what is no
+// file.
+func (s *Source) blobs(ctx context.Context, asked string) ([]string, error) {
 	call := s.Repo.Call("cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
-	call.Stdin = strings.NewReader(asked.String())
+	call.Stdin = strings.NewReader(asked)
 	out, err := s.Repo.Git.Output(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	objects := make([]string, 0, len(from))
+	var objects []string
 	for line := range strings.Lines(out) {
 		object, blob := strings.CutSuffix(line, " blob\n")
 		if !blob {
@@ -219,29 +219,31 @@ func (s *Source) objects(ctx context.Context, t *tagged, from []resolved) ([]str
 		}
 		objects = append(objects, object)
 	}
-	if len(objects) != len(t.revisions) {
-		return nil, fmt.Errorf("git told of %d of %d revisions", len(objects), len(t.revisions))
+	if n := strings.Count(asked, "\n"); len(objects) != n {
+		return nil, fmt.Errorf("git told of %d of %d revisions", len(objects), n)
 	}
 	return objects, nil
 }
 
-// expected gives the files that a tag is on, and their newest commit. It fails
-// where a revision is not to be had, and where nothing is left.
-func (s *Source) expected(t *tagged, tag string, from []resolved, objects []string) (own, bool) {
-	o, newest := own{tag: tag, files: make(contents)}, -1
-	for _, at := range t.tags[tag] {
-		switch r := from[at]; {
+// expected gives the files of a tag, or of the beginning of a branch, which is
+// on these revisions, and their newest commit. It fails where one is not to be
+// had.
+func (c *converted) expected(name string, places []int32) (own, bool) {
+	o, newest := own{kind: "tag", name: name, files: make(contents)}, -1
+	for _, at := range places {
+		switch r := c.from[at]; {
+		case r.commit == "" && r.number == "1.1": // dead, since the file was first added on a branch
 		case r.commit == "":
 			return own{}, false
-		case objects[at] == "": // dead
+		case c.objects[at] == "": // dead
 		default:
-			o.files[r.path] = objects[at]
+			o.files[r.path] = c.objects[at]
 			if r.order > newest {
 				newest, o.base = r.order, r.commit
 			}
 		}
 	}
-	return o, len(o.files) > 0
+	return o, true
 }
 
 // contents lists a commit, and the modes of its files.
@@ -269,7 +271,6 @@ func (s *Source) commits(ctx context.Context, list []own, trunk, dir string) ([]
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(s.Out, ".. %d tags fit no single commit and get one of their own, such as %s\n", len(list), list[0].tag)
 	marks := filepath.Join(dir, "marks")
 	stream := fastimport.Start(ctx, s.Repo, marks)
 	defer stream.Abort()
@@ -293,7 +294,7 @@ func (s *Source) commit(ctx context.Context, stream *fastimport.Stream, o own, m
 	if err != nil {
 		return err
 	}
-	date, message := strings.TrimSpace(out), "Files of the tag "+o.tag+"\n"
+	date, message := strings.TrimSpace(out), "Files of the "+o.kind+" "+o.name+"\n"
 	fmt.Fprintf(stream, "reset %s\ncommit %s\nmark :%d\nauthor %s %s +0000\ncommitter %s %s +0000\ndata %d\n%s\nfrom %s\ndeleteall\n",
 		fastimport.Ref, fastimport.Ref, mark, identity, date, identity, date, len(message), message, o.base)
 	for _, path := range slices.Sorted(maps.Keys(o.files)) {

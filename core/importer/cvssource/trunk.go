@@ -19,60 +19,53 @@ import (
 type step struct {
 	origin
 	files map[string]string // "mode object", or "" for what goes, by path
+	whole bool              // it has these files and no others
 }
 
 // trunkWithVendors puts the vendors' later imports onto the trunk, where a
 // checkout has them and cvsps does not. Up to the first of them, the commits stay
-// as they are; for those after it, and for master, it gives what takes their
-// place. It says what it does not know.
-func (s *Source) trunkWithVendors(ctx context.Context, wanted map[string]string, dir string) (map[string]string, error) {
-	origins, err := readOrigins(filepath.Join(s.tree(s.Area.Path(stateName)).Dir, revisionsName))
+// as they are; those after it are told in c.replaced. It says what it does not
+// know.
+func (s *Source) trunkWithVendors(ctx context.Context, wanted map[string]string, c *converted, dir string) error {
+	files, known, err := s.vendorFiles(ctx, c.origins)
 	if err != nil {
-		return nil, nil //nolint:nilerr // it is said of the tags, too
-	}
-	files, known, err := s.vendorFiles(ctx, origins)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	if !known {
 		fmt.Fprintln(s.Out, ".. warning: whether master has the files that vendors have imported is not known")
 	}
 	if len(files) == 0 {
-		return nil, nil
+		return nil
 	}
-	steps, base, err := s.steps(ctx, wanted[master], files, origins)
+	steps, base, err := s.steps(ctx, wanted[master], files, c)
 	if err != nil || len(steps) == 0 {
-		return nil, err
+		return err
 	}
 	made, err := s.remake(ctx, steps, base, dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	replaced := make(map[string]string, len(steps))
 	imports := 0
 	for i, one := range steps {
 		if one.order < 0 { // of the trunk
-			replaced[one.commit] = made[i]
+			c.replaced[one.commit] = made[i]
 		} else {
 			imports++
 		}
 	}
 	wanted[master] = made[len(made)-1]
 	fmt.Fprintf(s.Out, ".. %d commits of vendors' imports are put onto master, as in a checkout\n", imports)
-	return replaced, nil
+	return nil
 }
 
 // steps are the commits that are to be made, in order, on top of base.
-func (s *Source) steps(ctx context.Context, trunk string, files map[string]*vendored, origins map[revision]origin) (steps []step, base string, err error) {
+func (s *Source) steps(ctx context.Context, trunk string, files map[string]*vendored, c *converted) (steps []step, base string, err error) {
 	changes, err := s.trunkChanges(ctx, trunk)
 	if err != nil {
 		return nil, "", err
 	}
-	orders, touched := make(map[string]int), make(map[string][]string)
-	for r, o := range origins {
-		if before, ok := orders[o.commit]; !ok || o.order < before {
-			orders[o.commit] = o.order
-		}
+	touched := make(map[string][]string)
+	for r, o := range c.origins {
 		if files[r.file] != nil {
 			touched[o.commit] = append(touched[o.commit], r.file)
 		}
@@ -101,28 +94,26 @@ func (s *Source) steps(ctx context.Context, trunk string, files map[string]*vend
 			}
 		}
 	}
-	for _, c := range changes {
-		vendor(orders[c.commit])
-		for path, entry := range c.files {
-			now[path] = entry
-		}
-		for _, path := range touched[c.commit] {
+	for _, one := range changes {
+		vendor(c.orders[one.commit])
+		maps.Copy(now, one.files)
+		for _, path := range touched[one.commit] {
 			if _, ok := given[path]; !ok {
 				continue
 			}
 			if files[path].always {
-				delete(c.files, path)
+				delete(one.files, path)
 				continue
 			}
-			c.files[path] = now[path] // though it may be what it was before the import
+			one.files[path] = now[path] // though it may be what it was before the import
 			delete(given, path)
 		}
 		if len(steps) == 0 {
-			base = c.commit
+			base = one.commit
 			continue
 		}
-		c.order = -1
-		steps = append(steps, c)
+		one.order = -1
+		steps = append(steps, one)
 	}
 	vendor(int(^uint(0) >> 1))
 	return steps, base, nil
@@ -144,7 +135,7 @@ func (s *Source) trunkChanges(ctx context.Context, trunk string) ([]step, error)
 	for i := 0; i < len(fields); i++ {
 		field := strings.TrimPrefix(fields[i], "\n")
 		if commit, ok := strings.CutPrefix(field, "commit "); ok {
-			list = append(list, step{origin{commit: commit}, make(map[string]string)})
+			list = append(list, step{origin: origin{commit: commit}, files: make(map[string]string)})
 			continue
 		}
 		words := strings.Fields(field)
@@ -170,27 +161,21 @@ func (s *Source) importSteps(ctx context.Context, files map[string]*vendored) ([
 	for _, path := range slices.Sorted(maps.Keys(files)) {
 		for _, o := range files[path].imports {
 			if byCommit[o.commit] == nil {
-				byCommit[o.commit] = &step{o, make(map[string]string)}
+				byCommit[o.commit] = &step{origin: o, files: make(map[string]string)}
 			}
 			byCommit[o.commit].order = min(byCommit[o.commit].order, o.order)
 			fmt.Fprintf(&asked, "%s:%s\n", o.commit, path)
 			paths, commits = append(paths, path), append(commits, o.commit)
 		}
 	}
-	call := s.Repo.Call("cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
-	call.Stdin = strings.NewReader(asked.String())
-	out, err := s.Repo.Git.Output(ctx, call)
+	objects, err := s.blobs(ctx, asked.String())
 	if err != nil {
 		return nil, err
 	}
-	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-	if len(lines) != len(paths) && len(paths) > 0 {
-		return nil, fmt.Errorf("git told of %d of %d revisions", len(lines), len(paths))
-	}
 	for i, path := range paths {
 		entry := ""
-		if object, blob := strings.CutSuffix(lines[i], " blob"); blob {
-			entry = "100644 " + object
+		if objects[i] != "" {
+			entry = "100644 " + objects[i]
 		}
 		byCommit[commits[i]].files[path] = entry
 	}
@@ -223,10 +208,14 @@ func (s *Source) remake(ctx context.Context, steps []step, base, dir string) ([]
 			}
 		}
 		fmt.Fprintf(stream, "data %d\n%s\n", len(message), message)
-		if i == 0 {
-			fmt.Fprintf(stream, "from %s\n", base)
-		} else {
+		switch {
+		case i > 0:
 			fmt.Fprintf(stream, "from :%d\n", i)
+		case base != "":
+			fmt.Fprintf(stream, "from %s\n", base)
+		}
+		if one.whole {
+			fmt.Fprintln(stream, "deleteall")
 		}
 		writeFiles(stream, one.files)
 	}

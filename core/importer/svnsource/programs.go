@@ -251,8 +251,11 @@ func split(address, path string) (root, below string) {
 }
 
 func join(below, place string) string {
-	if below == "" || place == "" {
+	switch {
+	case below == "" || place == "":
 		return place
+	case place == ".":
+		return below
 	}
 	return below + "/" + place
 }

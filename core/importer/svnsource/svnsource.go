@@ -72,6 +72,9 @@ func (s *Source) layout() spec.Layout {
 	for _, part := range []*string{&l.Trunk, &l.Branches, &l.Tags} {
 		*part = strings.Trim(*part, "/")
 	}
+	if l.Trunk == "" {
+		l.Trunk = "." // the url itself
+	}
 	for _, part := range []*string{&l.Branches, &l.Tags} {
 		if *part != "" && !strings.ContainsAny(*part, "*{") {
 			*part += "/*"

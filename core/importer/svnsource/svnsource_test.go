@@ -203,6 +203,26 @@ func TestOwnLayout(t *testing.T) {
 	}
 }
 
+// TestWithoutTrunk: the url itself may be all that there is, however that is
+// written, and goes on.
+func TestWithoutTrunk(t *testing.T) {
+	t.Parallel()
+	m := newMirror(t)
+	m.svn("mkdir", "--parents", "-m", "layout", m.url+"/my proj")
+	m.source.Access.URL += "/my%20proj"
+	for i, text := range []string{"one", "two", "three"} {
+		m.put("my proj/file", text)
+		m.source.Layout = &spec.Layout{Trunk: []string{".", "/", "./"}[i]}
+		m.mustUpdate(m.source)
+		if got := m.git.Git("show", master+":file"); got != text || len(m.git.Mirrored()) != 1 {
+			t.Errorf("got %q of %v", got, m.git.Mirrored())
+		}
+	}
+	if got := m.git.Git("rev-list", "--count", master); got != "4" || strings.Contains(m.out.String(), "importing anew") {
+		t.Errorf("%s commits\n%s", got, &m.out)
+	}
+}
+
 // TestMoved: the same repository under another URL goes on, another repository
 // under the same URL is refused.
 func TestMoved(t *testing.T) {

@@ -42,6 +42,6 @@ func (s *Source) same(ctx context.Context, rec record, now info) error {
 
 func otherHistory(format string, args ...any) error {
 	return gitfail.New(core.FailDiverged, gitfail.Upstream,
-		"a server that lags behind catches up; if the repository was restored from an older copy, remove this Lorry's directory from the working area: its history is then another",
+		"a server that lags behind catches up; if only the revision's svn:date was changed there, have it set back; if the repository was restored from an older copy, remove this Lorry's directory from the working area: its history is then another",
 		"upstream: it has another history than the one that was mirrored: "+format, args...)
 }

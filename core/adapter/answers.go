@@ -48,13 +48,13 @@ func plain(s string, limit int) bool {
 // the adapter's fault.
 func checkRepo(r sdk.Repo) (core.Repo, error) {
 	if fact := pathFault(r.Path); fact != "" {
-		return core.Repo{}, sdk.Errorf(sdk.Internal, "the answer has the repository path %q: %s", clip(r.Path), fact)
+		return core.Repo{}, sdk.Errorf(sdk.Internal, "the answer has the repository path %q: %s", core.Clip(r.Path, mostQuoted), fact)
 	}
 	if fact := urlFault(r.CloneURL); fact != "" && (!r.Disabled || r.CloneURL != "") {
 		return core.Repo{}, sdk.Errorf(sdk.Internal, "the clone URL of %q %s", r.Path, fact)
 	}
 	if r.Head != "" && !isBranch(r.Head) {
-		return core.Repo{}, sdk.Errorf(sdk.Internal, "the default branch of %q is %q, not a full ref", r.Path, clip(r.Head))
+		return core.Repo{}, sdk.Errorf(sdk.Internal, "the default branch of %q is %q, not a full ref", r.Path, core.Clip(r.Head, mostQuoted))
 	}
 	if !plain(r.ID, maxName) || !plain(r.ChangeHint, maxHint) {
 		return core.Repo{}, sdk.Errorf(sdk.Internal, "the identity or change hint of %q is too long or not plain text", r.Path)
@@ -176,11 +176,5 @@ func unverified(raw string, skipCertificates bool) bool {
 	}
 }
 
-// clip shortens a text of unknown length for a message.
-func clip(s string) string {
-	const most = 100
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "…"
-}
+// mostQuoted is how much of an answer is repeated, in characters.
+const mostQuoted = 100

@@ -24,7 +24,7 @@ func (d *downstream) CheckPaths(ctx context.Context, paths []string) ([]core.Pat
 		verdicts = make([]core.PathVerdict, len(list))
 		for i, v := range list {
 			if fault := pathFault(v.Normal); v.Problem == "" && fault != "" {
-				return sdk.Errorf(sdk.Internal, "the path %q would be used as %q: %s", clip(v.Path), clip(v.Normal), fault)
+				return sdk.Errorf(sdk.Internal, "the path %q would be used as %q: %s", core.Clip(v.Path, mostQuoted), core.Clip(v.Normal, mostQuoted), fault)
 			}
 			verdicts[i] = core.PathVerdict{Path: v.Path, Normal: v.Normal, Problem: v.Problem, Hint: v.Hint}
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 const (
@@ -79,7 +81,7 @@ func (n *Notifier) again(ctx context.Context, t Target, o Outgoing, now time.Tim
 	if o.Attempts < 7 {
 		pause = firstPause << o.Attempts
 	}
-	o.Attempts, o.Next, o.Error = o.Attempts+1, now.Add(pause), clip(cause.Error())
+	o.Attempts, o.Next, o.Error = o.Attempts+1, now.Add(pause), core.Clip(cause.Error(), mostError)
 	n.o.Log.Warn("message could not be sent", "target", t.Name(), "message", o.ID, "attempt", o.Attempts, "again", pause, "error", cause)
 	return n.o.Store.RetryMessage(ctx, o)
 }
@@ -127,10 +129,5 @@ func Test(ctx context.Context, targets []Target, m Message, tell func(target str
 	return ok
 }
 
-func clip(text string) string {
-	const most = 300
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
-}
+// mostError is how much of an error is kept, in characters.
+const mostError = 300

@@ -58,16 +58,11 @@ func choice(r *exchange.Request, field string, values []string) (string, error) 
 }
 
 func badField(field, text, hint string) error {
-	return &core.Error{Kind: core.KindInvalid, Fact: fmt.Sprintf("field %q can't be %q", field, shorten(text)), Hint: hint}
+	return &core.Error{Kind: core.KindInvalid, Fact: fmt.Sprintf("field %q can't be %q", field, core.Clip(text, mostQuoted)), Hint: hint}
 }
 
-func shorten(text string) string {
-	const most = 60
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return text
-}
+// mostQuoted is how much of a value is repeated, in characters.
+const mostQuoted = 60
 
 // limitOf reads the field limit; usual stands for a missing one.
 func limitOf(r *exchange.Request, usual int) (int, error) {
@@ -130,7 +125,7 @@ func cursorOf(r *exchange.Request, sort string) (*queue.Cursor, error) {
 		return nil, badField("cursor", text, hint)
 	}
 	if c.Sort != sort {
-		return nil, &core.Error{Kind: core.KindInvalid, Fact: fmt.Sprintf("field \"cursor\" is of the order %q, not of %q", shorten(c.Sort), sort), Hint: hint}
+		return nil, &core.Error{Kind: core.KindInvalid, Fact: fmt.Sprintf("field \"cursor\" is of the order %q, not of %q", core.Clip(c.Sort, mostQuoted), sort), Hint: hint}
 	}
 	return &c.Cursor, nil
 }

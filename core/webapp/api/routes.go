@@ -78,7 +78,7 @@ const longestName, longestPath = 300, 8192
 func pathField(r *exchange.Request) (string, error) {
 	path := strings.Trim(r.Form.Get("path"), "/")
 	if len(path) > longestPath {
-		return "", core.Errorf(core.KindNotFound, "there is no Lorry with so long a path: %q", shorten(path))
+		return "", core.Errorf(core.KindNotFound, "there is no Lorry with so long a path: %q", core.Clip(path, mostQuoted))
 	}
 	if path == "" {
 		return "", &core.Error{

@@ -73,7 +73,7 @@ func (f Form) Int(key string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0, &core.Error{
-			Kind: core.KindInvalid, Fact: fmt.Sprintf("field %q must be a decimal number, not %q", key, shorten(text)),
+			Kind: core.KindInvalid, Fact: fmt.Sprintf("field %q must be a decimal number, not %q", key, core.Clip(text, mostQuoted)),
 			Hint: "send digits alone, such as " + key + "=1",
 		}
 	}
@@ -349,10 +349,5 @@ func readPart(r io.Reader, length int64) (part []byte, whole bool, err error) {
 	return part, false, nil
 }
 
-func shorten(s string) string {
-	const most = 60
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return s
-}
+// mostQuoted is how much of a value is repeated, in characters.
+const mostQuoted = 60

@@ -202,11 +202,4 @@ func refusal(kind core.Kind, fact, hint string) error {
 var errRefused = errors.New("webhook refused")
 
 // clip shortens what a stranger sent.
-func clip(s string) string {
-	const most = 60
-	s = exchange.Text(s)
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most]) + "…"
-	}
-	return s
-}
+func clip(s string) string { return core.Clip(exchange.Text(s), 60) }

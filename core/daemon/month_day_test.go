@@ -181,19 +181,21 @@ func (s *sim) setClock(by time.Duration) {
 
 // look judges what has happened since the last look.
 func (s *sim) look() {
+	acked := map[core.JobID]string{} // before the history is read
+	for _, m := range s.minions {
+		m.mu.Lock()
+		maps.Copy(acked, m.acked)
+		clear(m.acked)
+		m.mu.Unlock()
+	}
 	jobs, err := s.core.queue.Jobs(s.Context(), queue.JobFilter{})
 	s.must(err)
 	faults := s.book.collect(jobs, s.off)
 	faults = append(faults, leases(jobs, s.core.clock.now())...)
-	for _, m := range s.minions {
-		m.mu.Lock()
-		for id, exit := range m.acked {
-			if e := s.book.entries[id]; e == nil || e.exit != exit {
-				faults = append(faults, fmt.Sprintf("the end of job %d, %q, was acknowledged, and the history has %+v", id, exit, e))
-			}
+	for id, exit := range acked {
+		if e := s.book.entries[id]; e == nil || e.exit != exit {
+			faults = append(faults, fmt.Sprintf("the end of job %d, %q, was acknowledged, and the history has %+v", id, exit, e))
 		}
-		clear(m.acked)
-		m.mu.Unlock()
 	}
 	for _, f := range faults {
 		s.Errorf("day %d: %s", s.day+1, f)

@@ -34,7 +34,7 @@ func TestAMonth(t *testing.T) {
 	t.Parallel()
 	days, lorries := 2, 50
 	if os.Getenv("LORRY_TEST_SOAK") != "" {
-		days, lorries = 30, 300
+		days, lorries = 30, 100
 	}
 	dir, began := t.TempDir(), time.Now()
 	synctest.Test(t, func(t *testing.T) {

@@ -145,9 +145,11 @@ func classify(doing string, err error) error {
 	kind := core.KindUnavailable
 	hint := ""
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch pg.Code[:2] {
-		case "22", "23", "42":
-			kind = core.KindInternal
+		kind, hint = faultOf(pg.Code)
+	} else if wentAway(err) {
+		return &core.Error{
+			Kind: kind, Fact: fmt.Sprintf("state database: PostgreSQL went away while %s: %v", doing, err), Err: err,
+			Hint: "it is tried again until the server is back; its own log says why it ended",
 		}
 	}
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
@@ -161,7 +163,7 @@ func classify(doing string, err error) error {
 		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 			kind, hint = core.KindInternal, "restore the state database from a backup, or move it away: the mirrors stay, and the queue is made anew from CONFGIT"
 		case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH:
-			kind = core.KindInternal
+			kind, hint = core.KindInternal, tampered
 		}
 	}
 	return &core.Error{Kind: kind, Fact: fmt.Sprintf("state database: %s: %v", doing, err), Hint: hint, Err: err}

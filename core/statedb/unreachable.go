@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -63,4 +64,33 @@ func whyUnreachable(err *pgconn.ConnectError) (fact, hint string) {
 		last = lines[len(lines)-1]
 	}
 	return "can't be reached: " + strings.TrimSpace(last), look
+}
+
+// tampered is what to do about tables that are not as the migrations made them.
+const tampered = "if its tables were changed by another program, restore the state database from a backup, or move it away: the mirrors stay, and the queue is made anew from CONFGIT"
+
+// faultOf gives the kind of a fault that PostgreSQL tells by its SQLSTATE, and what
+// can be done about it.
+func faultOf(code string) (core.Kind, string) {
+	switch code {
+	case "53100", "58030":
+		return core.KindUnavailable, "free some space on the file systems of the PostgreSQL server, its log of changes included"
+	case "25006":
+		return core.KindUnavailable, "the server only lets read: name the one that takes changes in the setting statedb"
+	case "42501":
+		return core.KindInternal, "GRANT the user of the setting statedb all rights on its tables"
+	}
+	switch code[:2] {
+	case "22", "23":
+		return core.KindInternal, ""
+	case "42":
+		return core.KindInternal, tampered
+	}
+	return core.KindUnavailable, ""
+}
+
+// wentAway reports whether a connection to PostgreSQL broke in the middle.
+func wentAway(err error) bool {
+	_, broke := errors.AsType[*net.OpError](err)
+	return (broke || errors.Is(err, io.ErrUnexpectedEOF)) && !pgconn.Timeout(err)
 }

@@ -47,7 +47,8 @@ func version(bin string) int {
 
 // startDebian starts a private server on a unix socket and a free port of
 // 127.0.0.1. It refuses root, so root starts it as the user postgres.
-func startDebian(durable bool) (*server, error) {
+// With a directory wal the log of changes is kept there, in small pieces.
+func startDebian(durable bool, wal string) (*server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -64,7 +65,14 @@ func startDebian(durable bool) (*server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8")
+	setUp := []string{"-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"}
+	if wal != "" {
+		setUp = append(setUp, "-X", wal, "--wal-segsize=1")
+		if _, err := runAs(wal); err != nil {
+			return remove(err)
+		}
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), setUp...)
 	initdb.SysProcAttr, initdb.Dir = attr, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return remove(fmt.Errorf("initdb: %w: %s", err, out))
@@ -80,6 +88,9 @@ func startDebian(durable bool) (*server, error) {
 	if durable { // as a server of its own would have it
 		memory = []string{"-c", "shared_buffers=1GB", "-c", "max_wal_size=4GB"}
 	}
+	if wal != "" {
+		memory = append(memory, "-c", "max_wal_size=8MB", "-c", "min_wal_size=2MB")
+	}
 	args := append([]string{"-D", data, "-k", dir, "-p", strconv.Itoa(port)}, memory...)
 	args = append(args, "-c", "listen_addresses=127.0.0.1",
 		"-c", "fsync="+onOff(durable), "-c", "synchronous_commit=on", "-c", "full_page_writes="+onOff(durable), "-c", "max_connections=400")
@@ -89,8 +100,8 @@ func startDebian(durable bool) (*server, error) {
 			Scheme: "postgres", User: url.User("postgres"), Path: "/postgres",
 			RawQuery: url.Values{"host": {dir}, "port": {strconv.Itoa(port)}, "sslmode": {"disable"}}.Encode(),
 		},
-		crash: run.end,
-		stop:  func() error { return errors.Join(run.end(), os.RemoveAll(dir)) },
+		crash: run.end, ended: run.hasEnded,
+		stop: func() error { return errors.Join(run.end(), os.RemoveAll(dir)) },
 	}
 	srv.start = func() error {
 		if err := run.start(); err != nil {
@@ -130,9 +141,20 @@ func (p *process) start() error {
 	return nil
 }
 
+// hasEnded reports whether it has ended by itself.
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // end is an immediate shutdown: nothing is written any more.
 func (p *process) end() error {
-	if p.running == nil {
+	if p.running == nil || p.hasEnded() {
+		p.running = nil
 		return nil
 	}
 	err := p.running.Process.Signal(syscall.SIGQUIT)

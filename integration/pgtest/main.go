@@ -33,7 +33,13 @@ func Run(m *testing.M, servers ...*Servers) int {
 // New gives servers for one test, which end with it.
 func New(t testing.TB) *Servers {
 	t.Helper()
-	s := &Servers{}
+	return NewWAL(t, "")
+}
+
+// NewWAL is New for a server of our own with its log of changes in a directory.
+func NewWAL(t testing.TB, dir string) *Servers {
+	t.Helper()
+	s := &Servers{WAL: dir}
 	t.Cleanup(func() {
 		if err := s.Stop(); err != nil {
 			t.Error(err)

@@ -29,6 +29,9 @@ type Servers struct {
 	// Durable makes a server of our own flush every commit to the disk, for
 	// measuring.
 	Durable bool
+	// WAL is an empty directory where a server of our own keeps its log of
+	// changes, such as a small file system, in pieces of 1 MB; "": beside the data.
+	WAL string
 
 	mu     sync.Mutex
 	tried  bool
@@ -46,6 +49,7 @@ type server struct {
 	stop  func() error // ends it; nil for one that is not ours
 	crash func() error // ends it as a crash does, until start; nil where that can't be done
 	start func() error
+	ended func() bool // it has ended by itself
 }
 
 // PasswordRole is a role that a private server asks for its password. It is to
@@ -71,6 +75,20 @@ func (s *Servers) Crash(t testing.TB) (restart func()) {
 		if err := srv.start(); err != nil {
 			t.Fatalf("start PostgreSQL again: %v", err)
 		}
+	}
+}
+
+// Revive starts the server again if it has ended by itself, as whoever looks after
+// a server does, and returns when it answers.
+func (s *Servers) Revive(t testing.TB) {
+	t.Helper()
+	srv := s.need(t)
+	err := srv.wait(startTimeout / 10)
+	if err != nil && srv.ended() {
+		err = srv.start()
+	}
+	if err != nil {
+		t.Fatalf("start PostgreSQL again: %v", err)
 	}
 }
 
@@ -167,14 +185,14 @@ func (s *Servers) get() (*server, error) {
 	defer s.mu.Unlock()
 	if !s.tried {
 		s.tried = true
-		s.server, s.err = start(s.Durable)
+		s.server, s.err = start(s.Durable, s.WAL)
 	}
 	return s.server, s.err
 }
 
 // start tries the ways to a server in their order.
-func start(durable bool) (*server, error) {
-	if env := os.Getenv("LORRY_TEST_POSTGRES_URL"); env != "" {
+func start(durable bool, wal string) (*server, error) {
+	if env := os.Getenv("LORRY_TEST_POSTGRES_URL"); env != "" && wal == "" {
 		u, err := url.Parse(env)
 		if err != nil {
 			return nil, errors.New("LORRY_TEST_POSTGRES_URL is not a URL")
@@ -182,9 +200,9 @@ func start(durable bool) (*server, error) {
 		srv := &server{url: u}
 		return srv, srv.wait(startTimeout)
 	}
-	srv, err := startDebian(durable)
-	if err == nil {
-		return srv, nil
+	srv, err := startDebian(durable, wal)
+	if err == nil || wal != "" {
+		return srv, err
 	}
 	srv, dockerErr := startDocker(durable)
 	if dockerErr == nil {

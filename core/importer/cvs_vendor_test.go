@@ -53,6 +53,10 @@ func TestCvsVendors(t *testing.T) {
 	w.commit("b", "ours\n", "changed here")
 	later()
 	compare("a change")
+	// The clock of the server, by which it has a date, is years behind ours.
+	if !strings.Contains(w.out.String(), ".. adding 1 revisions") {
+		t.Errorf("it was not added to what was there:\n%s", w.out)
+	}
 	imports("V2", map[string]string{"a": "two\n", "b": "two\n", "sub/d": "one\n"})
 	compare("the second import")
 	w.commit("a", "one\n", "as it was at first")

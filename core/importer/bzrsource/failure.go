@@ -27,7 +27,7 @@ func rules() []rule {
 		{core.FailSpec, "name the branch itself: one that refers to another, or is stacked on it, is read only on the same host, and on this machine below the directories that may be read", []string{"is not its own place"}},
 		{core.FailSpec, "name a branch in it, or several with branches", []string{"location is a repository"}},
 		{core.FailSpec, "write what is no letter, digit or mark in it as %XX", []string{"urls must be properly escaped"}},
-		{core.FailGone, "", []string{"not a branch", "no such file", "moved to another host", "no such project", "unknown launchpad path", "has no branch", "http status 404", "http status 410"}},
+		{core.FailGone, "", []string{"not a branch", "no such file", "moved to another host", "unable to follow redirect", "no such project", "unknown launchpad path", "has no branch", "http status 404", "http status 410"}},
 		{core.FailTLS, "", []string{"certificate"}},
 		{core.FailAuth, "", []string{"permission denied", "http status 401", "http status 403", "403 forbidden", "401 unauthorized", "authentication"}},
 		{core.FailNetwork, "", []string{

@@ -130,11 +130,7 @@ func (s *Source) bring(ctx context.Context, now facts) error {
 			return err
 		}
 		if later == now.total-old.Total {
-			fmt.Fprintf(s.Out, ".. adding %d revisions\n", later)
-			if err := os.Remove(filepath.Join(state, recordName)); err != nil {
-				return gitfail.From(err, gitfail.Local)
-			}
-			err := s.run(ctx, state, now, later)
+			err := s.add(ctx, state, now, later, old.Newest)
 			if err == nil || ctx.Err() != nil {
 				return err
 			}
@@ -156,6 +152,63 @@ func (s *Source) bring(ctx context.Context, now facts) error {
 	}
 	if err != nil {
 		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+// add adds so many revisions to a state, which has those up to a time, and makes
+// sure that they came.
+func (s *Source) add(ctx context.Context, state string, now facts, later int, newest int64) error {
+	fmt.Fprintf(s.Out, ".. adding %d revisions\n", later)
+	err := os.Remove(filepath.Join(state, recordName))
+	if err == nil {
+		err = rewind(filepath.Join(state, "home", ".cvsps"), newest)
+	}
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	path := filepath.Join(s.tree(state).Dir, revisionsName)
+	before, err := readOrigins(path)
+	if err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	if err := s.run(ctx, state, now, later); err != nil {
+		return err
+	}
+	after, err := readOrigins(path)
+	if err == nil && len(after)-len(before) != later {
+		err = fmt.Errorf("%d of %d revisions came", len(after)-len(before), later)
+	}
+	if err != nil {
+		_ = os.Remove(filepath.Join(state, recordName))
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+// rewind has cvsps ask for everything that is later than a time. It would ask
+// for what is later than its last look by the clock of this machine, which may
+// be ahead of the server's.
+func rewind(dir string, to int64) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		version, rest, _ := strings.Cut(string(text), "\n")
+		_, rest, ok := strings.Cut(rest, "\n")
+		if !ok {
+			continue
+		}
+		text = fmt.Appendf(nil, "%s\ncache date: %d\n%s", version, to, rest)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return err
+		}
 	}
 	return nil
 }

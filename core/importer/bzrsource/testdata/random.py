@@ -159,8 +159,12 @@ class cmd_random_steps(Command):
                 c.step()
             except Exception:  # whatever this history does not allow is undone
                 for name in os.listdir(root):
-                    c.tree(name).set_conflicts([])
-                    c.tree(name).revert(backups=False)
+                    tree = c.tree(name)
+                    for entry in set(os.listdir(tree.basedir)) - {'.bzr'}:
+                        path = os.path.join(tree.basedir, entry)
+                        shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+                    tree.set_conflicts([])
+                    tree.revert(backups=False)
 
 
 class cmd_tell_all(Command):

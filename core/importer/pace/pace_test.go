@@ -71,7 +71,7 @@ func TestReaderThatIsBusy(t *testing.T) {
 		defer w.Stop()
 		in := w.Reader(iotest.OneByteReader(strings.NewReader("abc")))
 		for range 3 {
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			if _, err := in.Read(make([]byte, 1)); err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestReaderThatIsBusy(t *testing.T) {
 		if _, err := in.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if ctx.Err() != nil {
 			t.Error(context.Cause(ctx))
 		}

@@ -108,11 +108,18 @@ func load(ctx context.Context, r runner) (map[string]int, error) {
 	return n, describe("counting the running jobs", err)
 }
 
+// What Ready asks. SQLite would plan anew for each value of a bare LIMIT.
+const (
+	readyText = `SELECT ` + lorryText + `, (SELECT COUNT(*) FROM held_rewrites h WHERE h.path = q.path AND h.approved)` + lorryFrom + ` WHERE `
+	readyDue  = `q.running_job IS NULL AND q.turn <= $1 AND q.held = ''`
+	readySome = ` ORDER BY q.turn, q.path LIMIT CAST($2 AS BIGINT)`
+)
+
 // Ready implements queue.Tx.
 func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, error) {
-	// SQLite would plan anew for each value of a bare LIMIT.
-	const some = `CAST($2 AS BIGINT)`
-	const approved = `, (SELECT COUNT(*) FROM held_rewrites h WHERE h.path = q.path AND h.approved)`
+	if t.head == nil && len(p.ExceptHosts) == 0 {
+		return t.readyInFile(ctx, fileReady, micros(p.Now), p.Limit)
+	}
 	args := []any{micros(p.Now), p.Limit}
 	if len(p.ExceptHosts) > 0 {
 		hosts, err := json.Marshal(p.ExceptHosts)
@@ -122,24 +129,19 @@ func (t *txn) Ready(ctx context.Context, p queue.ReadyParams) ([]queue.Ready, er
 		args = append(args, dropNUL(string(hosts)))
 	}
 	query := func(part string) string {
-		due := `q.running_job IS NULL AND q.turn <= $1 AND q.held = ''` + part
-		text := `SELECT ` + lorryText + approved + lorryFrom + ` WHERE `
+		text, due := readyText, readyDue+part
 		if len(p.ExceptHosts) == 0 {
 			text += due
 		} else {
 			// Very many may have to be passed over: that is done in the index alone,
 			// and what it gives is looked up by path.
-			text += `q.running_job IS NULL AND +q.turn <= $1 AND q.held = '' AND q.path IN (SELECT q.path FROM queue q WHERE ` + due + ` AND q.upstream_host NOT IN (` + t.d.list("$3", "text") + `)
-				ORDER BY q.turn, q.path LIMIT ` + some + `)`
+			text += `q.running_job IS NULL AND +q.turn <= $1 AND q.held = '' AND q.path IN (SELECT q.path FROM queue q WHERE ` + due +
+				` AND q.upstream_host NOT IN (` + t.d.list("$3", "text") + `)` + readySome + `)`
 		}
-		return text + ` ORDER BY q.turn, q.path LIMIT ` + some + t.d.skipLocked("q")
+		return text + readySome + t.d.skipLocked("q")
 	}
 	if t.head == nil {
-		all, err := collect(ctx, t, scanReady, query(""), args...)
-		if t.lives != nil {
-			t.lives.read(all)
-		}
-		return all, describe("looking for due Lorries", err)
+		return t.readyInFile(ctx, query(""), args...)
 	}
 	var top []queue.Ready
 	if err := t.together(ctx, "looking for Lorries at the top", appendTo(&top, scanReady), query(" AND q.turn < 0"), args...); err != nil {

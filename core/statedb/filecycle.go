@@ -13,6 +13,8 @@ import (
 // the columns that only trouble fills. Parameters without numbers are bound
 // sooner than numbered ones.
 const (
+	fileReady = readyText + `q.running_job IS NULL AND q.turn <= ? AND q.held = '' ORDER BY q.turn, q.path LIMIT CAST(? AS BIGINT)`
+
 	fileStart = `UPDATE queue SET running_job = ?, fence = ?, turn = due WHERE path = ? AND running_job IS NULL`
 	fileJob   = `INSERT INTO jobs (id, path, fence, minion, pid, started, updated, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 
@@ -29,6 +31,13 @@ const (
 	fileEndWell   = fileEnd + `fail_kind = '', fail_cause = '', fail_hint = '' WHERE path = ?`
 	fileEndFailed = fileEnd + `fail_kind = ?, fail_cause = ?, fail_hint = ? WHERE path = ?`
 )
+
+// readyInFile reads due Lorries, so that their jobs are known when they start.
+func (t *txn) readyInFile(ctx context.Context, query string, args ...any) ([]queue.Ready, error) {
+	all, err := collect(ctx, t, scanReady, query, args...)
+	t.lives.read(all)
+	return all, describe("looking for due Lorries", err)
+}
 
 // startInFile starts jobs. A Lorry that is not there or runs already is refused.
 func (t *txn) startInFile(ctx context.Context, rows []startRow) error {

@@ -19,7 +19,7 @@ const livesMax = 4096
 type lives struct {
 	kept map[core.JobID]queue.Live
 	// ready are the Lorries that the transaction under way has read for a claim.
-	ready map[string]queue.Ready
+	ready map[string]*queue.Ready
 	// version changes when another process commits; asked says that it is known
 	// in the transaction under way.
 	version int64
@@ -27,7 +27,7 @@ type lives struct {
 }
 
 func newLives() *lives {
-	return &lives{kept: map[core.JobID]queue.Live{}, ready: map[string]queue.Ready{}}
+	return &lives{kept: map[core.JobID]queue.Live{}, ready: map[string]*queue.Ready{}}
 }
 
 func (v *lives) forget() {
@@ -66,8 +66,8 @@ func (v *lives) find(ids []core.JobID) (known []queue.Live, others []core.JobID)
 
 // read remembers Lorries until they are started.
 func (v *lives) read(all []queue.Ready) {
-	for _, r := range all {
-		v.ready[r.Path] = r
+	for i := range all {
+		v.ready[all[i].Path] = &all[i]
 	}
 }
 
@@ -79,7 +79,7 @@ func (v *lives) start(rows []startRow) {
 			continue
 		}
 		delete(v.ready, r.Path)
-		v.kept[r.ID] = startedLive(r, l)
+		v.kept[r.ID] = startedLive(r, *l)
 	}
 }
 

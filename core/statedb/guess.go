@@ -49,7 +49,7 @@ func (g *guess) write(texts *namedTexts, jobs []reportRow, ends []endRow, output
 	if len(jobs) != 1 || len(gone) > 0 || g.query != "" {
 		return errMoreNeeded
 	}
-	p := params{}
+	p := make(params, guessParams)
 	if err := p.known(g.live); err != nil {
 		return err
 	}
@@ -71,11 +71,8 @@ func (g *guess) confirm(ctx context.Context, p *pipeline) (ok bool, err error) {
 		return false, nil
 	}
 	var n int
-	err = p.whole(ctx, func() error {
-		p.laterRows("reporting on a job", func(s scanner) error { return s.Scan(&n) }, g.query, g.args)
-		return nil
-	})
-	return n > 0, err
+	err = p.alone(ctx, g.query, g.args).Scan(&n)
+	return n > 0, describe("reporting on a job", err)
 }
 
 // remember notes what becomes of the jobs that are reported on.

@@ -74,6 +74,9 @@ func guessText(end, output bool) string {
 	return guessReport
 }
 
+// guessParams is how many parameters these have together.
+const guessParams = 64
+
 // known sets the parameters of knownJob.
 func (p params) known(v queue.Live) error {
 	j, l := v.Job, v.Lorry

@@ -65,6 +65,14 @@ func (p *pipeline) whole(ctx context.Context, queue func() error) error {
 	return err
 }
 
+// alone makes all of a fresh transaction out of one statement that gives one row,
+// which pgx sends sooner than a batch of one.
+func (p *pipeline) alone(ctx context.Context, query string, args []any) scanner {
+	p.batch = &pgx.Batch{}
+	p.sent, p.over = true, true
+	return p.conn.QueryRow(ctx, query, args...)
+}
+
 // again begins another transaction, after whole has found nothing to do.
 func (p *pipeline) again() { *p = *newPipeline(p.conn) }
 

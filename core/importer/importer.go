@@ -225,13 +225,10 @@ func (j *job) isFirst() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// unchanged fills the report of a job with nothing to do in.
+// unchanged fills the report of a job that is settled in.
 func (j *job) unchanged(upstream lsrefs.Listing) {
 	j.report.Unchanged, j.report.Digest = true, j.lastDigest()
 	j.report.Head = j.head(upstream)
-	if h, known := area.ReadHealth(j.areaDir()); known {
-		j.report.DiskUsage = h.Size
-	}
 }
 
 // locked does the part of the work that owns the Lorry's directory.

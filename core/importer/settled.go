@@ -24,6 +24,7 @@ func (j *job) settled(ctx context.Context, upstream lsrefs.Listing) (bool, error
 		return false, nil
 	}
 	if h, known := area.ReadHealth(j.areaDir()); known {
+		j.report.DiskUsage = h.Size
 		return !j.over(h.Verified, j.Upkeep.verify()) && !j.checkDue(h), nil
 	}
 	if j.PullOnly || !j.turn() {

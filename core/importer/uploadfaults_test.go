@@ -127,6 +127,23 @@ func TestFasterPusherIsNotOverwritten(t *testing.T) {
 	}
 }
 
+// TestFasterPusherOfTheSame: a mirror may still be at work on what a run sent
+// that was killed. What it creates is what is wanted.
+func TestFasterPusherOfTheSame(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	f := w.behindFront(t)
+	f.pack = func(rw http.ResponseWriter, r *http.Request) {
+		w.down.Git("fetch", "-q", w.up.Dir, "refs/*:refs/*")
+		f.next.ServeHTTP(rw, r)
+	}
+	w.mustRun()
+	w.mustEqual()
+	if got := f.packs(); got != [2]int{1, 0} {
+		t.Errorf("%v packs came", got)
+	}
+}
+
 // TestMirrorOverHTTPThatFails: git takes over where a pack did not arrive, and
 // says what is in its way if it is in git's, too.
 func TestMirrorOverHTTPThatFails(t *testing.T) {

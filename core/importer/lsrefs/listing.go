@@ -60,8 +60,10 @@ func (l Listing) Map() map[string]string {
 func (l Listing) Digest(policy string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "policy %q\n", policy)
+	var line []byte
 	for _, r := range l.Refs {
-		fmt.Fprintf(h, "%s %s\n", r.Object, r.Name)
+		line = append(append(append(append(line[:0], r.Object...), ' '), r.Name...), '\n')
+		_, _ = h.Write(line)
 	}
 	fmt.Fprintf(h, "HEAD %s\n", l.Head)
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))

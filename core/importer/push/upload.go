@@ -102,6 +102,11 @@ func reports(r sendpack.Report) map[string]report {
 	return said
 }
 
+// arrived reports whether downstream has all wanted refs.
+func arrived(wanted []policy.Wanted, after map[string]string) bool {
+	return !slices.ContainsFunc(wanted, func(w policy.Wanted) bool { return after[w.Dst] != w.Object })
+}
+
 // remote passes on what a server says to people, as git push shows it, and keeps
 // the beginning of what is no progress.
 type remote struct {

@@ -216,19 +216,7 @@ func (b *book) next(p *ledgerOf, e *entry, started time.Time, idle, full []stret
 		}
 	}
 	foreseen := !touched(b.loose[was.path], stretch{window.from.Add(-30 * time.Minute), window.to.Add(30 * time.Minute)})
-	for _, l := range b.leaps {
-		switch {
-		case !l.at.After(window.from) || l.at.After(window.to):
-		case l.at.Before(was.ended): // by the clock as it is now it began late
-			to = later(to, was.ended.Add(2*to.Sub(was.ended)))
-		case l.by > 0:
-			from = from.Add(-l.by)
-		case was.ended.Before(l.at.Add(l.by)):
-			to = to.Add(-l.by) // it waits for its time by the clock as it is now
-		default:
-			to = to.Add(time.Hour) // since the newest run of all
-		}
-	}
+	from, to = b.leapt(window, was.ended, from, to)
 	if foreseen {
 		if e != nil && started.Add(time.Second).Before(from) {
 			fault("%s: job %d began at %s, due at %s (%d failures, after job %d: %s %s)", was.path, e.id, started, from, failures, was.id, was.exit, was.kind)
@@ -249,6 +237,24 @@ func (b *book) next(p *ledgerOf, e *entry, started time.Time, idle, full []stret
 		}
 	}
 	return true
+}
+
+// leapt moves the bounds for a due time by settings of the wall clock.
+func (b *book) leapt(window stretch, ended, from, to time.Time) (time.Time, time.Time) {
+	for _, l := range b.leaps {
+		switch {
+		case !l.at.After(window.from) || l.at.After(window.to):
+		case l.at.Before(ended): // by the clock as it is now it began late
+			to = later(to, ended.Add(2*to.Sub(ended)))
+		case l.by > 0:
+			from = from.Add(-l.by)
+		case ended.Before(l.at.Add(l.by)):
+			to = to.Add(-l.by) // it waits for its time by the clock as it is now
+		default:
+			to = to.Add(time.Hour) // since the newest run of all
+		}
+	}
+	return from, to
 }
 
 // late is how long a minion waited for a job while the Lorry could have run.

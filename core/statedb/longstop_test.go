@@ -206,22 +206,28 @@ func TestAClockSetBackStallsNothing(t *testing.T) {
 				if job.Started.After(s.Clock.Now()) {
 					t.Errorf("a job runs since %s, which is to come", job.Started)
 				}
-				// It is done once more, and not again and again until the time of asking.
-				path, times := running[0].Path, 0
-				for range 5 {
-					s.report(running[0], true)
-					order, _ := s.drain(1)
-					for _, p := range order {
-						if p == path {
-							times++
-						}
-					}
-				}
-				if times != 1 {
-					t.Errorf("what was asked for ran %d times", times)
-				}
+				s.doneOnceMore(running[0])
 			})
 		}
+	}
+}
+
+// doneOnceMore checks that what was asked for while a job ran is done once more,
+// and not again and again until the time of asking comes.
+func (s *stopped) doneOnceMore(running queue.Claimed) {
+	s.Helper()
+	times := 0
+	for range 5 {
+		s.report(running, true)
+		order, _ := s.drain(1)
+		for _, p := range order {
+			if p == running.Path {
+				times++
+			}
+		}
+	}
+	if times != 1 {
+		s.Errorf("what was asked for ran %d times", times)
 	}
 }
 

@@ -65,17 +65,8 @@ func startDebian(durable bool, wal string) (*server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	data := filepath.Join(dir, "data")
-	setUp := []string{"-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"}
-	if wal != "" {
-		setUp = append(setUp, "-X", wal, "--wal-segsize=1")
-		if _, err := runAs(wal); err != nil {
-			return remove(err)
-		}
-	}
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), setUp...)
-	initdb.SysProcAttr, initdb.Dir = attr, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return remove(fmt.Errorf("initdb: %w: %s", err, out))
+	if err := initdb(ctx, bin, dir, wal, attr); err != nil {
+		return remove(err)
 	}
 	if err := askPassword(filepath.Join(data, "pg_hba.conf")); err != nil {
 		return remove(err)
@@ -113,6 +104,23 @@ func startDebian(durable bool, wal string) (*server, error) {
 		return nil, errors.Join(err, srv.stop(), fmt.Errorf("postgres: %s", run.log.String()))
 	}
 	return srv, nil
+}
+
+// initdb makes an empty cluster in dir/data.
+func initdb(ctx context.Context, bin, dir, wal string, attr *syscall.SysProcAttr) error {
+	args := []string{"-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"}
+	if wal != "" {
+		args = append(args, "-X", wal, "--wal-segsize=1")
+		if _, err := runAs(wal); err != nil {
+			return err
+		}
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), args...)
+	cmd.SysProcAttr, cmd.Dir = attr, dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return nil
 }
 
 // process is a server's process, which can be started more than once.

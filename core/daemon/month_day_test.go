@@ -56,10 +56,10 @@ func (s *sim) live() {
 	slices.SortFunc(day, func(a, b event) int { return int(a.at - b.at) })
 	midnight := s.begin.Add(time.Duration(s.day) * simDay)
 	for _, e := range day {
-		time.Sleep(time.Until(midnight.Add(e.at)))
+		pass(s.Context(), time.Until(midnight.Add(e.at)))
 		e.do()
 	}
-	time.Sleep(time.Until(midnight.Add(simDay)))
+	pass(s.Context(), time.Until(midnight.Add(simDay)))
 	s.endDay()
 }
 

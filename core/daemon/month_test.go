@@ -212,7 +212,7 @@ func (s *sim) restart(crash bool, down time.Duration) {
 	s.net.put(nil)
 	s.core.end(s.T, crash)
 	s.core = nil
-	time.Sleep(down)
+	pass(s.Context(), down)
 	s.startCore()
 	// Minions that were refused ask again within simRetry; a job that nobody has
 	// heard of is a ghost after its whole new lease.

@@ -153,12 +153,15 @@ func (s *Source) branch(ctx context.Context, b *branch, trunk string, trees []tr
 	if err != nil || same {
 		return b.commits[len(b.commits)-1].commit, true, err
 	}
+	if len(steps) == 0 {
+		return base, base != "", nil
+	}
 	made, err := s.remake(ctx, steps, base, dir)
 	if err != nil {
 		return "", false, err
 	}
-	for i, o := range b.commits {
-		c.replaced[o.commit] = made[i]
+	for i, one := range steps {
+		c.replaced[one.commit] = made[i]
 	}
 	return made[len(made)-1], true, nil
 }
@@ -190,8 +193,8 @@ func (s *Source) beginning(ctx context.Context, begin own, trunk string, trees [
 	return made[0], nil
 }
 
-// branchSteps are a branch's commits on top of base; same tells that they are
-// what they are already.
+// branchSteps are a branch's commits on top of base, but those that change
+// nothing; same tells that they are what they are already.
 func (s *Source) branchSteps(ctx context.Context, b *branch, begin own, base, trunk string) (steps []step, same bool, err error) {
 	var asked strings.Builder
 	for _, o := range b.commits {
@@ -219,25 +222,31 @@ func (s *Source) branchSteps(ctx context.Context, b *branch, begin own, base, tr
 		return cmp.Or(modes[path], trunkModes[path], "100644") + " " + object
 	}
 	state := maps.Clone(begin.files)
-	for i, o := range b.commits {
-		one := step{origin: o, files: make(map[string]string), whole: i == 0}
+	for _, o := range b.commits {
+		one := step{origin: o, files: make(map[string]string), whole: len(steps) == 0}
 		for _, path := range b.paths[o.commit] {
-			state[path] = objects[0]
-			one.files[path] = entry(path, objects[0])
+			// A file that is added to a branch begins as a dead one, in the past.
+			if objects[0] != "" || state[path] != "" {
+				one.files[path] = entry(path, objects[0])
+				state[path] = objects[0]
+			}
 			objects = objects[1:]
 		}
-		if i == 0 {
+		if len(one.files) == 0 {
+			continue
+		}
+		if len(steps) == 0 {
 			maps.DeleteFunc(state, func(_, object string) bool { return object == "" })
+			if same, err = s.is(ctx, first, base, state); err != nil {
+				return nil, false, err
+			}
 			for path, object := range state {
 				one.files[path] = entry(path, object)
-			}
-			if same, err = s.is(ctx, first, base, state); err != nil || same {
-				return nil, same, err
 			}
 		}
 		steps = append(steps, one)
 	}
-	return steps, false, nil
+	return steps, same && len(steps) == len(b.commits), nil
 }
 
 // is reports whether a commit has this parent and these files.

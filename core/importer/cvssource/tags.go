@@ -106,7 +106,10 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 			missing = append(missing, names...)
 		case fits == "":
 			one.base = cmp.Or(c.replaced[one.base], one.base)
-			odd = append(odd, one)
+			// One for each: a tag that is added later is not to change those.
+			for _, one.name = range names {
+				odd = append(odd, one)
+			}
 		}
 	}
 	s.tellMissing(missing)
@@ -115,9 +118,7 @@ func (s *Source) exact(ctx context.Context, wanted map[string]string, now facts,
 	}
 	made, err := s.commits(ctx, odd, wanted[master], dir)
 	for i, object := range made {
-		for _, name := range groups[now.tags[odd[i].name]] {
-			wanted[tags+name] = object
-		}
+		wanted[tags+odd[i].name] = object
 	}
 	return err
 }

@@ -294,10 +294,16 @@ func TestHostIsLookedAtWhileTheAdapterRuns(t *testing.T) {
 		if err := call(t, s); err != nil {
 			t.Fatal(err)
 		}
-		pass(7 * time.Minute)
+		pass(2*time.Minute + time.Second)
 		synctest.Wait()
 		if st := s.state(); st.ServerVersion != "fake 1" || st.Checked.IsZero() {
-			t.Errorf("state %+v", st)
+			t.Errorf("soon after the start: state %+v", st)
+		}
+		first := s.state().Checked
+		pass(6 * time.Minute)
+		synctest.Wait()
+		if st := s.state(); st.Checked.Sub(first) < 5*time.Minute {
+			t.Errorf("looked at %s, then at %s", first, st.Checked)
 		}
 		pass(time.Hour)
 		wantPhase(t, s, PhaseStopped) // looking is no use of it

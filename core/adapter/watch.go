@@ -26,7 +26,8 @@ func (s *supervisor) watch(ctx context.Context) {
 	defer health.Stop()
 	tick := time.NewTicker(s.tick())
 	defer tick.Stop()
-	looked := s.opts.Clock()
+	// Soon after the start, when what it was started for has been asked.
+	looked := s.opts.Clock().Add(-s.opts.CheckInterval * 4 / 5)
 	running, strikes := false, 0
 	for {
 		select {

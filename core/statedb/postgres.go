@@ -86,10 +86,10 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 
 // transact runs fn in one transaction, again if another was in its way.
 func (db *DB) transact(ctx context.Context, fn func(ctx context.Context, tx *txn) error) error {
-	working, stop := db.working(ctx)
+	waiting, working, stop := db.working(ctx)
 	defer stop()
 	for try := 1; ; try++ {
-		err := db.transactOnce(ctx, working, fn)
+		err := db.transactOnce(ctx, waiting, working, fn)
 		if err == nil || !retryable(err) || try == postgresTries {
 			if late := context.Cause(working); err != nil && late != nil {
 				err = fmt.Errorf("%w: %w", late, err)
@@ -107,29 +107,31 @@ func (db *DB) transact(ctx context.Context, fn func(ctx context.Context, tx *txn
 	}
 }
 
-// working is the context of a transaction that has a connection: it ends with the
-// deadline of the caller and with the database's, but not when the caller goes
-// away, which would leave in doubt what was committed.
-func (db *DB) working(ctx context.Context) (context.Context, func()) {
+// working gives the context of a transaction that waits for a connection, and of
+// one that has it: that ends with the deadline of the caller and with the
+// database's, but not when the caller goes away, which would leave in doubt what
+// was committed.
+func (db *DB) working(ctx context.Context) (waiting, working context.Context, end func()) {
 	working, cancel := db.deadline(context.WithoutCancel(ctx))
 	working, late := context.WithCancelCause(working)
+	waiting, gone := context.WithCancel(working)
 	stop := context.AfterFunc(ctx, func() {
 		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			late(cause)
 		}
+		gone()
 	})
-	return working, func() {
+	return waiting, working, func() {
 		stop()
+		gone()
 		late(nil)
 		cancel()
 	}
 }
 
-// transactOnce honours the caller's context until it has a connection, and from
-// then on the other one.
-func (db *DB) transactOnce(ctx, working context.Context, fn func(ctx context.Context, tx *txn) error) error {
-	waiting, stopWaiting := db.deadline(ctx)
-	defer stopWaiting()
+// transactOnce makes one attempt, with the two contexts that working has made of
+// the caller's.
+func (db *DB) transactOnce(ctx, waiting, working context.Context, fn func(ctx context.Context, tx *txn) error) error {
 	conn, err := db.pool.Acquire(waiting)
 	if err != nil {
 		if ctx.Err() != nil {

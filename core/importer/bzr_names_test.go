@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/spec"
 )
 
@@ -52,5 +53,18 @@ func TestBzrTagsThatMeet(t *testing.T) {
 	}
 	if again := w.mustRun(); !again.Unchanged {
 		t.Errorf("got %+v", again)
+	}
+}
+
+// TestBzrLastTagGoes: a branch whose only tag was deleted has none here, too.
+func TestBzrLastTagGoes(t *testing.T) {
+	t.Parallel()
+	w, trunk, _ := bzrWorld(t)
+	w.opts.Spec = spec.Spec{Name: "group/thing", Type: spec.Bzr, Prune: true, Access: core.Access{URL: trunk}}
+	w.mustRun()
+	bzr(t, trunk, "tag", "-q", "--delete", "v 1")
+	w.mustRun()
+	if diff := cmp.Diff([]string{"refs/heads/trunk"}, refNames(w.down.Mirrored())); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -69,7 +69,7 @@ func (s *Source) look(ctx context.Context, place string, tags map[string]string,
 		if attempt > 0 || len(deleted) == 0 {
 			return now[0], nil
 		}
-		list, err := json.Marshal(slices.Sorted(maps.Keys(tags)))
+		list, err := json.Marshal(slices.AppendSeq([]string{}, maps.Keys(tags))) // [], never null
 		path := filepath.Join(dir, "tags")
 		if err == nil {
 			err = os.WriteFile(path, list, 0o600)

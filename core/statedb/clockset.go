@@ -21,7 +21,7 @@ func (t *txn) ClockSet(ctx context.Context, by time.Duration, now time.Time) (ti
 	before := micros(now) - 1
 	// Whoever remembers the jobs forgets them.
 	ids, err := collect(ctx, t, scanID, `UPDATE jobs SET started = CASE WHEN started + $1 < $2 THEN started + $1 ELSE $2 END
-		WHERE exit = '' AND (CAST($1 AS BIGINT) > 0 OR started > $2) RETURNING id`, max(by, 0).Microseconds(), before)
+		WHERE exit = '' AND (CAST($1 AS BIGINT) > 0 OR started > $3) RETURNING id`, max(by, 0).Microseconds(), before, micros(now))
 	if err != nil {
 		return 0, describe("setting the beginning of jobs", err)
 	}
@@ -32,7 +32,7 @@ func (t *txn) ClockSet(ctx context.Context, by time.Duration, now time.Time) (ti
 		return 0, nil
 	}
 	// A push of a later time would bring one job after the other until then.
-	if _, err := t.change(ctx, "setting the time of pushes", `UPDATE queue SET pushed = $1 WHERE pushed > $1`, before); err != nil {
+	if _, err := t.change(ctx, "setting the time of pushes", `UPDATE queue SET pushed = $1 WHERE pushed > $2`, before, micros(now)); err != nil {
 		return 0, err
 	}
 	return t.back(ctx, now)

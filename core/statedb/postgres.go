@@ -132,6 +132,9 @@ func (db *DB) working(ctx context.Context) (waiting, working context.Context, en
 // transactOnce makes one attempt, with the two contexts that working has made of
 // the caller's.
 func (db *DB) transactOnce(ctx, waiting, working context.Context, fn func(ctx context.Context, tx *txn) error) error {
+	if ctx.Err() != nil { // waiting may learn it a moment later
+		return ctx.Err()
+	}
 	conn, err := db.pool.Acquire(waiting)
 	if err != nil {
 		if ctx.Err() != nil {

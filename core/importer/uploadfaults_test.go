@@ -197,6 +197,13 @@ func TestMirrorOverHTTPThatFails(t *testing.T) {
 				_, _ = rw.Write(answer.Body.Bytes()[:answer.Body.Len()-20])
 			}
 		}, "", [2]int{1, 0}},
+		"a report that tells of no ref": {func(_ *testing.T, _ *world, f *front) {
+			f.pack = func(rw http.ResponseWriter, r *http.Request) {
+				f.next.ServeHTTP(httptest.NewRecorder(), r)
+				rw.Header().Set("Content-Type", "application/x-git-receive-pack-result")
+				_, _ = io.WriteString(rw, pktline.Line("\x01"+pktline.Line("unpack ok\n")+"0000")+"0000")
+			}
+		}, "", [2]int{1, 0}},
 		"the disk is full": {func(_ *testing.T, _ *world, f *front) {
 			f.pack = func(rw http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)

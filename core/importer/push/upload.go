@@ -51,7 +51,7 @@ func (p *Push) upload(ctx context.Context, wanted []policy.Wanted, have map[stri
 	case errors.Is(err, sendpack.ErrStalled):
 		return nil, true, gitfail.New(core.FailNetwork, gitfail.Downstream, gitfail.Hint(core.FailNetwork, gitfail.Downstream), "downstream: %v", err)
 	case err == nil && got.Unpack == "":
-		if slices.Max(slices.Collect(maps.Values(got.Refs))) == "" {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(got.Refs)), func(reason string) bool { return reason != "" }) {
 			why = nil
 		}
 		return reports(got), true, why

@@ -8,6 +8,7 @@ PKG      ?= ./core/... ./sdk/... ./plugins/... ./cmd/... .
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 DATA     ?= var
+TESTFLAGS ?= -timeout 20m
 DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion apache2-bin libapache2-mod-svn mercurial git-lfs cvs git-cvs cvsps brz python3-fastimport prometheus xz-utils zstd lzip ncompress maven default-jdk-headless docker.io iptables
 
 .DEFAULT_GOAL := help
@@ -66,7 +67,7 @@ check: ## generated code fresh, formatting, lint, import rules
 	$(GO) test -count=1 .
 
 soak: ## the long versions of the randomised tests
-	LORRY_TEST_SOAK=1 $(GOTEST) -count=1 -timeout 12h $(TESTFLAGS) ./core/... ./sdk/... ./plugins/... ./integration/...
+	LORRY_TEST_SOAK=1 $(GOTEST) $(TESTFLAGS) -count=1 -timeout 12h ./core/... ./sdk/... ./plugins/... ./integration/...
 
 bench-queue: ## the run queue beside the bare databases, p99 of the claims (LORRY_BENCH_LORRIES, LORRY_BENCH_STEADY)
 	LORRY_BENCH_LORRIES=$${LORRY_BENCH_LORRIES:-1000,100000,1000000} LORRY_BENCH_STEADY=$${LORRY_BENCH_STEADY:-10m} \

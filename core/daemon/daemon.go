@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -205,7 +204,7 @@ func (d *Daemon) openQueue(ctx context.Context) error {
 	d.metrics = metrics.New(d.metricsSource())
 	d.queue = queue.New(queue.Options{
 		Ended: d.metrics.JobsEnded,
-		Store: db, Clock: d.clock.now, Elapsed: d.elapsed(), Log: d.log.Named("queue"), Rand: rand.Float64,
+		Store: db, Clock: d.clock.now, Elapsed: d.elapsed(), Log: d.log.Named("queue"), Rand: d.chance(),
 	})
 	d.queue.SetLimits(queueLimits(d.config))
 	if err := d.takeUpkeepOver(ctx); err != nil {

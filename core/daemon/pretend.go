@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 )
@@ -44,4 +45,13 @@ func (d *Daemon) elapsed() func() time.Duration {
 	}
 	began := time.Now()
 	return func() time.Duration { return time.Since(began) }
+}
+
+// chance spreads what would come together. Where a test sets the clock, which
+// makes everything late, nothing is left to it: due times are as the original's.
+func (d *Daemon) chance() func() float64 {
+	if d.config.PretendTime {
+		return func() float64 { return 0 }
+	}
+	return rand.Float64
 }

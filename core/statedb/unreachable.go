@@ -3,6 +3,7 @@ package statedb
 import (
 	"context"
 	"crypto/tls"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -92,5 +93,5 @@ func faultOf(code string) (core.Kind, string) {
 // wentAway reports whether a connection to PostgreSQL broke in the middle.
 func wentAway(err error) bool {
 	_, broke := errors.AsType[*net.OpError](err)
-	return (broke || errors.Is(err, io.ErrUnexpectedEOF)) && !pgconn.Timeout(err)
+	return (broke || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn)) && !pgconn.Timeout(err)
 }

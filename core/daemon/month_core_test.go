@@ -34,7 +34,7 @@ type simCore struct {
 // startSimCore starts one whose wall clock is off by so much.
 func startSimCore(t *testing.T, config settings.Controller, off time.Duration) *simCore {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context())) // end stops it, when the test is over as well
 	c := &simCore{
 		Daemon: &Daemon{
 			opts:   Options{Programs: t.TempDir(), Version: "test", Stdout: io.Discard, Stderr: io.Discard},
@@ -86,6 +86,8 @@ func (c *simCore) openFake(context.Context) error {
 // answer gets none, though what was asked for may have been done.
 func (c *simCore) end(t *testing.T, crash bool) {
 	t.Helper()
+	ctx, late := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer late()
 	if crash {
 		close(c.cut)
 		c.stop()
@@ -96,10 +98,10 @@ func (c *simCore) end(t *testing.T, crash bool) {
 	c.done.Wait()
 	c.busy.Wait()
 	if !crash {
-		c.resign(context.Background())
+		c.resign(ctx)
 		close(c.cut)
 	}
-	if err := c.server.Close(context.Background()); err != nil {
+	if err := c.server.Close(ctx); err != nil {
 		t.Error(err)
 	}
 	c.close()

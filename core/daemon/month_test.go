@@ -106,7 +106,7 @@ func newSim(t *testing.T, dir string, days, lorries int) *sim {
 	s.writeConfgit()
 	s.writeListing(true)
 	s.startCore()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	var working sync.WaitGroup
 	s.minions = simMinions(4, seed, s.net, s.fails)
 	for _, m := range s.minions {

@@ -59,12 +59,7 @@ func TestBzrRandomHistories(t *testing.T) {
 				w.mustRun()
 				w.compareBzr(want)
 				if round == rounds-1 {
-					before := w.down.Mirrored()
-					w.lose(".")
-					w.mustRun()
-					if diff := cmp.Diff(before, w.down.Mirrored()); diff != "" {
-						t.Errorf("one import differs from several: %s", diff)
-					}
+					w.mustBeAsOneImport()
 				}
 				if t.Failed() {
 					t.Fatalf("seed %d, round %d\n%s", seed, round, w.out)

@@ -36,12 +36,7 @@ func TestCvsRandomHistories(t *testing.T) {
 				h.mustRun()
 				h.compare()
 				if round == rounds-1 {
-					before := h.down.Mirrored()
-					h.lose(".")
-					h.mustRun()
-					if diff := cmp.Diff(before, h.down.Mirrored()); diff != "" {
-						t.Errorf("one import differs from several: %s", diff)
-					}
+					h.mustBeAsOneImport()
 				}
 				if t.Failed() {
 					t.Fatalf("seed %d, round %d\n%s\n%s", seed, round, strings.Join(h.told, "\n"), h.out)

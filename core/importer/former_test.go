@@ -41,6 +41,18 @@ func (w *world) lose(names ...string) {
 	}
 }
 
+// mustBeAsOneImport imports everything anew, which gives the very refs that
+// several imports have given.
+func (w *world) mustBeAsOneImport() {
+	w.t.Helper()
+	before := w.down.Mirrored()
+	w.lose(".")
+	w.mustRun()
+	if diff := cmp.Diff(before, w.down.Mirrored()); diff != "" {
+		w.t.Errorf("one import differs from several: %s", diff)
+	}
+}
+
 // TestLostWorkingCopyOfArchives: what was imported before lies in the mirror
 // alone, and the history goes on from there.
 func TestLostWorkingCopyOfArchives(t *testing.T) {

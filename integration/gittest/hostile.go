@@ -62,7 +62,7 @@ func Between(t testing.TB, root string, phase Phase, answer func(http.ResponseWr
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, stop := context.WithCancel(context.Background())
+	end, stop := context.WithCancel(t.Context())
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {

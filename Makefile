@@ -9,10 +9,11 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 DATA     ?= var
 TESTFLAGS ?= -timeout 20m
+FUZZ     ?= core sdk plugins
 DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion apache2-bin libapache2-mod-svn mercurial git-lfs cvs git-cvs cvsps brz python3-fastimport prometheus xz-utils zstd lzip ncompress maven default-jdk-headless docker.io iptables
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build man run test race lint fmt generate check integration soak bench bench-queue bench-api bench-import clean
+.PHONY: help deps build man run test race lint fmt generate check integration soak fuzz bench bench-queue bench-api bench-import clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,8 +67,12 @@ check: ## generated code fresh, formatting, lint, import rules
 	$(GO) mod tidy -diff
 	$(GO) test -count=1 .
 
-soak: ## the long versions of the randomised tests
+soak: ## the long versions of the randomised tests, then five minutes of fuzzing for each target
 	LORRY_TEST_SOAK=1 $(GOTEST) $(TESTFLAGS) -count=1 -timeout 12h ./core/... ./sdk/... ./plugins/... ./integration/...
+	FUZZTIME=$${FUZZTIME:-5m} GO="$(GO)" tools/fuzz $(FUZZ)
+
+fuzz: ## every parser's fuzz target for a minute (FUZZTIME=60s FUZZ="core sdk plugins")
+	GO="$(GO)" tools/fuzz $(FUZZ)
 
 bench-queue: ## the run queue beside the bare databases, p99 of the claims (LORRY_BENCH_LORRIES, LORRY_BENCH_STEADY)
 	LORRY_BENCH_LORRIES=$${LORRY_BENCH_LORRIES:-1000,100000,1000000} LORRY_BENCH_STEADY=$${LORRY_BENCH_STEADY:-10m} \

@@ -12,6 +12,9 @@ import (
 // ReadMigrations is readMigrations.
 var ReadMigrations = readMigrations
 
+// Classify is classify.
+var Classify = classify
+
 // LiveCols are the columns that a report reads.
 const LiveCols = liveCols
 

@@ -81,10 +81,10 @@ func faultOf(code string) (core.Kind, string) {
 	case "42501":
 		return core.KindInternal, "GRANT the user of the setting statedb all rights on its tables"
 	}
-	switch code[:2] {
-	case "22", "23":
+	switch {
+	case strings.HasPrefix(code, "22"), strings.HasPrefix(code, "23"):
 		return core.KindInternal, ""
-	case "42":
+	case strings.HasPrefix(code, "42"):
 		return core.KindInternal, tampered
 	}
 	return core.KindUnavailable, ""

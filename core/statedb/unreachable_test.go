@@ -7,11 +7,28 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 	"github.com/lorry-controller/lorry-controller/sdk/forgetest/tool"
 )
+
+// What stands between the core and the server may send errors without a code.
+func TestTheCodeOfAFaultGivesItsKind(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]core.Kind{
+		"": core.KindUnavailable, "4": core.KindUnavailable, "57P01": core.KindUnavailable, "53100": core.KindUnavailable,
+		"22001": core.KindInternal, "23505": core.KindInternal, "42P01": core.KindInternal, "42501": core.KindInternal,
+	} {
+		err := statedb.Classify("reading", &pgconn.PgError{Code: code, Message: "no"})
+		var known *core.Error
+		if !errors.As(err, &known) || known.Kind != want {
+			t.Errorf("%q: want the kind %q, got %+v", code, want, err)
+		}
+	}
+}
 
 // TestAPostgresThatLetsNobodyInSaysWhy opens the STATEDB with each mistake that
 // an operator makes in its URL.

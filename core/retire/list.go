@@ -1,10 +1,5 @@
 package retire
 
-import (
-	"math"
-	"time"
-)
-
 // State says in a word how far a retirement is.
 type State string
 
@@ -23,9 +18,6 @@ const (
 
 // States are all of them, for people who choose one.
 func States() []State { return []State{Waiting, Failing, Archived, Cancelled, Returning} }
-
-// Never is the next attempt of a retirement that was cancelled.
-func Never() time.Time { return time.UnixMicro(math.MaxInt64).UTC() }
 
 // Search selects retirements, in the order of their paths. Zero fields do not
 // select.

@@ -1,22 +1,11 @@
 package schedule
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 )
-
-// Compare orders two Lorries as the run queue does: by position, then by due
-// time, then by path.
-func Compare(a, b core.LorryState) int {
-	return cmp.Or(
-		cmp.Compare(a.Position, b.Position),
-		a.Due.Compare(b.Due),
-		cmp.Compare(a.Path, b.Path),
-	)
-}
 
 // Limits bounds how many jobs may run.
 type Limits struct {

@@ -108,22 +108,6 @@ func TestTheWaitGrowsWithFailuresAndStaysWithinItsBounds(t *testing.T) {
 	})
 }
 
-func TestCompareOrdersByPositionThenDueThenPath(t *testing.T) {
-	t.Parallel()
-	at := func(path string, position int64, due time.Duration) core.LorryState {
-		return core.LorryState{Lorry: core.Lorry{Path: path}, Position: position, Due: start.Add(due)}
-	}
-	ordered := []core.LorryState{at("z", -2, 9), at("y", -1, 0), at("b", 0, 1), at("c", 0, 1), at("a", 0, 2)}
-	for i := range ordered {
-		for j := range ordered {
-			want := min(max(i-j, -1), 1)
-			if got := schedule.Compare(ordered[i], ordered[j]); got != want {
-				t.Errorf("Compare(%q, %q) = %d, want %d", ordered[i].Path, ordered[j].Path, got, want)
-			}
-		}
-	}
-}
-
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	lorry := func(path, host string, late time.Duration) core.LorryState {

@@ -112,9 +112,6 @@ func (s Spec) UpstreamHost() string {
 	return hostOf(s.Type, address)
 }
 
-// UpstreamHost gives s.UpstreamHost().
-func UpstreamHost(s Spec) string { return s.UpstreamHost() }
-
 // Remotes gives every address that the Lorry is read from.
 func (s Spec) Remotes() []core.Access {
 	var all []core.Access

@@ -12,6 +12,15 @@ import (
 // ReadMigrations is readMigrations.
 var ReadMigrations = readMigrations
 
+// Migrations lists the steps for the kind of database
+// that url names, in order.
+func Migrations(url string) ([]Migration, error) {
+	if IsPostgres(url) {
+		return readMigrations(migrationFiles, "migrations/"+postgresName)
+	}
+	return readMigrations(migrationFiles, "migrations/"+sqliteName)
+}
+
 // Classify is classify.
 var Classify = classify
 

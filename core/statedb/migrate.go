@@ -27,15 +27,6 @@ type Migration struct {
 	Applied time.Time
 }
 
-// Migrations lists the steps that this program knows for the kind of database
-// that url names, in order.
-func Migrations(url string) ([]Migration, error) {
-	if IsPostgres(url) {
-		return readMigrations(migrationFiles, "migrations/"+postgresName)
-	}
-	return readMigrations(migrationFiles, "migrations/"+sqliteName)
-}
-
 // readMigrations reads files named NUMBER_NAME.sql, numbered from 1 without a
 // gap.
 func readMigrations(files fs.FS, dir string) ([]Migration, error) {

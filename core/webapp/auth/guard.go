@@ -82,9 +82,6 @@ func (g *Guard) Inside() core.Secret { return g.inside }
 // Now tells the time, whatever a test pretends to the queue.
 func (g *Guard) Now() time.Time { return g.o.Clock() }
 
-// Off reports whether authentication is switched off.
-func (g *Guard) Off() bool { return g.o.Off }
-
 // all gives the tokens as they were at most oldest ago.
 func (g *Guard) all(ctx context.Context, oldest time.Duration) (map[string]token.Token, error) {
 	if g.o.Store == nil {

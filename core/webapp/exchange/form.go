@@ -27,9 +27,6 @@ type Form struct {
 	raw    json.RawMessage
 }
 
-// NewForm makes a form of the given fields.
-func NewForm(values map[string][]string) Form { return Form{values: values} }
-
 // Get gives the first value of a field, or "".
 func (f Form) Get(key string) string {
 	if v := f.values[key]; len(v) > 0 {

@@ -1,13 +1,11 @@
 package integration
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +16,6 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
-	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 )
 
 // TestKilledInMidApply kills a core while it applies a changed CONFGIT, again and
@@ -55,57 +52,17 @@ func TestKilledInMidApply(t *testing.T) {
 
 // applied is a controller whose CONFGIT changes.
 type applied struct {
-	*twoCores
-	database string
-	lorries  int
-	core     *exec.Cmd
-	log      bytes.Buffer
-	between  int // kills in the middle
+	*mortal
+	lorries int
+	between int // kills in the middle
 }
 
 func newApplied(t *testing.T, postgres bool, lorries int) *applied {
 	t.Helper()
-	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
-	t.Cleanup(w.client.CloseIdleConnections)
-	a := &applied{twoCores: w, lorries: lorries, database: filepath.Join(w.dir, "state.db")}
-	if postgres {
-		servers := pgtest.New(t)
-		a.database = servers.URL(t)
-	}
-	w.env = append(os.Environ(), "LORRY_STATEDB="+a.database)
-	t.Cleanup(func() {
-		if a.core != nil {
-			a.kill()
-		}
-		if t.Failed() {
-			t.Log(a.log.String())
-		}
-	})
-	return a
-}
-
-// start starts a core and waits until it serves.
-func (a *applied) start() {
-	a.Helper()
-	address := freeAddress(a.T)
-	a.url[0] = "http://" + address
-	a.core = exec.Command(filepath.Join(binDir, "lorry-controller"), "--no-default-configs", "--data", filepath.Join(a.dir, "data"),
-		"--configuration-directory", filepath.Join(a.dir, "confgit"), "--downstream-host-type", "local", "--local-base-directory", filepath.Join(a.dir, "mirrors"),
-		"--debug-fake-trove", "up.example.org="+filepath.Join(a.dir, "listing.json"), "--ghost-timeout", "600", "--listen", address)
-	a.core.Env, a.core.Stderr = a.env, &a.log
-	if err := a.core.Start(); err != nil {
-		a.Fatal(err)
-	}
-	a.await(func() bool {
-		status, _ := a.ask(0, "", http.MethodGet, "/-/ready", "")
-		return status == http.StatusOK
-	})
-}
-
-func (a *applied) kill() {
-	_ = a.core.Process.Kill()
-	_ = a.core.Wait() // it says that it was killed
-	a.core = nil
+	m := newMortal(t, postgres)
+	m.args = append(m.args, "--configuration-directory", filepath.Join(m.dir, "confgit"),
+		"--debug-fake-trove", "up.example.org="+filepath.Join(m.dir, "listing.json"))
+	return &applied{mortal: m, lorries: lorries}
 }
 
 func (a *applied) read() {

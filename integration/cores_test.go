@@ -23,7 +23,7 @@ type twoCores struct {
 	*testing.T
 	dir   string
 	env   []string // with the STATEDB, for the controllers
-	url   [2]string
+	url   [3]string
 	admin string // a token
 
 	client *http.Client
@@ -60,7 +60,7 @@ func startTwoCores(t *testing.T) *twoCores {
 	w.env = append(os.Environ(), "LORRY_STATEDB="+servers.Prepared(t, func(string) error { return nil }), "PATH="+binDir+":"+os.Getenv("PATH"))
 	w.configure("1h", `{"one": {"type": "git", "url": "https://git.example.com/one"}}`)
 	w.admin = w.token("lorry-controller", "token", "create", "--no-default-configs", "--data", filepath.Join(w.dir, "0"), "--role", "admin", "--name", "root")
-	for i := range w.url {
+	for i := range 2 {
 		address := freeAddress(t)
 		w.url[i] = "http://" + address
 		core := exec.Command(filepath.Join(binDir, "lorry-controller"), "--no-default-configs", "--data", filepath.Join(w.dir, []string{"0", "1"}[i]),
@@ -77,7 +77,7 @@ func startTwoCores(t *testing.T) *twoCores {
 			}
 		})
 	}
-	for i := range w.url {
+	for i := range 2 {
 		w.await(func() bool {
 			status, text := w.ask(i, w.admin, http.MethodGet, "/1.0/list-queue", "")
 			return status == http.StatusOK && strings.Contains(text, "m/one")

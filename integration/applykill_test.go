@@ -195,17 +195,6 @@ func (a *applied) finish(job applyJob) {
 	a.want(0, "", http.MethodPost, "/1.0/job-update", fmt.Sprintf(`{"job_id": %d, "fence": %d, "exit": "0", "stdout": "done"}`, job.ID, job.Fence), http.StatusOK, "")
 }
 
-// lorry gives the state of a Lorry.
-func (a *applied) lorry(path string) (l protocol.Lorry) {
-	a.Helper()
-	status, text := a.ask(0, "", http.MethodGet, "/1.0/lorry/"+path, "")
-	if err := json.Unmarshal([]byte(text), &l); err != nil || status != http.StatusOK {
-		a.Fatalf("%s: %d %v %s", path, status, err, text)
-	}
-	l.DueNice, l.LastRunNice = "", "" // as seen from now
-	return l
-}
-
 // round changes CONFGIT, kills the core while that is applied, and looks at what
 // the next one has made of it.
 func (a *applied) round(round int, whole time.Duration) {

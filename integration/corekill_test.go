@@ -1,22 +1,16 @@
 package integration
 
 import (
-	"bytes"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 )
 
 // TestAKilledCoreLosesNothingThatItHasAnswered kills a core again and again while
@@ -37,10 +31,7 @@ func TestAKilledCoreLosesNothingThatItHasAnswered(t *testing.T) {
 			// A kill may take the answer from each minion: the Lorry runs on then.
 			m.alwaysDue(100 + minions*rounds)
 			m.start()
-			m.await(func() bool {
-				_, text := m.ask(0, "", http.MethodGet, "/1.0/list-queue", "")
-				return strings.Contains(text, "m/")
-			})
+			m.knows("m/r0")
 			b := &book{jobs: map[int64]string{}, end: make(chan struct{})}
 			var asking sync.WaitGroup
 			for i := range minions {
@@ -211,80 +202,5 @@ func (b *book) look(w *twoCores, id int64, what string) {
 		w.Errorf("job %d was %s and is lost: %d %s", id, what, status, text)
 	case what != "claimed" && !strings.Contains(job.Output, what), what == "ended" && job.Exit != "0":
 		w.Errorf("job %d was %s and is %+v", id, what, job)
-	}
-}
-
-// mortal is a controller that is killed and started again, at one address and on
-// one STATEDB.
-type mortal struct {
-	*twoCores
-	database string
-	args     []string
-	core     *exec.Cmd
-	log      bytes.Buffer
-}
-
-func newMortal(t *testing.T, postgres bool) *mortal {
-	t.Helper()
-	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
-	t.Cleanup(w.client.CloseIdleConnections)
-	m := &mortal{twoCores: w, database: filepath.Join(w.dir, "state.db")}
-	if postgres {
-		servers := pgtest.New(t)
-		m.database = servers.URL(t)
-	}
-	w.env = append(os.Environ(), "LORRY_STATEDB="+m.database)
-	address := freeAddress(t)
-	w.url[0] = "http://" + address
-	m.args = []string{
-		"--no-default-configs", "--data", filepath.Join(w.dir, "data"), "--downstream-host-type", "local",
-		"--local-base-directory", filepath.Join(w.dir, "mirrors"), "--ghost-timeout", "600", "--listen", address,
-	}
-	t.Cleanup(func() {
-		if m.core != nil {
-			m.kill()
-		}
-		if t.Failed() {
-			t.Logf("%.100000s", m.log.String())
-		}
-	})
-	return m
-}
-
-// start starts a core and waits until it serves.
-func (m *mortal) start() {
-	m.Helper()
-	m.core = exec.Command(filepath.Join(binDir, "lorry-controller"), m.args...)
-	m.core.Env, m.core.Stderr = m.env, &m.log
-	if err := m.core.Start(); err != nil {
-		m.Fatal(err)
-	}
-	m.await(func() bool {
-		status, _ := m.ask(0, "", http.MethodGet, "/-/ready", "")
-		return status == http.StatusOK
-	})
-}
-
-func (m *mortal) kill() {
-	_ = m.core.Process.Kill()
-	_ = m.core.Wait() // it says that it was killed
-	m.core = nil
-}
-
-// whole kills the core for the last time and has SQLite look through its file.
-func (m *mortal) whole() {
-	m.Helper()
-	m.kill()
-	if strings.HasPrefix(m.database, "postgres") {
-		return
-	}
-	db, err := sql.Open("sqlite", m.database)
-	if err != nil {
-		m.Fatal(err)
-	}
-	defer db.Close()
-	var said string
-	if err := db.QueryRowContext(m.Context(), `PRAGMA integrity_check`).Scan(&said); err != nil || said != "ok" {
-		m.Errorf("the state database: %q, %v", said, err)
 	}
 }

@@ -72,15 +72,34 @@ func (l *ledger) work(w *twoCores, name string) {
 	}
 }
 
-// TestACoreOutlivesACrashOfPostgres crashes PostgreSQL under a core that is
-// asked for jobs all the time. The core says that it is not ready, is ready
-// again by itself, and has lost nothing that it has acknowledged.
-func TestACoreOutlivesACrashOfPostgres(t *testing.T) {
+// TestACoreOutlivesAnOutageOfPostgres has PostgreSQL crash, or its network go
+// mute, under a core that is asked for jobs all the time. The core says that it is
+// not ready, is ready again by itself, and has lost nothing that it has
+// acknowledged.
+func TestACoreOutlivesAnOutageOfPostgres(t *testing.T) {
 	t.Parallel()
-	servers := pgtest.New(t)
+	t.Run("it crashes", func(t *testing.T) {
+		t.Parallel()
+		servers := pgtest.New(t)
+		outlive(t, servers.Prepared(t, func(string) error { return nil }), func() (end func()) { return servers.Crash(t) })
+	})
+	t.Run("its network is mute", func(t *testing.T) {
+		t.Parallel()
+		servers := pgtest.New(t)
+		url, proxy := pgtest.Before(t, servers.Prepared(t, func(string) error { return nil }))
+		outlive(t, url, func() (end func()) {
+			proxy.Mute(true)
+			return func() { proxy.Mute(false) }
+		})
+	})
+}
+
+// outlive has a core work on a database that is away twice.
+func outlive(t *testing.T, database string, begin func() (end func())) {
+	t.Helper()
 	w := &twoCores{T: t, dir: t.TempDir(), client: &http.Client{}}
 	t.Cleanup(w.client.CloseIdleConnections)
-	w.env = append(os.Environ(), "LORRY_STATEDB="+servers.Prepared(t, func(string) error { return nil }))
+	w.env = append(os.Environ(), "LORRY_STATEDB="+database)
 	w.alwaysDue(200)
 	w.startCore(0)
 	l := &ledger{jobs: map[int64]bool{}, end: make(chan struct{})}
@@ -94,17 +113,19 @@ func TestACoreOutlivesACrashOfPostgres(t *testing.T) {
 	}
 	w.await(grown())
 	for range 2 {
-		restart := servers.Crash(t)
+		end := begin()
 		w.await(func() bool {
 			status, text := w.ask(0, "", http.MethodGet, "/-/ready", "")
-			return status == http.StatusServiceUnavailable && strings.Contains(text, "PostgreSQL")
+			return status == http.StatusServiceUnavailable && strings.Contains(text, "state database")
 		})
-		restart()
+		end()
+		ended := time.Now()
 		w.await(func() bool {
 			status, _ := w.ask(0, "", http.MethodGet, "/-/ready", "")
 			return status == http.StatusOK
 		})
 		w.await(grown())
+		t.Logf("jobs are given and ended again %v after the outage", time.Since(ended).Round(time.Millisecond))
 	}
 	close(l.end)
 	working.Wait()

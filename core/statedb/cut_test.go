@@ -17,7 +17,7 @@ import (
 type cutUse struct {
 	*testing.T
 	clock *statedbtest.Clock
-	proxy *mutable
+	proxy *pgtest.Proxy
 	core  *statedb.DB
 	queue *queue.Queue
 	other *statedb.DB
@@ -29,7 +29,7 @@ type cutUse struct {
 func newCutUse(t *testing.T) *cutUse {
 	t.Helper()
 	url := postgres(t)
-	dsn, proxy := before(t, url)
+	dsn, proxy := pgtest.Before(t, url)
 	u := &cutUse{T: t, clock: statedbtest.NewClock(), proxy: proxy}
 	u.core = statedbtest.Open(t, dsn+"&pool_max_conns=1", u.clock)
 	u.other = statedbtest.Open(t, url, u.clock)
@@ -75,14 +75,14 @@ func (u *cutUse) report(c queue.Claimed, p queue.UpdateParams) {
 }
 
 // cut has the connection cut over which the core asks something next.
-func (u *cutUse) cut(where int32) {
+func (u *cutUse) cut(where pgtest.Cut) {
 	u.Helper()
 	pid, err := statedb.Texts(u.Context(), u.core, `SELECT pg_backend_pid()::text`)
 	if err != nil {
 		u.Fatal(err)
 	}
 	u.pid = pid[0]
-	u.proxy.cut.Store(where)
+	u.proxy.Cut(where)
 }
 
 // unheard checks how a request ended whose answer never came, and waits until the
@@ -150,13 +150,13 @@ func (u *cutUse) ended(exits []string, output string) {
 func TestAConnectionThatDiesLeavesNothingLostOrTwice(t *testing.T) {
 	t.Parallel()
 	for name, cut := range map[string]struct {
-		where     int32
+		where     pgtest.Cut
 		committed []int // how many of the requests can have been
 	}{
-		"before":       {cutBefore, []int{0}},
-		"inside":       {cutInside, []int{0}},
-		"behind":       {cutBehind, []int{0, 1}},
-		"at an answer": {cutAnswer, []int{1}},
+		"before":       {pgtest.CutBefore, []int{0}},
+		"inside":       {pgtest.CutInside, []int{0}},
+		"behind":       {pgtest.CutBehind, []int{0, 1}},
+		"at an answer": {pgtest.CutAnswer, []int{1}},
 	} {
 		committed := func(u *cutUse, n int) {
 			u.Helper()

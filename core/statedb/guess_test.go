@@ -14,13 +14,14 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/queue"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
+	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 )
 
 // Every column that a report reads is compared with what is remembered of it:
 // when one has changed, the report reads anew before it is decided.
 func TestAReportNoticesTheChangeOfEachColumn(t *testing.T) {
 	t.Parallel()
-	dsn, proxy := before(t, postgres(t))
+	dsn, proxy := pgtest.Before(t, postgres(t))
 	clock := statedbtest.NewClock()
 	db := statedbtest.Open(t, dsn+"&pool_max_conns=1", clock)
 	columns := strings.Fields(strings.ReplaceAll(statedb.LiveCols, ",", " "))
@@ -39,11 +40,11 @@ func TestAReportNoticesTheChangeOfEachColumn(t *testing.T) {
 				t.Fatal(change, err)
 			}
 		}
-		before := proxy.turns.Load()
+		before := proxy.Turns()
 		if _, err := q.Update(t.Context(), []queue.UpdateParams{{Job: got[0].Job.ID}}); err != nil {
 			t.Fatal(change, err)
 		}
-		return proxy.turns.Load() - before
+		return proxy.Turns() - before
 	}
 	turns("") // statements are prepared
 	if n := turns(""); n != 1 {

@@ -11,6 +11,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/queue"
 	"github.com/lorry-controller/lorry-controller/core/statedb"
 	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
+	"github.com/lorry-controller/lorry-controller/integration/pgtest"
 )
 
 // recallUse is one PostgreSQL database with two cores, and a third one that knows
@@ -121,7 +122,7 @@ func TestWhatIsRememberedDecidesNothingThatHasChanged(t *testing.T) {
 // else has changed the job; PostgreSQL may be on another machine.
 func TestAClaimAndAReportTravelOnce(t *testing.T) {
 	t.Parallel()
-	dsn, proxy := before(t, postgres(t))
+	dsn, proxy := pgtest.Before(t, postgres(t))
 	clock := statedbtest.NewClock()
 	db := statedbtest.Open(t, dsn+"&pool_max_conns=1", clock)
 	fill(t, db, 40)
@@ -158,12 +159,12 @@ func TestAClaimAndAReportTravelOnce(t *testing.T) {
 	}
 	for round := range 3 {
 		for _, s := range steps {
-			before := proxy.turns.Load()
+			before := proxy.Turns()
 			if err := s.do(); err != nil {
 				t.Fatal(s.name, err)
 			}
 			// In the first round statements are prepared.
-			if turns := proxy.turns.Load() - before; round > 0 && turns != 1 {
+			if turns := proxy.Turns() - before; round > 0 && turns != 1 {
 				t.Errorf("%s: want 1 round trip, got %d", s.name, turns)
 			}
 		}

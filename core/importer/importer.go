@@ -148,7 +148,7 @@ func newJob(o Options) *job {
 	if o.LockWait <= 0 {
 		o.LockWait = 30 * time.Second
 	}
-	return &job{Options: o, report: protocol.ImportReport{Path: o.Spec.Name}}
+	return &job{Options: o, progress: io.Discard, report: protocol.ImportReport{Path: o.Spec.Name}}
 }
 
 // job is one run in progress.

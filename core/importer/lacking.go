@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"io"
 	"net/url"
 	"path"
 	"slices"
@@ -23,7 +24,7 @@ func Lacking(ctx context.Context, o Options) []*gitfail.Error {
 		missing = o.Git.Lacks(ctx, slices.DeleteFunc(programs(o.Spec), func(name string) bool { return name == "brz" })...)
 	}
 	if o.Spec.Type == spec.Bzr && len(missing) == 0 {
-		s := &bzrsource.Source{Copy: workcopy.Copy{Repo: &repo.Repo{Git: o.Git}}, Branches: make([]bzrsource.Branch, 1)}
+		s := &bzrsource.Source{Copy: workcopy.Copy{Repo: &repo.Repo{Git: o.Git}, Progress: io.Discard}, Branches: make([]bzrsource.Branch, 1)}
 		if err := s.Able(ctx); err != nil {
 			missing = append(missing, err)
 		}

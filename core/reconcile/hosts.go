@@ -22,17 +22,38 @@ const retryAfter = 5 * time.Minute
 // those whose listing was complete, in the order of CONFGIT. A host that fails
 // keeps its Lorries, has the failure in its HostState, and stops no other.
 func (r *Reconciler) ListHosts(ctx context.Context, all bool) ([]string, error) {
-	listed, err := r.listHosts(ctx, all)
+	now := r.opts.Clock()
+	return r.listHosts(ctx, all, func(s core.HostState) bool { return all || !s.LsDue.After(now) })
+}
+
+// ListHost lists one Upstream Host now, and names it if its listing was complete.
+// The error is core.KindNotFound when CONFGIT has none of that name.
+func (r *Reconciler) ListHost(ctx context.Context, name string) ([]string, error) {
+	known := false
+	listed, err := r.listHosts(ctx, true, func(s core.HostState) bool {
+		known = known || s.Name == name
+		return s.Name == name
+	})
+	if err == nil && !known {
+		err = core.Errorf(core.KindNotFound, "no Upstream Host %q in CONFGIT", name)
+	}
+	return listed, err
+}
+
+// listHosts lists those hosts that are wanted. Who asks for them now means also
+// what is being read just now.
+func (r *Reconciler) listHosts(ctx context.Context, asked bool, wanted func(core.HostState) bool) ([]string, error) {
+	listed, err := r.listWanted(ctx, asked, wanted)
 	if len(listed) > 0 {
 		r.checkNames(ctx)
 	}
 	return listed, err
 }
 
-func (r *Reconciler) listHosts(ctx context.Context, all bool) ([]string, error) {
+func (r *Reconciler) listWanted(ctx context.Context, asked bool, wanted func(core.HostState) bool) ([]string, error) {
 	r.listing.Lock()
 	defer r.listing.Unlock()
-	if all { // who asks for it means also what is being read just now
+	if asked {
 		if err := r.Follow(ctx); err != nil {
 			return nil, err
 		}
@@ -41,10 +62,9 @@ func (r *Reconciler) listHosts(ctx context.Context, all bool) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	now := r.opts.Clock()
 	due := map[string]core.HostState{}
 	for _, s := range states {
-		if all || !s.LsDue.After(now) {
+		if wanted(s) {
 			due[s.Name] = s
 		}
 	}

@@ -110,6 +110,30 @@ func TestFailuresOfOneHost(t *testing.T) {
 	})
 }
 
+func TestOneHostIsListedAlone(t *testing.T) {
+	t.Parallel()
+	onEveryStore(t, func(t *testing.T, open func(core.Clock) store) {
+		w := newWorld(t, open)
+		w.write(confgit.ConfFile, conf(hostSection("a", `{"": "a"}`), hostSection("b", `{"": "b"}`)))
+		w.read()
+		a := w.hosts.has("a", "1")
+		b := w.hosts.has("b", "1", "2")
+		for host, want := range map[string][]string{"b": {"b"}, "none": nil} {
+			got, err := w.r.ListHost(t.Context(), host)
+			if diff := cmp.Diff(want, got); diff != "" || (core.KindOf(err) == core.KindNotFound) != (host == "none") || err != nil && host == "b" {
+				t.Errorf("%s: %v %s", host, err, diff)
+			}
+		}
+		if diff := cmp.Diff([]string{"host:b b/1", "host:b b/2"}, w.paths()); diff != "" || a.calls != 0 || b.calls != 1 {
+			t.Errorf("a was asked %d times and b %d times %s", a.calls, b.calls, diff)
+		}
+		b.err = errors.New("connection lost")
+		if got, err := w.r.ListHost(t.Context(), "b"); len(got) > 0 || err != nil || w.host("b").LsError == "" {
+			t.Errorf("a host that fails: %v, %v, %q", got, err, w.host("b").LsError)
+		}
+	})
+}
+
 // numbered gives n paths.
 func numbered(from, to int) []string {
 	var paths []string

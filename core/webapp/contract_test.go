@@ -41,7 +41,7 @@ func contractSite(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t, func(o *webapp.Options) {
 		o.Queue = tidyQueue{o.Queue.(*webapptest.Queue)}
-		o.Configuration = planningConfig{&webapptest.Configuration{}}
+		o.Configuration = planningConfig{&webapptest.Configuration{Known: []string{"forge.example.com"}}}
 		o.Info.Adapters = &fakeAdapters{}
 		o.Retirements = someRetirements()
 		o.PretendTime = func(time.Time) {}

@@ -32,7 +32,7 @@ func (s *Source) pull(ctx context.Context, b Branch) (string, error) {
 	place := filepath.Join(shared, hex.EncodeToString(sum[:8]))
 	if _, err := os.Stat(filepath.Join(place, ".bzr", "branch", "last-revision")); err == nil {
 		fmt.Fprintf(s.Out, ".. pulling %s\n", b.Name)
-		_, err := s.brz(ctx, false, s.progress(), "pull", "--overwrite", "-q", "-d", place, "--", b.Access.URL)
+		_, err := s.brz(ctx, false, s.Progress, "pull", "--overwrite", "-q", "-d", place, "--", b.Access.URL)
 		if err == nil {
 			return place, nil
 		}
@@ -49,7 +49,7 @@ func (s *Source) pull(ctx context.Context, b Branch) (string, error) {
 		return "", gitfail.From(err, gitfail.Local)
 	}
 	fmt.Fprintf(s.Out, ".. doing initial copy of %s\n", b.Name)
-	if _, err := s.brz(ctx, false, s.progress(), "branch", "-q", "--no-tree", "--", b.Access.URL, place); err != nil {
+	if _, err := s.brz(ctx, false, s.Progress, "branch", "-q", "--no-tree", "--", b.Access.URL, place); err != nil {
 		return "", failure(err, gitfail.Upstream)
 	}
 	return place, nil

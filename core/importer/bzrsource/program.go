@@ -54,7 +54,7 @@ func (s *Source) brz(ctx context.Context, near bool, out io.Writer, command stri
 	if out == nil {
 		out = &answer
 	}
-	stderr := childproc.NewRedactor(s.progress(), secrets...)
+	stderr := childproc.NewRedactor(s.Progress, secrets...)
 	defer func() { _ = stderr.Close() }()
 	options := []string{command, "-Olocks.steal_dead=true", "-Ossl.cert_reqs=required"}
 	if first.SkipCertificates {
@@ -88,13 +88,6 @@ func (s *Source) brz(ctx context.Context, near bool, out io.Writer, command stri
 		exit.Stderr = childproc.Redact(sshscript.Errors(ssh), secrets...) + exit.Stderr
 	}
 	return answer.String(), err
-}
-
-func (s *Source) progress() io.Writer {
-	if s.Progress == nil {
-		return io.Discard
-	}
-	return s.Progress
 }
 
 // installPlugin writes the plugin into the private home.

@@ -92,6 +92,34 @@ func TestCheckTellsWhichProgramsAreMissing(t *testing.T) {
 	}
 }
 
+// TestCheckOfWhatIsNotThere has every program complain, and looks at all files.
+func TestCheckOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"svn", "hg", "cvs", "brz"} {
+		gittest.Require(t, program)
+	}
+	l := newLorry(t)
+	args := []string{"check"}
+	for name, text := range map[string]string{
+		"a-svn": `{"type": "svn", "url": "file:///no/such/svn"}`,
+		"b-hg":  `{"type": "hg", "url": "/no/such/hg"}`,
+		"c-cvs": `{"type": "cvs", "url": "/no/such/cvs", "module": "m"}`,
+		"d-bzr": `{"type": "bzr", "url": "/no/such/bzr"}`,
+	} {
+		l.spec(name+".lorry", `{"group/thing": `+text+`}`)
+		args = append(args, name+".lorry")
+	}
+	status, out, wrong := l.run(args...)
+	for _, file := range args[1:] {
+		if !strings.Contains(out, file+":1: group/thing: error: ") {
+			t.Errorf("%s is not told of", file)
+		}
+	}
+	if status != importer.ExitFailed {
+		t.Errorf("exit %d\n%s\n%s", status, out, wrong)
+	}
+}
+
 // TestCheckWithoutGit: nothing can be looked at.
 func TestCheckWithoutGit(t *testing.T) {
 	t.Parallel()

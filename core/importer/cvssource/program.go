@@ -140,7 +140,7 @@ func (s *Source) cvsimport(ctx context.Context, state string, revisions int) err
 			}
 		}),
 		Args: []string{"cvsimport", "-v", "-R", "-p", "-q", "-a", "-i", "-r", "cvs", "-o", trunk, "-d", s.Access.URL, "-C", filepath.Join(state, "tree"), s.Module},
-		Env:  append(a.env, "TMPDIR="+temp), ExtraFiles: a.files, Secrets: a.secrets, Stderr: io.MultiWriter(s.progress(), problems),
+		Env:  append(a.env, "TMPDIR="+temp), ExtraFiles: a.files, Secrets: a.secrets, Stderr: io.MultiWriter(s.Progress, problems),
 		// The objects are synced when they are taken over; an import that is cut
 		// short is made anew.
 		Config: []childproc.Setting{{Key: "core.fsync", Value: "none"}, {Key: "init.defaultBranch", Value: "master"}},
@@ -153,13 +153,6 @@ func (s *Source) cvsimport(ctx context.Context, state string, revisions int) err
 		return e
 	}
 	return nil
-}
-
-func (s *Source) progress() io.Writer {
-	if s.Progress == nil {
-		return io.Discard
-	}
-	return s.Progress
 }
 
 // failure reads what the programs of CVS say.

@@ -81,11 +81,6 @@ type OldJobsRemover interface {
 	RemoveOldJobs(ctx context.Context) (int, error)
 }
 
-// HostLister is a configuration that can list one Upstream Host by its name.
-type HostLister interface {
-	ListHost(ctx context.Context, name string) error
-}
-
 const (
 	// shownFailures is how many failing Lorries a status names.
 	shownFailures = 50

@@ -87,6 +87,9 @@ type Configuration interface {
 	// names those that were refreshed. A host that fails keeps its Lorries;
 	// its failure is in its HostState.
 	ListHosts(ctx context.Context, all bool) ([]string, error)
+	// ListHost does so for one of them now; core.KindNotFound when CONFGIT has
+	// none of that name.
+	ListHost(ctx context.Context, name string) ([]string, error)
 	// ApprovePurge lists a host now and believes the listing if it drops what was
 	// held.
 	ApprovePurge(ctx context.Context, host string) error

@@ -224,25 +224,11 @@ func (a *API) ListHost(r *exchange.Request) (exchange.Answer, error) {
 	if name == "" {
 		return a.listHosts(r.Context(), true)
 	}
-	hosts, err := a.queue.Hosts(r.Context())
+	listed, err := a.config.ListHost(r.Context(), name)
 	if err != nil {
 		return nil, err
 	}
-	known := false
-	for _, h := range hosts {
-		known = known || h.Name == name
-	}
-	if !known {
-		return nil, core.Errorf(core.KindNotFound, "no Upstream Host %q in CONFGIT", name)
-	}
-	lister, ok := a.config.(HostLister)
-	if !ok {
-		return a.listHosts(r.Context(), true)
-	}
-	if err := lister.ListHost(r.Context(), name); err != nil {
-		return nil, err
-	}
-	return updatedHosts([]string{name}), nil
+	return updatedHosts(listed), nil
 }
 
 // Hosts answers GET /1.0/hosts.

@@ -2,6 +2,7 @@ package webapptest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,6 +65,8 @@ func (p *Preparer) Pushed(ctx context.Context, lorry core.LorryState, head strin
 type Configuration struct {
 	OnRead func(ctx context.Context) ([]core.Problem, error)
 	OnList func(ctx context.Context, all bool) ([]string, error)
+	// Known are the Upstream Hosts that ListHost finds.
+	Known []string
 	// OnApprove, when set, answers ApprovePurge.
 	OnApprove func(ctx context.Context, host string) error
 }
@@ -90,4 +93,12 @@ func (c *Configuration) ListHosts(ctx context.Context, all bool) ([]string, erro
 		return c.OnList(ctx, all)
 	}
 	return nil, nil
+}
+
+// ListHost implements api.Configuration.
+func (c *Configuration) ListHost(_ context.Context, name string) ([]string, error) {
+	if !slices.Contains(c.Known, name) {
+		return nil, core.Errorf(core.KindNotFound, "no Upstream Host %q in CONFGIT", name)
+	}
+	return []string{name}, nil
 }

@@ -176,13 +176,16 @@ func TestTwoCoresShareTokensAndProgress(t *testing.T) {
 	w.want(0, viewer, http.MethodGet, "/1.0/job/1", "", http.StatusOK, `"text":"Receiving objects: 25% (1 of 4)"`)
 
 	ended := make(chan struct{}, 2)
-	for _, open := range []struct{ token, method, path, body string }{
-		{viewer, http.MethodGet, "/1.0/events", ""},
-		{minion, http.MethodPost, "/1.0/give-me-job", "host=box&pid=1&wait=60&version=2"},
+	for _, open := range []struct {
+		token, method, path, body string
+		status                    int // of the answer, which has begun already or comes now
+	}{
+		{viewer, http.MethodGet, "/1.0/events", "", http.StatusOK},
+		{minion, http.MethodPost, "/1.0/give-me-job", "host=box&pid=1&wait=60&version=2", http.StatusUnauthorized},
 	} {
 		go func() {
 			defer func() { ended <- struct{}{} }()
-			if status, text := w.ask(1, open.token, open.method, open.path, open.body); status != http.StatusOK {
+			if status, text := w.ask(1, open.token, open.method, open.path, open.body); status != open.status {
 				w.Errorf("%s: %d %s", open.path, status, text)
 			}
 		}()

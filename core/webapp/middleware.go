@@ -128,6 +128,7 @@ func (s *Server) handle(route Route) httprouter.Handle {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), route.Deadline)
 		defer cancel()
+		asked := r
 		r = r.WithContext(ctx)
 		if route.lasts() && !caller.Inside {
 			defer s.whileAdmitted(r, cancel)()
@@ -136,6 +137,12 @@ func (s *Server) handle(route Route) httprouter.Handle {
 		// The handler's own time is bounded by the context; from here on the
 		// client has to take its answer.
 		setDeadline(http.NewResponseController(w).SetWriteDeadline, answerTime)
+		if ctx.Err() != nil && asked.Context().Err() == nil {
+			if _, gone := s.admit(route, asked); gone != nil { // that is why it was ended
+				s.refuse(w, asked, gone)
+				return
+			}
+		}
 		switch {
 		case err != nil:
 			s.fail(w, r, err)

@@ -123,7 +123,7 @@ const starterReadme = `# CONFGIT
 
 This repository says what Lorry Controller mirrors. Clone it, change it, commit
 and push: the change is read within a few minutes, or at once with
-` + "`lorryctl read-configuration`" + `.
+` + "`lorryctl config read`" + `.
 
 ` + "`lorry-controller.conf`" + ` is a JSON list of sections. There are two kinds.
 

@@ -40,7 +40,7 @@ func outsideOptions() []Option {
 		{Name: "notify-smtp-password", Reread: true, Secret: true, Metavar: "PASSWORD", Doc: "The password for it."},
 		{Name: "notify-from", Reread: true, Metavar: "ADDRESS", Doc: "The sender of these mails.", Check: checkMailAddress},
 		{Name: "notify-to", Reread: true, Kind: List, Metavar: "ADDRESS", Doc: "A recipient of these mails.", Check: checkMailAddress},
-		{Name: "notify-events", Reread: true, Kind: List, Metavar: "EVENT", Doc: "Tell of these alone: failures, approvals, staleness, adapters, disk. Default: all.", Check: checkEvent},
+		{Name: "notify-events", Reread: true, Kind: List, Metavar: "EVENT", Doc: "Tell of these alone: failures, approvals, staleness, adapters, disk, credentials. Default: all.", Check: checkEvent},
 		{Name: "notify-delay", Reread: true, Kind: Duration, Default: "1m", Metavar: "TIME", Doc: "Wait so long whether more of the same comes."},
 		{Name: "notify-digest", Reread: true, Kind: Duration, Default: "1h", Metavar: "TIME", Doc: "Tell of the same kind of event at most so often; what comes meanwhile is told together."},
 		{Name: "notify-stale-after", Reread: true, Kind: Duration, Default: "7d", Metavar: "TIME", Doc: "Tell of mirrors that do not fail and were not equal to their upstream for so long; 0 means never."},

@@ -100,7 +100,7 @@ func minionOperations() map[string]openapi.Operation {
 	ask := []openapi.Field{
 		text("host", "the minion's name"), number("pid", "its process id"), number("version", "of the protocol"), text("build", "the minion's own version"),
 		number("max", "at most so many jobs"), number("wait", "seconds to wait for one"), list("holds", "paths in its working area"), list("labels", "what it is good for"),
-		list("running", "jobs that it works on"),
+		number("free", "bytes that are free where its working area is"),
 	}
 	name := one("minion", "name of the minion")
 	return map[string]openapi.Operation{
@@ -111,7 +111,7 @@ func minionOperations() map[string]openapi.Operation {
 			Fields: []openapi.Field{
 				{Name: "job_id", Type: openapi.Integer, Doc: "number of the job", Required: true},
 				number("fence", "of the job"), text("exit", "no while it runs, then its exit code"),
-				text("stdout", "new output"), text("stderr", "new output"), text("disk_usage", "bytes"), flag("unchanged", "nothing had to be done"),
+				text("stdout", "new output"), text("stderr", "new output"), text("disk_usage", "bytes"),
 				text("digest", "of the refs"), text("head", "the default branch"),
 			},
 		},

@@ -16,6 +16,7 @@ import (
 	"github.com/lorry-controller/lorry-controller/core/confgit"
 	"github.com/lorry-controller/lorry-controller/core/minion"
 	"github.com/lorry-controller/lorry-controller/core/reconcile"
+	"github.com/lorry-controller/lorry-controller/core/settings"
 )
 
 // openConfgit makes the starter CONFGIT if one is wanted, and what reads
@@ -40,10 +41,7 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 	d.source = confgit.NewSource(confgit.Options{
 		Git: d.git, URL: c.URL, Username: c.Username, Password: c.Password, SkipCertificates: !d.config.CheckCertificates,
 		Branch: c.Branch, Mirror: c.Mirror, Directory: c.Directory, Log: d.log.Named("confgit"),
-		Rules: confgit.Rules{
-			ProxyFile: c.ProxyFile, SkipCertificates: !d.config.CheckCertificates,
-			FileRoots: append([]string{}, d.roots...), Types: d.hostTypes(), Secrets: secretSource(c),
-		},
+		Rules: rules(d.config, d.roots, d.hostTypes()),
 	})
 	var hosts reconcile.Upstreams = d.adapters
 	if len(d.config.FakeHosts) > 0 {
@@ -61,19 +59,31 @@ func (d *Daemon) openConfgit(ctx context.Context) error {
 	return nil
 }
 
-// hostTypes are the types of host that adapters are there for, so that any
-// other is reported where CONFGIT names it; nil, which allows any, when there
-// are none or the host's listing is faked.
+// rules are what the settings say about reading CONFGIT, from which these
+// directories may be read, for hosts of these types.
+func rules(c settings.Controller, roots, types []string) confgit.Rules {
+	return confgit.Rules{
+		ProxyFile: c.Confgit.ProxyFile, SkipCertificates: !c.CheckCertificates,
+		FileRoots: append([]string{}, roots...), Types: types, Secrets: secretSource(c.Confgit),
+	}
+}
+
 func (d *Daemon) hostTypes() []string {
-	if len(d.config.FakeHosts) > 0 {
+	return hostTypes(d.config, d.adapterDir(), slices.Collect(maps.Keys(d.reattach)))
+}
+
+// hostTypes are the types of host that adapters are there for, in a directory or
+// in a debugger, so that any other is reported where CONFGIT names it; nil, which
+// allows any, when there are none or the host's listing is faked.
+func hostTypes(c settings.Controller, dir string, debugged []string) []string {
+	if len(c.FakeHosts) > 0 {
 		return nil
 	}
-	debugged := slices.Collect(maps.Keys(d.reattach))
-	if enabled := d.config.Adapters.Enabled; len(enabled) > 0 {
+	if enabled := c.Adapters.Enabled; len(enabled) > 0 {
 		return append(debugged, enabled...)
 	}
-	types := slices.Concat(debugged, slices.Collect(maps.Keys(d.config.Adapters.Path)))
-	programs, _ := filepath.Glob(filepath.Join(d.adapterDir(), adapterPrefix+"*")) // fails on a bad pattern alone
+	types := slices.Concat(debugged, slices.Collect(maps.Keys(c.Adapters.Path)))
+	programs, _ := filepath.Glob(filepath.Join(dir, adapterPrefix+"*")) // fails on a bad pattern alone
 	for _, program := range programs {
 		types = append(types, strings.TrimPrefix(filepath.Base(program), adapterPrefix))
 	}

@@ -35,17 +35,30 @@ func checkPaths(ctx context.Context, hosts adapters, paths []string) ([]core.Pat
 }
 
 // configCommand is "lorry-controller config check DIR [OPTION...]": what is wrong
-// in a checkout of CONFGIT, before it is pushed. With the daemon's options, the
-// Downstream Host's adapter has its say about paths, too.
+// in a checkout of CONFGIT, before it is pushed. With the daemon's options, it
+// knows what they say about reading CONFGIT, and the Downstream Host's adapter has
+// its say about paths.
 func configCommand(ctx context.Context, args []string, version string, stdout, stderr io.Writer) error {
 	if len(args) < 2 || args[0] != "check" {
 		return usageError("config needs the word check, then the directory of a checkout of CONFGIT")
 	}
-	dir := args[1]
+	dir, options := args[1], args[2:]
 	if _, err := os.Stat(filepath.Join(dir, confgit.ConfFile)); err != nil {
 		return fmt.Errorf("%q is no CONFGIT: %w", dir, err)
 	}
-	source := confgit.NewSource(confgit.Options{Directory: dir})
+	programs, err := ownDirectory()
+	if err != nil {
+		return err
+	}
+	known := confgit.Rules{Types: hostTypes(settings.Controller{}, programs, nil)}
+	var s settings.Controller
+	if len(options) > 0 {
+		if s, err = checkSettings(options, version, programs, stderr); err != nil {
+			return err
+		}
+		known = rules(s, s.FileRoots, hostTypes(s, s.Adapters.Dir, nil))
+	}
+	source := confgit.NewSource(confgit.Options{Directory: dir, Rules: known})
 	commit, err := source.Update(ctx)
 	if err != nil {
 		return err
@@ -55,8 +68,10 @@ func configCommand(ctx context.Context, args []string, version string, stdout, s
 		return err
 	}
 	problems := config.Problems
-	if len(args) > 2 {
-		more, err := checkNames(ctx, config, args[2:], version, stderr)
+	if len(options) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		more, err := askDownstream(ctx, config, s, stderr)
 		if err != nil {
 			return err
 		}
@@ -65,31 +80,23 @@ func configCommand(ctx context.Context, args []string, version string, stdout, s
 	return tellProblems(config, problems, stdout)
 }
 
-// checkNames has the adapter of the Downstream Host that the daemon's options
-// name check the paths of a CONFGIT.
-func checkNames(ctx context.Context, config *confgit.Config, options []string, version string, stderr io.Writer) ([]core.Problem, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
+// checkSettings reads the daemon's options behind "config check DIR".
+func checkSettings(options []string, version, programs string, stderr io.Writer) (settings.Controller, error) {
 	values, err := settings.ControllerTable(version).Parse(options, os.Environ())
 	if err != nil {
-		return nil, err
+		return settings.Controller{}, err
 	}
 	if len(values.Args) > 0 {
-		return nil, usageError(fmt.Sprintf("what is %q? Only the daemon's options can be behind the directory", values.Args[0]))
+		return settings.Controller{}, usageError(fmt.Sprintf("what is %q? Only the daemon's options can be behind the directory", values.Args[0]))
 	}
 	for _, warning := range values.Warnings {
 		fmt.Fprintf(stderr, "WARNING: %s\n", warning)
 	}
 	s, err := settings.NewController(values, false)
-	if err != nil {
-		return nil, err
-	}
 	if s.Adapters.Dir == "" {
-		if s.Adapters.Dir, err = ownDirectory(); err != nil {
-			return nil, err
-		}
+		s.Adapters.Dir = programs
 	}
-	return askDownstream(ctx, config, s, stderr)
+	return s, err
 }
 
 // askDownstream starts the Downstream Host's adapter for one question.

@@ -37,10 +37,7 @@ func TestPointersAreFound(t *testing.T) {
 		}, []int{1}},
 		{"pointers, then the word", []func(*largeWorld){
 			func(w *largeWorld) {
-				for ref := range w.up.Refs() {
-					w.up.Git("update-ref", "-d", ref)
-				}
-				w.up.Commit("refs/heads/main", "no attributes here")
+				w.empty()
 				w.add("early.bin", "early")
 			},
 			func(w *largeWorld) { w.add("other.bin", "other") },
@@ -52,6 +49,23 @@ func TestPointersAreFound(t *testing.T) {
 			},
 			func(w *largeWorld) { w.add("sub/short.bin", "short") },
 		}, []int{0, 1}},
+		{"the word under another name on a newer branch", []func(*largeWorld){
+			func(w *largeWorld) {
+				w.add("sub/old.bin", "old")
+				w.up.Git("update-ref", "refs/heads/stable", "refs/heads/main")
+				w.change("R sub/.gitattributes skel/gitattributes")
+			},
+		}, []int{1}},
+		{"the word under another name, then its own", []func(*largeWorld){
+			func(w *largeWorld) {
+				w.empty()
+				w.up.CommitFile("refs/heads/main", "attributes.sample", []byte(attributes))
+				w.add("fixture.txt", "early")
+			},
+			func(w *largeWorld) { w.add("other.txt", "other") },
+			func(w *largeWorld) { w.change("C attributes.sample sub/.gitattributes") },
+			func(w *largeWorld) { w.add("sub/late.bin", "late") },
+		}, []int{0, 0, 2, 3}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -66,4 +80,19 @@ func TestPointersAreFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// empty begins upstream anew, without attributes.
+func (w *largeWorld) empty() {
+	w.t.Helper()
+	for ref := range w.up.Refs() {
+		w.up.Git("update-ref", "-d", ref)
+	}
+	w.up.Commit("refs/heads/main", "no attributes here")
+}
+
+// change adds a newer commit to upstream's main that copies or renames a file.
+func (w *largeWorld) change(what string) {
+	w.t.Helper()
+	w.up.Stdin("commit refs/heads/main\ncommitter C <c@example.com> 1800000000 +0000\ndata 1\nx\nfrom refs/heads/main^0\n"+what+"\n", "fast-import", "--quiet")
 }

@@ -2,9 +2,11 @@ package lfs
 
 import (
 	"bufio"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -13,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,7 +49,40 @@ func TestParsePointer(t *testing.T) {
 	}
 }
 
+// TestPointersAsGitLFSReadsThem: what git-lfs itself takes has an object, which
+// has to be brought.
+func TestPointersAsGitLFSReadsThem(t *testing.T) {
+	t.Parallel()
+	gittest.Require(t, "git-lfs")
+	version, object, size := "version "+versions()[0], "oid sha256:"+oid, "size 12"
+	for _, text := range []string{
+		version + "\n" + object + "\n" + size,
+		version + "\r\n" + object + "\r\n" + size + "\r\n",
+		"\n\n" + version + "\n" + object + "\n" + size + "\n",
+		" \t" + version + "\n" + object + "\n" + size + "\n",
+		version + "\n\n" + object + "\n\r\n" + size + "\n",
+		version + "\n" + object + "\n" + size + " \n\n\n",
+		version + "\n" + object + "\nsize 012\v\f",
+		version + "\r\r\n" + object + "\n" + size,
+		version + "\n \n" + object + "\n" + size,
+		version + "\n" + object + "\n" + size + " \n\nx-key value",
+	} {
+		cmd := exec.Command("git", "lfs", "pointer", "--check", "--stdin")
+		cmd.Env, cmd.Dir, cmd.Stdin = gittest.Env(), t.TempDir(), strings.NewReader(text)
+		var exit *exec.ExitError
+		out, err := cmd.CombinedOutput()
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		p, ok := ParsePointer([]byte(text))
+		if ok != (err == nil) || ok && (p.OID != oid || p.Size != 12) {
+			t.Errorf("%q: got %+v, %v; git-lfs says %v %s", text, p, ok, err, out)
+		}
+	}
+}
+
 func FuzzParsePointer(f *testing.F) {
+	f.Add("\nversion https://git-lfs.github.com/spec/v1\r\n\r\noid sha256:" + oid + "\r\nsize 12 \r\n")
 	f.Add("version https://git-lfs.github.com/spec/v1\noid sha256:" + oid + "\nsize 12\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		p, ok := ParsePointer([]byte(text))
@@ -71,6 +107,27 @@ func FuzzReadObjects(f *testing.F) {
 			}
 			return nil
 		})
+	})
+}
+
+func FuzzReadTree(f *testing.F) {
+	const ours = "100644 .gitattributes\x0001234567890123456789"
+	f.Add("100644 a\x0001234567890123456789" + ours)
+	f.Add(ours[:30])
+	f.Add("100644 " + strings.Repeat("x", 5000) + " .gitattributes\x0001234567890123456789")
+	f.Fuzz(func(t *testing.T, text string) {
+		found := make(map[string]bool)
+		err := readTree(bufio.NewReader(strings.NewReader(text)), 20, found)
+		if n := strings.Count(text, " .gitattributes\x00"); len(found) > n {
+			t.Errorf("%d names, found %v", n, found)
+		}
+		if err != nil {
+			return
+		}
+		err = readTree(bufio.NewReader(strings.NewReader(text+ours)), 20, found)
+		if err != nil || !found[hex.EncodeToString([]byte(ours[len(ours)-20:]))] {
+			t.Errorf("found %v, %v", found, err)
+		}
 	})
 }
 

@@ -39,14 +39,23 @@ func versions() []string {
 var oidForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // ParsePointer reads the text of a pointer. What is none is an ordinary file.
+// It takes all that git-lfs does, which writes pointers in one form and reads
+// them with spaces around, empty lines and the line ends of Windows.
 func ParsePointer(text []byte) (Pointer, bool) {
-	if len(text) >= maxPointer || !bytes.HasPrefix(text, []byte("version ")) {
+	if len(text) >= maxPointer {
+		return Pointer{}, false
+	}
+	text = bytes.TrimSpace(text)
+	if !bytes.HasPrefix(text, []byte("version ")) {
 		return Pointer{}, false
 	}
 	p, known := Pointer{Size: -1}, false
-	for line := range strings.SplitSeq(strings.TrimSuffix(string(text), "\n"), "\n") {
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if line = strings.TrimSuffix(line, "\r"); line == "" {
+			continue
+		}
 		key, value, ok := strings.Cut(line, " ")
-		if !ok {
+		if !ok || key == "" {
 			return Pointer{}, false
 		}
 		switch key {

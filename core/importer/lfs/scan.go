@@ -2,7 +2,6 @@ package lfs
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,40 +20,11 @@ type scanner struct {
 	tips, have []string
 }
 
-// uses reports whether any .gitattributes among the new files hands files over
-// to git-lfs.
-func (s *scanner) uses(ctx context.Context) (bool, error) {
-	var found bytes.Buffer
-	lines := meter.Lines(func(line string) {
-		if object, path, ok := strings.Cut(line, " "); ok && (path == ".gitattributes" || strings.HasSuffix(path, "/.gitattributes")) {
-			found.WriteString(object + "\n")
-		}
-	})
-	if err := s.list(ctx, lines); err != nil || found.Len() == 0 {
-		return false, err
-	}
-	uses := false
-	err := s.contents(ctx, &found, func(_ header, r io.Reader) error {
-		for in := bufio.NewScanner(r); in.Scan() && !uses; {
-			uses = strings.Contains(in.Text(), "filter=lfs")
-		}
-		return nil
-	})
-	return uses, err
-}
-
 // pointers gives every pointer among the new files, each object once.
 func (s *scanner) pointers(ctx context.Context) ([]Pointer, error) {
-	in, out := io.Pipe()
-	listed := make(chan error, 1)
-	go func() {
-		err := s.list(ctx, out, "--filter=object:type=blob", "--filter=blob:limit="+strconv.Itoa(maxPointer))
-		listed <- err
-		_ = out.CloseWithError(err)
-	}()
 	var found []Pointer
 	seen := make(map[string]bool)
-	err := s.contents(ctx, in, func(h header, r io.Reader) error {
+	err := s.walk(ctx, func(h header, r io.Reader) error {
 		if h.kind != "blob" || h.size >= maxPointer {
 			return nil
 		}
@@ -64,12 +34,25 @@ func (s *scanner) pointers(ctx context.Context) ([]Pointer, error) {
 			found = append(found, p)
 		}
 		return err
-	})
+	}, "--filter=object:type=blob", "--filter=blob:limit="+strconv.Itoa(maxPointer))
+	return found, err
+}
+
+// walk gives each new object that passes the filters to a function.
+func (s *scanner) walk(ctx context.Context, each func(header, io.Reader) error, filters ...string) error {
+	in, out := io.Pipe()
+	listed := make(chan error, 1)
+	go func() {
+		err := s.list(ctx, out, filters...)
+		listed <- err
+		_ = out.CloseWithError(err)
+	}()
+	err := s.contents(ctx, in, each)
 	_ = in.Close()
 	if lerr := <-listed; lerr != nil && !errors.Is(lerr, io.ErrClosedPipe) && (err == nil || ctx.Err() == nil) {
 		err = lerr
 	}
-	return found, err
+	return err
 }
 
 // mayHave reports whether any file in the repository, wherever it is, is a

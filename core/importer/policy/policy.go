@@ -113,8 +113,12 @@ func (p Policy) Key() string {
 }
 
 // Mirrors reports whether an upstream ref belongs into the working area: every
-// branch and tag, and what the refspecs name besides.
+// branch and tag, and what the refspecs name besides. The working area's own
+// refs never do, however wide a refspec is.
 func (p Policy) Mirrors(name string) bool {
+	if own(name) {
+		return false
+	}
 	if strings.HasPrefix(name, "refs/heads/") || strings.HasPrefix(name, "refs/tags/") {
 		return true
 	}
@@ -125,6 +129,10 @@ func (p Policy) Mirrors(name string) bool {
 	}
 	return false
 }
+
+// own reports whether a ref is the working area's own, or stands in the way of
+// such.
+func own(name string) bool { return strings.HasPrefix(name+"/", keptPrefix) }
 
 // others are the sources beyond branches and tags.
 func (p Policy) others() []string {
@@ -153,6 +161,9 @@ func (p Policy) FetchRefspecs() []string {
 	for _, src := range p.others() {
 		list = append(list, "+"+src+":"+src)
 	}
+	if len(list) > 2 {
+		list = append(list, "^"+strings.TrimSuffix(keptPrefix, "/"), "^"+keptPrefix+"*")
+	}
 	return list
 }
 
@@ -162,7 +173,7 @@ func (p Policy) FetchRefspecs() []string {
 func (p Policy) Wanted(refs map[string]string) (wanted []Wanted, missing []string) {
 	names := make([]string, 0, len(refs))
 	for name := range refs {
-		if !p.left(name) && !strings.HasPrefix(name, keptPrefix) {
+		if !p.left(name) && !own(name) {
 			names = append(names, name)
 		}
 	}

@@ -111,6 +111,27 @@ func TestMirrors(t *testing.T) {
 	}
 }
 
+// TestOwnRefsAreNoMirrors: a refspec for everything brings nothing over the
+// working area's own refs.
+func TestOwnRefsAreNoMirrors(t *testing.T) {
+	t.Parallel()
+	p, err := New(spec.Spec{Refspecs: []string{"+refs/*"}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"refs/stash": true, "refs/lorry": false, "refs/lorry/svn/master": false, "refs/lorry/kept/heads/main/x": false, "refs/lorryload": true,
+	} {
+		if got := p.Mirrors(name); got != want {
+			t.Errorf("%s: want %v", name, want)
+		}
+	}
+	want := []string{"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+refs/*:refs/*", "^refs/lorry", "^refs/lorry/*"}
+	if diff := cmp.Diff(want, p.FetchRefspecs()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestOwnRefsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, r := range []string{"refs/lorry/*", "refs/heads/*:refs/lorry/x/*"} {

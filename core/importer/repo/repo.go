@@ -178,6 +178,12 @@ func (r *Repo) Restore(ctx context.Context, want map[string]string, prefixes ...
 	if err != nil {
 		return err
 	}
+	return r.Turn(ctx, have, want)
+}
+
+// Turn makes the refs that the repository has what is wanted, as Restore does;
+// those that are in neither stay as they are.
+func (r *Repo) Turn(ctx context.Context, have, want map[string]string) error {
 	if err := r.Drop(ctx, deletions(have, want)); err != nil {
 		return err
 	}

@@ -140,7 +140,11 @@ func (c *Copy) Run(ctx context.Context, update func(context.Context) (Result, er
 }
 
 func (c *Copy) restore(ctx context.Context, before area.State) error {
-	if err := c.Repo.Restore(ctx, before.Refs, c.prefixes()...); err != nil {
+	have, err := c.Local(ctx) // what is not mirrored, old tips above all, is not touched
+	if err != nil {
+		return err
+	}
+	if err := c.Repo.Turn(ctx, have, before.Refs); err != nil {
 		return err
 	}
 	if before.Head == "" {

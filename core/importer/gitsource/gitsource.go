@@ -9,6 +9,8 @@ package gitsource
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -110,16 +112,34 @@ func (s *Source) initial(ctx context.Context) (workcopy.Result, error) {
 	if shallow(dir) {
 		return workcopy.Result{}, errShallow()
 	}
+	refs, err := s.settle(ctx, fresh)
+	if err != nil {
+		return workcopy.Result{}, err
+	}
+	refs.Changed = len(refs.Refs.Refs)
+	if err := s.Area.Install(dir); err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
+	return refs, nil
+}
+
+// settle makes of a clone what a fetch would have: it holds nothing that only a
+// clone takes, and what a clone does not bring.
+func (s *Source) settle(ctx context.Context, fresh *repo.Repo) (workcopy.Result, error) {
 	if err := fresh.ForgetRemote(); err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
 	if err := dropLong(ctx, fresh); err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
+	odd, err := dropOdd(ctx, fresh)
+	if err != nil {
+		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
+	}
 	source := *s
 	source.Repo = fresh
 	if len(s.Policy.FetchRefspecs()) > 2 {
-		if err := source.fetch(ctx, repo.ManyRefs); err != nil {
+		if err := source.fetchOthers(ctx, odd); err != nil {
 			return workcopy.Result{}, err
 		}
 	}
@@ -127,13 +147,12 @@ func (s *Source) initial(ctx context.Context) (workcopy.Result, error) {
 	if err != nil {
 		return workcopy.Result{}, err
 	}
+	if refs.Left = odd.failure(); len(refs.Refs.Refs) == 0 && refs.Left != nil {
+		return workcopy.Result{}, refs.Left
+	}
 	if len(refs.Refs.Refs) == 0 {
 		return workcopy.Result{}, gitfail.New(core.FailEmpty, gitfail.Upstream, gitfail.Hint(core.FailEmpty, gitfail.Upstream),
 			"upstream: the repository was empty when it was cloned")
-	}
-	refs.Changed = len(refs.Refs.Refs)
-	if err := s.Area.Install(dir); err != nil {
-		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
 	return refs, nil
 }
@@ -154,16 +173,50 @@ func dropLong(ctx context.Context, r *repo.Repo) error {
 	return r.Drop(ctx, long)
 }
 
-// fetch runs git fetch into the repository, all refs but those without, or none.
-// About so many of them will change.
-func (s *Source) fetch(ctx context.Context, changing int, without ...string) error {
+// dropOdd removes branches that are no commit: a clone takes them, and nothing
+// else does.
+func dropOdd(ctx context.Context, r *repo.Repo) (sifted, error) {
+	odd := sifted{lost: make(map[string]string)}
+	out, err := r.Git.Output(ctx, r.Call("for-each-ref", "--format=%(if:equals=commit)%(objecttype)%(then)%(else)%(objectname) %(refname)%(end)", branches))
+	if err != nil {
+		return odd, fmt.Errorf("cannot look at the branches: %w", err)
+	}
+	var gone []repo.Change
+	for line := range strings.Lines(out) {
+		if object, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " "); ok {
+			odd.loseBranch(name, object)
+			gone = append(gone, repo.Change{Ref: name, Old: object})
+		}
+	}
+	return odd, r.Drop(ctx, gone)
+}
+
+// fetchOthers brings what a clone does not: refs beyond branches and tags.
+func (s *Source) fetchOthers(ctx context.Context, odd sifted) error {
+	upstream, err := s.List(ctx) // of what the policy names, some may not be there
+	if err != nil {
+		return err
+	}
+	can := sift(upstream.Map())
+	maps.Copy(can.lost, odd.lost)
+	return s.fetch(ctx, upstream.Map(), repo.ManyRefs, can.excluded()...)
+}
+
+// fetch runs git fetch into the repository, all refs of a listing but those
+// without, or none. About so many of them will change.
+func (s *Source) fetch(ctx context.Context, listed map[string]string, changing int, without ...string) error {
 	args := []string{
 		"fetch", "--atomic", "--no-write-fetch-head", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--progress",
 	}
 	if len(without) > 0 {
 		args = append(args, "--stdin")
 	}
-	call := s.Repo.Call(append(append(args, "--", s.Access.URL), s.Policy.FetchRefspecs()...)...)
+	// git fetches nothing at all where a name that is no pattern is not there.
+	specs := slices.DeleteFunc(s.Policy.FetchRefspecs(), func(spec string) bool {
+		name, _, _ := strings.Cut(strings.TrimPrefix(spec, "+"), ":")
+		return !strings.HasPrefix(spec, "^") && !strings.Contains(name, "*") && listed[name] == ""
+	})
+	call := s.Repo.Call(append(append(args, "--", s.Access.URL), specs...)...)
 	if len(without) > 0 {
 		call.Stdin = strings.NewReader("^" + strings.Join(without, "\n^") + "\n")
 	}

@@ -100,7 +100,7 @@ func (s *sifted) tell(src *Source) {
 	}
 }
 
-const hintLost = "the other refs are mirrored; nobody but upstream's owner can mend this: git fsck there names what is missing, and the ref has to be restored or deleted there"
+const hintLost = "the other refs are mirrored; nobody but upstream's owner can mend this: git fsck there names what is wrong, and the ref has to be restored or deleted there"
 
 // failure says what cannot be had, a *gitfail.Error, or gives nil.
 func (s *sifted) failure() error {
@@ -131,6 +131,43 @@ func missing(err error) string {
 	return ""
 }
 
+// oddBranch finds what git refuses to make a branch of: git takes such from a
+// clone, and would keep every other ref of a fetch back.
+var oddBranch = regexp.MustCompile(`trying to write non-commit object ([0-9a-f]{40}(?:[0-9a-f]{24})?) to branch`)
+
+// noCommit gives that object of a failed fetch, or "".
+func noCommit(err error) string {
+	var exit *childproc.ExitError
+	if !errors.As(err, &exit) || exit.Err != nil {
+		return ""
+	}
+	if found := oddBranch.FindStringSubmatch(exit.Stderr); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+const branches = "refs/heads/"
+
+// loseBranch leaves branches out that are no commit.
+func (s *sifted) loseBranch(name, object string) {
+	s.lose(name, fmt.Sprintf("whose object %.12s is no commit, as a branch has to be", object))
+}
+
+// loseObject leaves out what upstream's refs lead to and cannot be had: an object
+// that is not there or, of branches, one that is no commit.
+func (s *sifted) loseObject(listed map[string]string, missing, odd string) {
+	for name, is := range listed {
+		switch {
+		case s.wanted[name] == "":
+		case is == missing:
+			s.lose(name, fmt.Sprintf("whose object %.12s it does not have", missing))
+		case is == odd && strings.HasPrefix(name, branches):
+			s.loseBranch(name, odd)
+		}
+	}
+}
+
 // careful reports whether a clone that failed so can be had with less than all
 // refs: only a fetch leaves some out.
 func careful(err error) bool {
@@ -150,9 +187,9 @@ const mostLost = 20
 // listed: what it no longer lists is not missed.
 func (s *Source) fetchAll(ctx context.Context, upstream *lsrefs.Listing, can *sifted, before map[string]string, changing int) error {
 	for try := 1; ; try++ {
-		err := s.fetch(ctx, changing, can.excluded()...)
-		object := missing(err)
-		if object == "" || try == mostLost || ctx.Err() != nil {
+		err := s.fetch(ctx, upstream.Map(), changing, can.excluded()...)
+		object, odd := missing(err), noCommit(err)
+		if object == "" && odd == "" || try == mostLost || ctx.Err() != nil {
 			return err
 		}
 		again, lerr := s.List(ctx)
@@ -166,11 +203,7 @@ func (s *Source) fetchAll(ctx context.Context, upstream *lsrefs.Listing, can *si
 				can.lose(name, why)
 			}
 		}
-		for name, is := range again.Map() {
-			if is == object && can.wanted[name] != "" {
-				can.lose(name, fmt.Sprintf("whose object %.12s it does not have", object))
-			}
-		}
+		can.loseObject(again.Map(), object, odd)
 		if len(can.wanted) == 0 {
 			return can.failure()
 		}

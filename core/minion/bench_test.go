@@ -2,6 +2,7 @@ package minion
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/protocol"
 	"github.com/lorry-controller/lorry-controller/core/webapp"
 	"github.com/lorry-controller/lorry-controller/core/webapp/webapptest"
 )
@@ -99,6 +101,12 @@ func (b *bench) start(t *testing.T) (stop func()) {
 	return stop
 }
 
+// worker is what the minion's parts work on, when it does not run.
+func (b *bench) worker() *worker {
+	b.options.setDefaults()
+	return &worker{Options: b.options, client: &protocol.Client{Base: b.options.Controller, HTTP: b.options.HTTP}}
+}
+
 func (b *bench) put(paths ...string) {
 	for _, path := range paths {
 		b.queue.Put(core.LorryState{Lorry: core.Lorry{Path: path, Text: `{"` + path + `": {}}`, Interval: time.Hour, Timeout: time.Hour}})
@@ -141,3 +149,12 @@ func alive(pid int) bool {
 
 const oursHelp = `if [ "$1" = --help ]; then echo "  --report-fd=N"; exit 0; fi
 `
+
+func jsonOf(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -58,6 +58,7 @@ func (w *worker) run(ctx context.Context, job protocol.Job) (unchanged bool) {
 		}
 		w.hold(job.Path)
 	}
+	fit(&update, maxRefs, out)
 	r.finish(ctx, update)
 	log.Info("job ended", "exit", update.Exit, "kind", string(update.Failure.Kind), "cause", update.Failure.Cause,
 		"took", time.Since(began).Round(time.Millisecond))

@@ -46,13 +46,19 @@ func (o *output) take() string {
 		fmt.Fprintf(&part, "[… %d bytes of output were left out here …]\n", o.cut)
 		o.cut = 0
 	}
-	n := min(len(o.text), maxChunk)
-	for n > 0 && n < len(o.text) && !utf8.RuneStart(o.text[n]) {
-		n--
-	}
+	n := len(beginning(o.text, maxChunk))
 	part.Write(o.text[:n])
 	o.text = append(o.text[:0], o.text[n:]...)
 	return strings.ToValidUTF8(part.String(), "\uFFFD") // as JSON would have it, so that both ends count the same bytes
+}
+
+// beginning is at most so many bytes of text from its start, and no half a character.
+func beginning[T string | []byte](text T, most int) T {
+	n := min(len(text), most)
+	for n > 0 && n < len(text) && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
 }
 
 // empty reports whether nothing waits.

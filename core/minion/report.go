@@ -30,6 +30,8 @@ type reporter struct {
 	heartbeat time.Duration
 	pause     backoff
 
+	most    int       // bytes of output in one report
+	refs    int       // bytes of refs in one report
 	pending string    // taken from out, not yet accepted
 	sent    int64     // bytes of output that were accepted
 	last    time.Time // of the last accepted report
@@ -40,7 +42,7 @@ type reporter struct {
 func newReporter(w *worker, job protocol.Job, out *output, log hclog.Logger) *reporter {
 	r := &reporter{
 		worker: w, job: job, out: out, far: &steps{}, log: log, heartbeat: defaultHeartbeat,
-		pause: backoff{rand: w.Rand, most: maxPause}, last: time.Now(),
+		pause: backoff{rand: w.Rand, most: maxPause}, most: maxChunk, refs: maxRefs, last: time.Now(),
 	}
 	if job.Heartbeat > 0 {
 		r.heartbeat = time.Duration(job.Heartbeat) * time.Second
@@ -66,6 +68,8 @@ func (r *reporter) whileRunning(ctx context.Context, done <-chan result, stop co
 			}
 			answer, err := r.send(ctx, protocol.Update{Exit: "no", Progress: r.far.news()})
 			switch {
+			case protocol.TooLong(err):
+				r.shorten(nil)
 			case err != nil:
 			case answer.Stale:
 				r.log.Warn("controller gave the job up, it is stopped here")
@@ -93,9 +97,10 @@ func (r *reporter) send(ctx context.Context, u protocol.Update) (protocol.Update
 	if r.pending == "" {
 		r.pending = r.out.take()
 	}
-	u.JobID, u.Fence, u.Stdout = *r.job.JobID, r.job.Fence, r.pending
-	if r.pending != "" {
-		u.Sent = r.sent + int64(len(r.pending))
+	part := beginning(r.pending, r.most)
+	u.JobID, u.Fence, u.Stdout = *r.job.JobID, r.job.Fence, part
+	if part != "" {
+		u.Sent = r.sent + int64(len(part))
 	}
 	answers, err := r.worker.client.Update(ctx, []protocol.Update{u})
 	if err != nil {
@@ -110,8 +115,8 @@ func (r *reporter) send(ctx context.Context, u protocol.Update) (protocol.Update
 		r.log.Info("reports are accepted again")
 	}
 	r.far.accepted(u.Progress)
-	r.sent += int64(len(r.pending))
-	r.away, r.pending, r.last = false, "", time.Now()
+	r.sent += int64(len(part))
+	r.away, r.pending, r.last = false, r.pending[len(part):], time.Now()
 	r.pause.reset()
 	return answers[0], nil
 }
@@ -130,14 +135,14 @@ func (r *reporter) finish(ctx context.Context, end protocol.Update) {
 		defer unhook()
 	}
 	for refusals := 0; last.Err() == nil; {
-		u := end
+		u := &end
 		if r.pending == "" {
 			r.pending = r.out.take()
 		}
-		if !r.out.empty() {
-			u = protocol.Update{Exit: "no"} // more than one report holds
+		if len(r.pending) > r.most || !r.out.empty() {
+			u = &protocol.Update{Exit: "no"} // more than one report holds
 		}
-		answer, err := r.send(last, u)
+		answer, err := r.send(last, *u)
 		switch {
 		case err == nil && answer.Stale:
 			r.log.Warn("controller had given the job up, its end is not recorded")
@@ -145,6 +150,7 @@ func (r *reporter) finish(ctx context.Context, end protocol.Update) {
 		case err == nil && u.Exit != "no":
 			return
 		case err == nil:
+		case protocol.TooLong(err) && r.shorten(u):
 		case final(err), refusals >= maxRefusals:
 			r.log.Error("controller refuses the end of a job", "error", err)
 			return

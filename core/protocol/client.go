@@ -211,13 +211,17 @@ func nextStep(err error) string {
 // answerError makes an error of an answer that is not 2xx.
 func answerError(response *http.Response, text []byte) error {
 	var body Error
-	if json.Unmarshal(text, &body) != nil || body.Message == "" {
+	if json.Unmarshal(text, &body) != nil {
+		body = Error{}
+	}
+	own := body.Message != "" && body.Kind != ""
+	if body.Message == "" {
 		body.Message = fmt.Sprintf("controller answered %q", response.Status)
 	}
 	if body.Kind == "" {
 		body.Kind = kindOfStatus(response.StatusCode)
 	}
-	e := &core.Error{Kind: body.Kind, Fact: body.Message, Hint: body.Hint}
+	e := &core.Error{Kind: body.Kind, Fact: body.Message, Hint: body.Hint, Err: &refusal{status: response.StatusCode, own: own}}
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}

@@ -59,19 +59,27 @@ func TestErrorsHaveAKind(t *testing.T) {
 		header, body string
 		kind         core.Kind
 		fact         string
+		foreign      bool
 	}{
-		{409, "", `{"kind": "conflict", "message": "job 3 does not run", "hint": "x"}`, core.KindConflict, "job 3 does not run"},
-		{404, "", "<html>Error: 404 Not Found</html>", core.KindNotFound, `controller answered "404 Not Found"`},
-		{502, "", "", core.KindUnavailable, `controller answered "502 Bad Gateway"`},
-		{500, "", "{}", core.KindInternal, `controller answered "500 Internal Server Error"`},
-		{429, "7", "", core.KindRateLimited, `controller answered "429 Too Many Requests"`},
-		{200, "", "<html>a captive portal</html>", core.KindUnavailable, "answer to /1.0/give-me-job is not the controller's"},
+		{409, "", `{"kind": "conflict", "message": "job 3 does not run", "hint": "x"}`, core.KindConflict, "job 3 does not run", false},
+		{404, "", "<html>Error: 404 Not Found</html>", core.KindNotFound, `controller answered "404 Not Found"`, true},
+		{403, "", `{"message": "no route matched"}`, core.KindDenied, "no route matched", true},
+		{404, "", `{"kind": 7, "message": "no such thing"}`, core.KindNotFound, `controller answered "404 Not Found"`, true},
+		{413, "", `{"kind": "invalid", "message": "body is longer than 7 bytes"}`, core.KindInvalid, "body is longer than 7 bytes", false},
+		{413, "", "", core.KindInvalid, `controller answered "413 Request Entity Too Large"`, true},
+		{502, "", "", core.KindUnavailable, `controller answered "502 Bad Gateway"`, true},
+		{500, "", "{}", core.KindInternal, `controller answered "500 Internal Server Error"`, true},
+		{429, "7", "", core.KindRateLimited, `controller answered "429 Too Many Requests"`, true},
+		{200, "", "<html>a captive portal</html>", core.KindUnavailable, "answer to /1.0/give-me-job is not the controller's", false},
 	} {
 		_, err := answering(t, test.status, test.header, test.body).GiveMeJob(t.Context(), GiveMeJob{Host: "m"})
 		known, ok := err.(*core.Error) //nolint:errorlint // the client promises this type itself
 		if !ok || known.Kind != test.kind || !strings.HasPrefix(known.Fact, test.fact) {
 			t.Errorf("%+v: got %#v", test, err)
 			continue
+		}
+		if Foreign(err) != test.foreign || TooLong(err) != (test.status == 413) {
+			t.Errorf("%+v: foreign %t, too long %t", test, Foreign(err), TooLong(err))
 		}
 		if test.header != "" && known.RetryAfter != 7*time.Second {
 			t.Errorf("want 7 s, got %s", known.RetryAfter)

@@ -89,3 +89,50 @@ func TestNamedRefThatIsNotThere(t *testing.T) {
 		})
 	}
 }
+
+// TestUpstreamNamesItsObjectsAnew: what upstream became by SHA-256 cannot go into
+// the mirror, which stays as it is; with another mirror, as the hint says, all is
+// well, and so it is on the way back.
+func TestUpstreamNamesItsObjectsAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun()
+	anew := func(format string) {
+		for _, dir := range []string{w.up.Dir, w.down.Dir} {
+			if err := os.Rename(dir, dir+".before-"+format); err != nil {
+				t.Fatal(err)
+			}
+			w.up.Git("init", "-q", "--bare", "--object-format="+format, dir)
+		}
+		w.up.Commit("refs/heads/main", "anew")
+	}
+	anew("sha256")
+	whole := filepath.Join(w.dir, "whole")
+	for _, move := range [][2]string{{w.down.Dir, whole}, {w.down.Dir + ".before-sha256", w.down.Dir}} {
+		if err := os.Rename(move[0], move[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := w.down.Mirrored()
+	for range 2 {
+		if failed := w.mustFail(core.FailSpec).Failure; !strings.Contains(failed.Hint, "object-format=sha256") {
+			t.Errorf("got %+v", failed)
+		}
+		if diff := cmp.Diff(before, w.down.Mirrored()); diff != "" {
+			t.Error(diff)
+		}
+	}
+	for _, move := range [][2]string{{w.down.Dir, w.down.Dir + ".old"}, {whole, w.down.Dir}} {
+		if err := os.Rename(move[0], move[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		w.mustRun()
+		w.mustEqual()
+		w.up.Commit("refs/heads/main", "more")
+	}
+	anew("sha1")
+	w.mustRun()
+	w.mustEqual()
+}

@@ -61,12 +61,18 @@ func (s *Source) Update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 				return workcopy.Result{}, err
 			}
 		}
-		res, err := s.refresh(ctx, upstream)
-		if err == nil || !s.Broken(ctx, err) {
-			return res, err
+		other, err := s.outgrown(upstream)
+		if err != nil {
+			return workcopy.Result{}, err
 		}
-		fmt.Fprintf(s.Out, ".. the working copy is damaged (%v): making a new one\n", err)
-		s.Log.Warn("working copy is damaged", "lorry", s.Area.Name, "error", err)
+		if !other {
+			res, err := s.refresh(ctx, upstream)
+			if err == nil || !s.Broken(ctx, err) {
+				return res, err
+			}
+			fmt.Fprintf(s.Out, ".. the working copy is damaged (%v): making a new one\n", err)
+			s.Log.Warn("working copy is damaged", "lorry", s.Area.Name, "error", err)
+		}
 	}
 	res, err := s.initial(ctx)
 	if err == nil || gitfail.From(err, gitfail.Upstream).Place != gitfail.Upstream || ctx.Err() != nil {

@@ -2,18 +2,22 @@ package gitsource
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strings"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/lsrefs"
 )
 
 // left looks for refs that git passed over although it was content: those of a
@@ -88,3 +92,27 @@ func (s *Source) renew() error {
 	}
 	return nil
 }
+
+// outgrown moves a working copy away whose objects have names of another kind
+// than upstream's, which was made anew: nothing can be fetched into it.
+func (s *Source) outgrown(upstream lsrefs.Listing) (bool, error) {
+	if len(upstream.Refs) == 0 {
+		return false, nil
+	}
+	config, err := os.ReadFile(filepath.Join(s.Repo.Dir, "config"))
+	if err != nil {
+		return false, nil //nolint:nilerr // what is damaged is found out where it is used
+	}
+	long := sha256Repo.Match(config)
+	if long == (len(upstream.Refs[0].Object) == hex.EncodedLen(sha256.Size)) {
+		return false, nil
+	}
+	fmt.Fprintln(s.Out, ".. upstream names its objects in another way than before (SHA-1 or SHA-256): making a new working copy, and keeping the old one beside it")
+	if err := s.Area.SetAside(s.KeepOld); err != nil {
+		return false, gitfail.From(err, gitfail.Local)
+	}
+	return true, nil
+}
+
+// sha256Repo finds what git init and git clone write for SHA-256.
+var sha256Repo = regexp.MustCompile(`(?im)^\s*objectformat\s*=\s*"?sha256`)

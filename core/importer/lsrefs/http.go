@@ -182,8 +182,8 @@ func listV2(in *bufio.Reader) (Listing, error) {
 			return Listing{}, pktline.ErrFormat
 		}
 		for _, attr := range words[2:] {
-			if target, ok := strings.CutPrefix(attr, "symref-target:"); ok && words[1] == "HEAD" {
-				l.Head = target
+			if target, ok := strings.CutPrefix(attr, "symref-target:"); ok {
+				l.link(words[1], target)
 			}
 		}
 		if err := l.add(words[0], words[1]); err != nil {

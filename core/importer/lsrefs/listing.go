@@ -32,6 +32,9 @@ type Listing struct {
 	// Head is the full name of the branch that HEAD names, or "" when it names
 	// none that exists.
 	Head string
+	// Links are the other symbolic refs, with the full name of what they stand
+	// for, as far as the server tells.
+	Links map[string]string
 }
 
 // Select gives the refs whose names are kept, and the same Head.
@@ -93,6 +96,18 @@ func (l Listing) settled() (Listing, error) {
 	return l, nil
 }
 
+// link takes in that a name stands for another.
+func (l *Listing) link(name, target string) {
+	if name == "HEAD" {
+		l.Head = target
+		return
+	}
+	if l.Links == nil {
+		l.Links = make(map[string]string)
+	}
+	l.Links[name] = target
+}
+
 // add takes one advertised ref in. Peeled tags and pseudo-refs are left out;
 // names that git does not take are not.
 func (l *Listing) add(object, name string) error {
@@ -130,9 +145,7 @@ func ParseLsRemote(r io.Reader) (Listing, error) {
 			return Listing{}, fmt.Errorf("%.200q is no ref: %w", in.Text(), pktline.ErrFormat)
 		}
 		if target, symref := strings.CutPrefix(left, "ref: "); symref {
-			if name == "HEAD" {
-				l.Head = target
-			}
+			l.link(name, target)
 			continue
 		}
 		if err := l.add(left, name); err != nil {

@@ -3,14 +3,21 @@ package push
 import (
 	"fmt"
 	"sort"
+
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 )
 
 // tellDrift says which refs are no longer as this Lorry left them: somebody
-// else changed them. What becomes of them is the policy's to say.
-func (p *Push) tellDrift(have map[string]string) {
+// else changed them. What becomes of them is the policy's to say. One that was
+// deleted, and is not wanted any more, is as it shall be.
+func (p *Push) tellDrift(wanted []policy.Wanted, have map[string]string) {
+	wants := make(map[string]bool, len(wanted))
+	for _, w := range wanted {
+		wants[w.Dst] = true
+	}
 	var names []string
 	for ref, object := range p.Pushed {
-		if have[ref] != object {
+		if have[ref] != object && (wants[ref] || have[ref] != "") {
 			names = append(names, ref)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -79,6 +80,8 @@ type Result struct {
 	Refs []core.RefResult
 	// Changed counts the refs that were changed.
 	Changed int
+	// After are the refs that downstream has now.
+	After map[string]string
 	// Failure is why the push did not bring everything; Kind "" when it did.
 	Failure core.Failure
 }
@@ -86,7 +89,7 @@ type Result struct {
 // Run makes downstream have the wanted refs. The error, a *gitfail.Error, says
 // that nothing is known about single refs; otherwise the Result does.
 func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) {
-	have, err := p.List(ctx)
+	have, links, err := p.list(ctx)
 	if err != nil {
 		return Result{}, err
 	}
@@ -95,7 +98,7 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 			return Result{}, err
 		}
 	}
-	p.tellDrift(have)
+	p.tellDrift(wanted, have)
 	var differ []policy.Wanted
 	for _, w := range wanted {
 		if have[w.Dst] != w.Object {
@@ -105,23 +108,17 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 	gone := p.gone(wanted, have)
 	p.told(len(wanted) - len(differ))
 	if len(differ) == 0 && len(gone) == 0 {
-		return Result{}, nil
+		return Result{After: have}, nil
 	}
-	if err := p.take(ctx, differ, gone, have); err != nil {
+	plan := p.plan(wanted, differ, gone, have, links)
+	if err := p.take(ctx, plan.push, append(slices.Clone(plan.first), plan.last...), have); err != nil {
 		return Result{}, err
 	}
-	var outcome map[string]report
-	filled, failed := p.seed(ctx, wanted, have)
-	if !filled {
-		outcome, filled, failed = p.upload(ctx, wanted, have)
-	}
-	if !filled {
-		outcome, failed = p.send(ctx, differ, gone, have, len(wanted)-len(differ))
-	}
+	outcome, failed, created := p.bring(ctx, wanted, plan, have)
 	if ctx.Err() != nil {
 		return Result{}, gitfail.From(context.Cause(ctx), gitfail.Downstream)
 	}
-	after, err := p.List(ctx)
+	after, links, err := p.list(ctx)
 	if err != nil {
 		if failed != nil {
 			err = failed
@@ -129,37 +126,63 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 		return Result{}, err
 	}
 	p.told(len(wanted))
-	if filled && outcome != nil && arrived(wanted, after) {
+	if created && arrived(wanted, after) {
 		failed = nil // somebody else has created the same: a run that died here, most likely
 	}
+	differ = append(differ, plan.compare(wanted, have, after, links)...)
 	for _, ref := range gone {
 		differ = append(differ, policy.Wanted{Dst: ref})
 	}
-	return p.judge(differ, have, after, outcome, failed)
+	res, err := p.judge(differ, plan.bars, have, after, outcome, failed)
+	res.After = after
+	return res, err
 }
 
-// send pushes what is new, then deletes what is gone. So many refs were there
-// already.
-func (p *Push) send(ctx context.Context, differ []policy.Wanted, gone []string, have map[string]string, there int) (map[string]report, error) {
-	said, differ, failed := p.force(ctx, differ, have)
-	p.told(there + len(said))
-	for _, part := range parts(differ, have) {
-		told, err := p.push(ctx, part, have)
+// bring does what was planned, in the way that suits. created says that the
+// refs were created one by one in an empty repository.
+func (p *Push) bring(ctx context.Context, wanted []policy.Wanted, plan plan, have map[string]string) (outcome map[string]report, failed error, created bool) {
+	if len(plan.bars) == 0 {
+		filled, failed := p.seed(ctx, wanted, have)
+		if filled {
+			return nil, failed, false
+		}
+		if outcome, filled, failed = p.upload(ctx, wanted, have); filled {
+			return outcome, failed, outcome != nil
+		}
+	}
+	outcome, failed = p.send(ctx, plan, have, len(wanted)-len(plan.push))
+	return outcome, failed, false
+}
+
+// send deletes what is in the way, pushes what is new, then deletes the rest of
+// what is gone. So many refs were there already.
+func (p *Push) send(ctx context.Context, plan plan, have map[string]string, there int) (map[string]report, error) {
+	said := make(map[string]report)
+	var failed error
+	add := func(told map[string]report, err error) {
 		maps.Copy(said, told)
-		p.told(there + len(said))
 		if failed == nil {
 			failed = err
 		}
+	}
+	if len(plan.first) > 0 {
+		add(p.prune(ctx, plan.first, have))
+	}
+	forced, differ, err := p.force(ctx, plan.push, have)
+	add(forced, err)
+	there += len(forced)
+	p.told(there)
+	for _, part := range parts(differ, have) {
+		told, err := p.push(ctx, part, have)
+		add(told, err)
+		there += len(told)
+		p.told(there)
 		if ctx.Err() != nil {
 			return said, failed
 		}
 	}
-	if len(gone) > 0 && ctx.Err() == nil {
-		deleted, err := p.prune(ctx, gone, have)
-		maps.Copy(said, deleted)
-		if failed == nil {
-			failed = err
-		}
+	if len(plan.last) > 0 && ctx.Err() == nil {
+		add(p.prune(ctx, plan.last, have))
 	}
 	return said, failed
 }
@@ -294,91 +317,4 @@ func (p *Push) stage(refs []policy.Wanted) (dir string, err error) {
 		}
 	}
 	return dir, nil
-}
-
-// judge compares what was wanted with what downstream has now. What was read
-// back decides, not what the push said.
-func (p *Push) judge(refs []policy.Wanted, before, after map[string]string, said map[string]report, failed error) (Result, error) {
-	var res Result
-	worst := make(map[core.FailureKind]core.RefResult)
-	for _, w := range refs {
-		r := core.RefResult{Ref: w.Dst, Old: before[w.Dst], New: w.Object}
-		if after[w.Dst] == w.Object {
-			r.Status = status(r, said[w.Dst])
-			res.Changed++
-			res.Refs = append(res.Refs, r)
-			continue
-		}
-		kind := core.FailRefused
-		said, known := said[w.Dst]
-		r.Status, r.Reason = core.RefRejected, said.reason
-		switch {
-		case !known || said.flag != '!':
-			if failed != nil && !known {
-				continue
-			}
-			r.Reason = "the push was reported as done, but downstream has another value"
-		case said.diverged():
-			kind = core.FailDiverged
-			if p.Policy.Rewrites() != core.RewriteRefuse {
-				r.Status = core.RefHeld
-			}
-		}
-		if _, there := worst[kind]; !there {
-			worst[kind] = r
-		}
-		res.Refs = append(res.Refs, r)
-	}
-	res.Failure = p.failure(res.Refs, worst, failed)
-	if failed != nil && len(worst) == 0 {
-		return res, gitfail.From(failed, gitfail.Downstream)
-	}
-	return res, nil
-}
-
-func status(r core.RefResult, said report) string {
-	switch {
-	case r.New == "":
-		return core.RefDeleted
-	case r.Old == "":
-		return core.RefNew
-	case said.flag == '+':
-		return core.RefForced
-	}
-	return core.RefUpdated
-}
-
-// failure sums the refused refs up: a refusal by the host goes before a
-// rewrite, since approving the rewrite would not help it.
-func (p *Push) failure(refs []core.RefResult, worst map[core.FailureKind]core.RefResult, failed error) core.Failure {
-	if len(worst) == 0 {
-		return core.Failure{}
-	}
-	count := 0
-	for _, r := range refs {
-		if r.Status == core.RefRejected || r.Status == core.RefHeld {
-			count++
-		}
-	}
-	kind := core.FailRefused
-	first, there := worst[kind]
-	if !there {
-		kind = core.FailDiverged
-		first = worst[kind]
-	}
-	if kind == core.FailRefused && failed != nil {
-		// The messages beside may know more: a full disk, missing LFS objects.
-		switch e := gitfail.From(failed, gitfail.Downstream); e.Kind {
-		case core.FailDisk, core.FailLFS, core.FailCorrupt, core.FailAuth:
-			return e.Failure
-		}
-	}
-	what := fmt.Sprintf("downstream refused %s: %s", first.Ref, first.Reason)
-	if kind == core.FailDiverged {
-		what = fmt.Sprintf("downstream's %s would lose what it has: %s", first.Ref, first.Reason)
-	}
-	if count > 1 {
-		what += fmt.Sprintf(" (and %d more refs)", count-1)
-	}
-	return core.Failure{Kind: kind, Cause: what, Hint: gitfail.Hint(kind, gitfail.Downstream)}
 }

@@ -83,21 +83,31 @@ func (r *Repo) ForgetRemote() error {
 
 // Refs gives the refs below the given prefixes ("refs/heads/"), or all.
 func (r *Repo) Refs(ctx context.Context, prefixes ...string) (map[string]string, error) {
-	if refs, err := readRefs(r.Dir); err == nil {
+	refs, _, err := r.Links(ctx, prefixes...)
+	return refs, err
+}
+
+// Links gives beside the refs, as Refs does, what those stand for that are
+// symbolic: by name the full name of the other.
+func (r *Repo) Links(ctx context.Context, prefixes ...string) (refs, links map[string]string, err error) {
+	if refs, err = readRefs(r.Dir); err == nil { // it reads no symbolic ones
 		maps.DeleteFunc(refs, func(name, _ string) bool { return !below(name, prefixes) })
-		return refs, nil
+		return refs, nil, nil
 	}
-	out, err := r.Git.Output(ctx, r.Call(append([]string{"for-each-ref", "--format=%(objectname) %(refname)"}, prefixes...)...))
+	out, err := r.Git.Output(ctx, r.Call(append([]string{"for-each-ref", "--format=%(objectname) %(refname) %(symref)"}, prefixes...)...))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the refs: %w", err)
+		return nil, nil, fmt.Errorf("cannot read the refs: %w", err)
 	}
-	refs := make(map[string]string)
+	refs, links = make(map[string]string), make(map[string]string)
 	for line := range strings.Lines(out) {
-		if object, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " "); ok {
-			refs[name] = object
+		if words := strings.Fields(line); len(words) > 1 {
+			refs[words[1]] = words[0]
+			if len(words) > 2 {
+				links[words[1]] = words[2]
+			}
 		}
 	}
-	return refs, nil
+	return refs, links, nil
 }
 
 func below(name string, prefixes []string) bool {

@@ -69,13 +69,17 @@ const clockSlack = time.Minute
 // pushedTurn is the place in the queue of what was pushed then.
 func pushedTurn(at time.Time) int64 { return at.UnixMicro() + FirstTurn }
 
-// again makes a Lorry due once more whose job began before the last push, or
-// before an admin asked for one. A push that is still to come is one of before
-// the clock was set back: until then each job would have begun before it.
-func again(j core.Job, l *core.LorryState) {
-	if !l.Pushed.IsZero() && !l.Pushed.Before(j.Started) && !l.Pushed.After(j.Ended.Add(clockSlack)) {
-		l.Due, l.Position = l.Pushed, pushedTurn(l.Pushed)
+// again makes a Lorry due once more whose job began before the last push, before
+// an admin asked for one, or before its text changed. It says so: then what the
+// job saw is no reason for the next one to look at less. A push that is still to
+// come is one of before the clock was set back: until then each job would have
+// begun before it.
+func again(j core.Job, l *core.LorryState) bool {
+	if l.Pushed.IsZero() || l.Pushed.Before(j.Started) || l.Pushed.After(j.Ended.Add(clockSlack)) {
+		return false
 	}
+	l.Due, l.Position = l.Pushed, pushedTurn(l.Pushed)
+	return true
 }
 
 // unfinished gives a Lorry its place back whose job came to nothing through no

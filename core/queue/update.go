@@ -149,28 +149,30 @@ func (u *updating) end(r *running, p UpdateParams) {
 	r.ended = true
 	j, l := &r.live.Job, &r.live.Lorry
 	exit, failure := verdict(r, p, u.now)
+	handedBack := exit == exitReturned && !failure.Failed()
 	j.Ended, j.Exit, j.Failure = u.now, exit, failure
 	j.Unchanged = p.Unchanged && exit == exitOK
 	j.Refs, j.Progress = cleanRefs(p.Refs), nil
 	before := *l
 	l.RunningJob, l.Position = 0, 0
 	l.Failures, l.Due = u.q.set.Load().Backoff.After(schedule.Outcome{
-		End: u.now, Success: exit == exitOK, Returned: exit == exitReturned, Kind: failure.Kind, Late: j.Started.Sub(before.Due),
+		End: u.now, Success: exit == exitOK, Returned: handedBack, Kind: failure.Kind, Late: j.Started.Sub(before.Due),
 	}, l.Interval, l.Failures, u.q.roll())
 	if failure.Kind == core.FailRateLimited && l.UpstreamHost != "" {
 		r.leave = u.q.leave(failure)
 	}
-	if exit == exitReturned || failure.Kind == core.FailLost && before.Failures == 0 {
+	if handedBack || failure.Kind == core.FailLost && before.Failures == 0 {
 		unfinished(&before, l)
 	}
-	again(*j, l)
+	anew := again(*j, l)
 	u.wake = u.wake || u.q.set.Load().MaxJobsPerHost > 0 || !l.Due.After(u.now)
 	u.due = append(u.due, l.Due)
-	if exit != exitOK {
-		// Downstream may have got a part of the push.
+	if exit != exitOK || anew {
+		// Downstream may have got a part of the push, or somebody has asked for a
+		// look at it since the job began.
 		l.Digest = ""
 	}
-	if exit == exitReturned {
+	if handedBack {
 		return
 	}
 	r.healed = exit == exitOK && l.LastExit != exitOK && l.LastExit != ""
@@ -180,7 +182,7 @@ func (u *updating) end(r *running, p UpdateParams) {
 	}
 	if exit == exitOK {
 		l.LastSuccess = u.now
-		if p.Digest != "" {
+		if p.Digest != "" && !anew {
 			l.Digest = clean(p.Digest)
 		}
 		if p.Unchanged || p.Digest != "" {

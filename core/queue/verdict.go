@@ -29,11 +29,17 @@ const (
 // verdict is the exit of a job that ended, and why it failed. What stopped a job
 // explains its end better than the signal that it died of.
 func verdict(r *running, p UpdateParams, now time.Time) (string, core.Failure) {
-	if p.Returned {
+	stopped := core.Failure{Kind: core.FailKilled, Cause: "an admin stopped it"}
+	switch wanted, lost := r.live.KillReason != core.FailKilled, p.Exit == exitLost && p.Failure.Kind == core.FailLost; {
+	case p.Returned && wanted:
 		return exitReturned, core.Failure{}
-	}
-	if p.Exit == exitLost && p.Failure.Kind == core.FailLost {
+	case p.Returned: // nobody wants it to be done again at once
+		return exitReturned, stopped
+	case lost && wanted:
 		return exitLost, p.Failure
+	case lost:
+		stopped.Cause += "; " + p.Failure.Cause
+		return exitLost, stopped
 	}
 	f := core.Failure{
 		Kind: core.FailureKind(clean(string(p.Failure.Kind))), Cause: clip(p.Failure.Cause), Hint: clip(p.Failure.Hint),
@@ -60,7 +66,7 @@ func verdict(r *running, p UpdateParams, now time.Time) (string, core.Failure) {
 			}
 		}
 	case r.live.KillReason == core.FailKilled && (vague || f.Kind == core.FailTimeout):
-		f = core.Failure{Kind: core.FailKilled, Cause: "an admin stopped it"}
+		f = stopped
 	case f.Kind == core.FailNone && code < 0:
 		f = core.Failure{Kind: core.FailOther, Cause: fmt.Sprintf("lorry was ended by signal %d", -code)}
 	case f.Kind == core.FailNone:

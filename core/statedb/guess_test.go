@@ -169,6 +169,16 @@ func TestWhatChangesWhileAReportIsUnderWayDecides(t *testing.T) {
 			report: queue.UpdateParams{Done: true, Exit: "-9"},
 			want:   core.LorryState{Failures: 1, LastExit: "-9", LastFailure: core.Failure{Kind: core.FailTimeout}},
 		},
+		"the job, when it is handed back": {
+			change: `UPDATE jobs SET kill_reason = 'killed' WHERE path = 'a'`,
+			report: queue.UpdateParams{Done: true, Returned: true},
+			want:   core.LorryState{LastExit: "returned", LastFailure: core.Failure{Kind: core.FailKilled}},
+		},
+		"the text, at an end": {
+			change: `UPDATE queue SET pushed = 1893499200000000 WHERE path = 'a'`,
+			report: queue.UpdateParams{Done: true, Exit: "0", Digest: "ours"},
+			want:   core.LorryState{LastExit: "0"},
+		},
 		"the Lorry, at a heartbeat": {
 			change: `UPDATE queue SET failures = 7 WHERE path = 'a'`,
 			report: queue.UpdateParams{Output: "going on\n"},

@@ -71,7 +71,7 @@ func (i Import) Lorries(ctx context.Context, all []core.LorryState) (int, error)
 		rows[n] = stateRow{
 			wantRow: wantRow{
 				l.Path, l.Text, l.Section, l.Host, l.HostPath, l.UpstreamHost, l.Repository,
-				l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription, micros(l.Due),
+				l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription, micros(l.Due), 0,
 			},
 			Failures: l.Failures, LastRun: micros(l.LastRun), LastSuccess: micros(l.LastSuccess), LastExit: l.LastExit,
 			FailKind: l.LastFailure.Kind, FailCause: l.LastFailure.Cause, DiskUsage: l.DiskUsage,

@@ -64,11 +64,11 @@ func (s linearState) mine(in linearIn) bool {
 
 // end is the state after the running job's end.
 func (s linearState) end(exit, digest string) linearState {
-	s.running, s.kill, s.ended = 0, false, true
-	s.digest = digest
-	if exit != "returned" {
+	if exit != "returned" || s.kill {
 		s.exit = exit
 	}
+	s.running, s.kill, s.ended = 0, false, true
+	s.digest = digest
 	return s
 }
 

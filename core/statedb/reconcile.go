@@ -119,15 +119,16 @@ type wantRow struct {
 	ListedHead        string             `json:"listed_head"`
 	ListedDescription string             `json:"listed_description"`
 	Due               int64              `json:"due"`
+	Now               int64              `json:"now"`
 }
 
 const wantCols = "path text, spec_text text, section text, host text, host_path text, upstream_host text, repository text, interval_us bigint, " +
-	"timeout_us bigint, rewrites text, listed_head text, listed_description text, due bigint"
+	"timeout_us bigint, rewrites text, listed_head text, listed_description text, due bigint, now bigint"
 
 // PutLorries implements reconcile.Store. A changed interval moves the due time
 // of a Lorry that waits for it, as the original's sum of last run and interval
 // did, but not of one that an admin made due; a changed text forgets the digest,
-// so that the next job looks again.
+// so that the next job looks again: one more than that which runs, if one does.
 func (db *DB) PutLorries(ctx context.Context, lorries []core.Lorry) error {
 	return db.PutLorriesDue(ctx, lorries, slices.Repeat([]time.Time{db.clock()}, len(lorries)))
 }
@@ -139,7 +140,7 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 	for n, l := range lorries {
 		r := wantRow{
 			l.Path, l.Text, l.Section, l.Host, l.HostPath, l.UpstreamHost, l.Repository,
-			l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription, micros(due[n]),
+			l.Interval.Microseconds(), l.Timeout.Microseconds(), l.Rewrites, l.ListedHead, l.ListedDescription, micros(due[n]), 0,
 		}
 		if i, twice := at[l.Path]; twice {
 			rows[i] = r // the last one wins
@@ -154,6 +155,12 @@ func (db *DB) PutLorriesDue(ctx context.Context, lorries []core.Lorry, due []tim
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
 		if len(rows) == 0 {
 			return nil
+		}
+		// Not before it is its turn to write: a job that began until then has the
+		// old text.
+		now := micros(db.clock())
+		for i := range rows {
+			rows[i].Now = now
 		}
 		for _, put := range putLorries() {
 			if err := tx.putAll(ctx, put, rows); err != nil {
@@ -182,15 +189,16 @@ func (t *txn) putAll(ctx context.Context, s statement, rows []wantRow) error {
 func putLorries() []statement {
 	const waits = `queue.running_job IS NULL AND queue.last_run > 0 AND queue.failures = 0 AND queue.turn = queue.due AND queue.due >= queue.last_run + c.was`
 	return []statement{
-		{"moving due times and forgetting digests", `WITH w AS MATERIALIZED (SELECT x.path AS path, x.interval_us AS interval_us, x.spec_text AS spec_text FROM {rows}),
-			k AS MATERIALIZED (SELECT w.path, w.interval_us, w.spec_text, (SELECT l.interval_us FROM lorries l WHERE l.path = w.path) AS was,
+		{"moving due times and forgetting digests", `WITH w AS MATERIALIZED (SELECT x.path AS path, x.interval_us AS interval_us, x.spec_text AS spec_text, x.now AS now FROM {rows}),
+			k AS MATERIALIZED (SELECT w.path, w.interval_us, w.spec_text, w.now, (SELECT l.interval_us FROM lorries l WHERE l.path = w.path) AS was,
 				(SELECT l.spec_text FROM lorries l WHERE l.path = w.path) AS wrote FROM w),
-			c AS MATERIALIZED (SELECT k.path, k.interval_us, k.was, k.was <> k.interval_us AS moved, k.wrote <> k.spec_text AS rewritten
+			c AS MATERIALIZED (SELECT k.path, k.interval_us, k.now, k.was, k.was <> k.interval_us AS moved, k.wrote <> k.spec_text AS rewritten
 				FROM k WHERE k.was <> k.interval_us OR k.wrote <> k.spec_text)
 		UPDATE queue SET due = CASE WHEN c.moved AND ` + waits + ` THEN last_run + c.interval_us ELSE due END,
 			turn = CASE WHEN c.moved AND ` + waits + ` THEN last_run + c.interval_us ELSE turn END,
-			digest = CASE WHEN c.rewritten THEN '' ELSE digest END FROM c
-		WHERE queue.path = c.path AND (c.moved AND ` + waits + ` OR c.rewritten AND queue.digest <> '')`},
+			digest = CASE WHEN c.rewritten THEN '' ELSE digest END,
+			pushed = CASE WHEN c.rewritten AND running_job IS NOT NULL THEN c.now ELSE pushed END FROM c
+		WHERE queue.path = c.path AND (c.moved AND ` + waits + ` OR c.rewritten AND (queue.digest <> '' OR queue.running_job IS NOT NULL))`},
 		{"writing Lorries", `INSERT INTO lorries (path, spec_text, section, host, host_path, upstream_host, repository, interval_us, timeout_us,
 			rewrites, listed_head, listed_description)
 		SELECT x.path, x.spec_text, x.section, x.host, x.host_path, x.upstream_host, x.repository, x.interval_us, x.timeout_us,

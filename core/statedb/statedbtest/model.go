@@ -27,7 +27,8 @@ import (
 //   - nothing runs without a lease, and what runs is what the Lorry says;
 //   - jobs are given out in queue order, to no held Lorry, within max-jobs, and
 //     to nobody while the queue is stopped;
-//   - a report with an old fence, or on an ended job, changes nothing.
+//   - a report with an old fence, or on an ended job, changes nothing;
+//   - what is asked for while a job runs is done by another one, which has no digest.
 //
 // steps is the length of each of the sequences; rapid's own flags say how many
 // there are.
@@ -72,6 +73,7 @@ type modelLorry struct {
 	fence    core.Fence
 	removed  bool
 	held     string
+	text     string
 	failures int
 	exit     string
 	digest   string
@@ -87,7 +89,15 @@ type modelJob struct {
 	kill  bool
 	exit  string
 
-	started time.Time
+	started, reported time.Time
+}
+
+// stoppedOr is how a job failed that did not end well.
+func (j *modelJob) stoppedOr(kind core.FailureKind) core.FailureKind {
+	if j.kill {
+		return core.FailKilled
+	}
+	return kind
 }
 
 func (m *model) must(err error) {
@@ -138,13 +148,20 @@ func (m *model) path() string {
 }
 
 func (m *model) put() {
-	p := m.path()
-	m.must(m.store.PutLorries(m.ctx, []core.Lorry{NewLorry(p)}))
-	if l := m.lorries[p]; l != nil {
-		l.removed = false
+	want := NewLorry(m.path())
+	want.Text += rapid.SampledFrom([]string{"", " "}).Draw(m.T, "text")
+	m.must(m.store.PutLorries(m.ctx, []core.Lorry{want}))
+	l := m.lorries[want.Path]
+	if l == nil {
+		m.lorries[want.Path] = &modelLorry{path: want.Path, text: want.Text, turn: m.now().UnixMicro(), due: m.now()}
 		return
 	}
-	m.lorries[p] = &modelLorry{path: p, turn: m.now().UnixMicro(), due: m.now()}
+	if l.removed = false; l.text == want.Text {
+		return
+	}
+	if l.text, l.digest = want.Text, ""; l.job != 0 {
+		l.asked = m.now()
+	}
 }
 
 func (m *model) remove() {
@@ -194,7 +211,7 @@ func (m *model) claim() {
 		m.lastID = c.Job.ID
 		l.fence++
 		l.job, l.turn = c.Job.ID, l.due.UnixMicro()
-		m.jobs[c.Job.ID] = &modelJob{id: c.Job.ID, path: c.Path, fence: l.fence, lease: m.now().Add(m.queue.Lease()), started: m.now()}
+		m.jobs[c.Job.ID] = &modelJob{id: c.Job.ID, path: c.Path, fence: l.fence, lease: m.now().Add(m.queue.Lease()), started: m.now(), reported: m.now()}
 		if c.Job.Fence != l.fence {
 			m.Fatalf("fence %d, want %d", c.Job.Fence, l.fence)
 		}
@@ -238,10 +255,7 @@ func (m *model) finish() {
 	m.expect(queue.UpdateResult{}, m.report(queue.UpdateParams{Job: j.id, Fence: fence, Done: true, Exit: exit, Digest: "d" + fmt.Sprint(j.id)}))
 	kind := core.FailNone
 	if exit != "0" {
-		kind = core.FailOther
-		if j.kill {
-			kind = core.FailKilled
-		}
+		kind = j.stoppedOr(core.FailOther)
 	}
 	m.ended(j, exit, schedule.Outcome{Success: exit == "0", Kind: kind})
 }
@@ -270,7 +284,7 @@ func (m *model) ended(j *modelJob, exit string, o schedule.Outcome) {
 		l.turn = l.asked.UnixMicro() + queue.FirstTurn
 	}
 	l.digest = ""
-	if o.Success {
+	if o.Success && l.asked.Before(j.started) {
 		l.digest = "d" + fmt.Sprint(j.id)
 	}
 	if !o.Returned {
@@ -281,7 +295,7 @@ func (m *model) ended(j *modelJob, exit string, o schedule.Outcome) {
 func (m *model) heartbeat() {
 	if j := m.live(); j != nil {
 		m.expect(queue.UpdateResult{Kill: j.kill}, m.report(queue.UpdateParams{Job: j.id, Fence: j.fence, Output: "x"}))
-		j.lease = m.now().Add(m.queue.Lease())
+		j.lease, j.reported = m.now().Add(m.queue.Lease()), m.now()
 	}
 }
 
@@ -320,7 +334,7 @@ func (m *model) bury() {
 	for _, id := range slices.Sorted(maps.Keys(m.jobs)) {
 		if j := m.jobs[id]; j.exit == "" && !j.lease.After(m.now()) {
 			want = append(want, id)
-			m.ended(j, "lost", schedule.Outcome{Kind: core.FailLost})
+			m.ended(j, "lost", schedule.Outcome{Kind: j.stoppedOr(core.FailLost)})
 		}
 	}
 	for _, j := range buried {
@@ -334,6 +348,6 @@ func (m *model) bury() {
 func (m *model) handBack() {
 	if j := m.live(); j != nil {
 		m.expect(queue.UpdateResult{}, m.report(queue.UpdateParams{Job: j.id, Fence: j.fence, Done: true, Returned: true}))
-		m.ended(j, "returned", schedule.Outcome{Returned: true})
+		m.ended(j, "returned", schedule.Outcome{Returned: !j.kill, Kind: j.stoppedOr(core.FailNone)})
 	}
 }

@@ -94,8 +94,8 @@ func (m *model) rebase() {
 	m.crash()
 	m.must(m.queue.Rebase(m.ctx))
 	for _, j := range m.jobs {
-		if until := m.now().Add(m.queue.Lease()); j.exit == "" && j.lease.Before(until) {
-			j.lease = until
+		if j.exit == "" && !j.lease.After(j.reported.Add(m.queue.Lease())) { // else it got more at a start before
+			j.lease = m.now().Add(m.queue.Lease())
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (m *model) check() {
 	var want, got []modelLorry
 	for _, l := range m.inOrder() {
 		seen := *l
-		seen.fence, seen.lastRun, seen.asked = 0, time.Time{}, time.Time{}
+		seen.fence, seen.text, seen.lastRun, seen.asked = 0, "", time.Time{}, time.Time{}
 		seen.turn = min(l.turn, 0)
 		want = append(want, seen)
 	}
@@ -127,7 +127,7 @@ func (m *model) check() {
 	for _, id := range slices.Sorted(maps.Keys(m.jobs)) {
 		if j := m.jobs[id]; j.exit == "" {
 			seen := *j
-			seen.started = time.Time{}
+			seen.started, seen.reported = time.Time{}, time.Time{}
 			live = append(live, seen)
 		}
 	}

@@ -101,10 +101,23 @@ func (b *bench) start(t *testing.T) (stop func()) {
 	return stop
 }
 
-// worker is what the minion's parts work on, when it does not run.
-func (b *bench) worker() *worker {
+// worker is what the minion's parts work on, when it does not run itself.
+func (b *bench) worker(t *testing.T) *worker {
+	t.Helper()
 	b.options.setDefaults()
-	return &worker{Options: b.options, client: &protocol.Client{Base: b.options.Controller, HTTP: b.options.HTTP}}
+	area, err := openArea(b.options.WorkingArea)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(area.close)
+	w := &worker{Options: b.options, area: area, client: &protocol.Client{Base: b.options.Controller, HTTP: b.options.HTTP}}
+	if b.options.LorryCmd == "" {
+		return w
+	}
+	if w.command, err = findCommand(t.Context(), b.options.LorryCmd, b.options.Env); err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func (b *bench) put(paths ...string) {

@@ -142,7 +142,7 @@ func TestAnEndThatIsTooLongInAnyCaseIsGivenUp(t *testing.T) {
 	if _, err := out.Write([]byte(strings.Repeat("x", 3*maxChunk))); err != nil {
 		t.Fatal(err)
 	}
-	r := newReporter(b.worker(), protocol.Job{JobID: &id, Fence: 1}, out, b.options.Log)
+	r := newReporter(b.worker(t), protocol.Job{JobID: &id, Fence: 1}, out, b.options.Log)
 	r.finish(t.Context(), protocol.Update{JobID: id, Fence: 1, Exit: "0", Refs: manyRefs(10)})
 	if r.most > leastChunk {
 		t.Errorf("it gave up at %d bytes of output in a report", r.most)

@@ -16,8 +16,9 @@ const (
 	// wants to hear of a job.
 	defaultHeartbeat = 5 * time.Second
 	// maxRefusals is how often the end of a job is told to a controller that
-	// answers with an error of its own.
-	maxRefusals = 10
+	// answers with an error of its own, while it takes other reports;
+	// mostRefusals is how often while it does not, which is some two hours.
+	maxRefusals, mostRefusals = 10, 240
 )
 
 // reporter tells the controller about one job.
@@ -151,12 +152,11 @@ func (r *reporter) finish(ctx context.Context, end protocol.Update) {
 			return
 		case err == nil:
 		case protocol.TooLong(err) && r.shorten(u):
-		case final(err), refusals >= maxRefusals:
+		case r.final(err), refusals >= mostRefusals, refusals >= maxRefusals && r.alone(last):
 			r.log.Error("controller refuses the end of a job", "error", err)
 			return
 		default:
-			switch core.KindOf(err) {
-			case core.KindInternal, core.KindUnauthenticated: // a token may be given again
+			if core.KindOf(err) == core.KindInternal && !r.between(err) {
 				refusals++
 			}
 			sleep(last, time.Until(r.next))
@@ -166,13 +166,35 @@ func (r *reporter) finish(ctx context.Context, end protocol.Update) {
 }
 
 // final reports whether sending the same again is of no use.
-func final(err error) bool {
+func (r *reporter) final(err error) bool {
+	if r.between(err) && !protocol.TooLong(err) {
+		return false
+	}
 	switch core.KindOf(err) {
 	case core.KindInvalid, core.KindNotFound, core.KindDenied, core.KindConflict, core.KindUnsupported:
 		return true
 	default:
 		return false
 	}
+}
+
+// between reports whether err comes from what is before the controller. It says
+// nothing about the job then: a proxy may know no backend for a moment, whatever
+// it calls that. The original's controller has no words of its own.
+func (r *reporter) between(err error) bool { return r.job.Fence != 0 && protocol.Foreign(err) }
+
+// alone reports whether it is the end of this job alone that the controller
+// does not take, since it takes a sign of life. As long as it takes nothing at
+// all there is no use in giving the end up. The original's controller is not
+// asked: it does not say which jobs it knows no more.
+func (r *reporter) alone(ctx context.Context) bool {
+	if r.job.Fence == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
+	defer cancel()
+	_, err := r.worker.client.Update(ctx, []protocol.Update{{JobID: *r.job.JobID, Fence: r.job.Fence, Exit: "no"}})
+	return err == nil
 }
 
 func retryAfter(err error) time.Duration {

@@ -97,6 +97,9 @@ func Run(ctx context.Context, o Options) protocol.ImportReport {
 		}
 	}
 	j.finish(err)
+	for i := range j.report.Refs {
+		j.report.Refs[i].Ref = policy.Told(j.report.Refs[i].Ref)
+	}
 	return j.report
 }
 

@@ -24,7 +24,7 @@ type Policy struct {
 	leave    []string       // patterns of sources
 	rewrites core.RewritePolicy
 	prune    bool
-	approved map[string]Rewrite // by downstream ref
+	approved map[string]Rewrite // by downstream ref, as it is told
 }
 
 // Rewrite is one rewrite of a downstream ref: from which object, "" for any, and
@@ -183,7 +183,7 @@ func (p Policy) Wanted(refs map[string]string) (wanted []Wanted, missing []strin
 		if !seen[dst] {
 			seen[dst] = true
 			w := Wanted{Dst: dst, Src: src, Object: refs[src], Force: p.force(r)}
-			if approved := p.approved[dst]; !w.Force && w.Object != "" && approved.New == w.Object {
+			if approved := p.approved[Told(dst)]; !w.Force && w.Object != "" && approved.New == w.Object {
 				w.Force, w.From = true, approved.Old
 			}
 			wanted = append(wanted, w)

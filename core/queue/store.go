@@ -44,6 +44,9 @@ type Store interface {
 	JobIDs(ctx context.Context, filter JobFilter, after core.JobID, limit int) ([]core.JobID, error)
 	Job(ctx context.Context, id core.JobID) (core.Job, error)
 	Output(ctx context.Context, id core.JobID, offset, limit int64) (string, error)
+	// Led says whether a core does the upkeep now and, if none does, for how long
+	// there was none; 0 when that is not known.
+	Led(ctx context.Context) (led bool, alone time.Duration, err error)
 	// Expired names running jobs whose lease ended at or before now, with ids
 	// above after, at most limit.
 	Expired(ctx context.Context, now time.Time, after core.JobID, limit int) ([]core.JobID, error)
@@ -108,8 +111,10 @@ type Tx interface {
 	AppendOutput(ctx context.Context, id core.JobID, text string) error
 	// Kill marks a running job to be stopped.
 	Kill(ctx context.Context, id core.JobID, reason core.FailureKind) error
-	// Extend sets the lease of all running jobs to at least until.
-	Extend(ctx context.Context, until time.Time) error
+	// Extend gives running jobs whose minion could not report a whole lease from
+	// now on. One that had such a one since its last report gets no second, but is
+	// given back the time for which there was no core to report to. None is longer.
+	Extend(ctx context.Context, now time.Time, lease, alone time.Duration) error
 	// SetLeases sets the lease of all running jobs to until, also of those that
 	// have a longer one.
 	SetLeases(ctx context.Context, until time.Time) error

@@ -128,17 +128,22 @@ func (q *Queue) endAll(ctx context.Context, ids []core.JobID, how func(core.Job)
 }
 
 // Rebase gives every running job a whole lease from now on. A core calls it
-// when it starts, since no minion could report while there was none. If the clock
-// was set back meanwhile, due times are moved back, too.
+// when it starts, since no minion could report while there was none; where another
+// core does the upkeep, there was one. Cores that start again and again do not
+// keep a job alive whose minion is gone. If the clock was set back meanwhile, due
+// times are moved back, too.
 func (q *Queue) Rebase(ctx context.Context) error {
-	now := q.clock().UTC()
-	var back time.Duration
-	err := q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
-		err := tx.Extend(ctx, now.Add(q.set.Load().GhostTimeout))
-		if err == nil {
-			back, err = tx.ClockSet(ctx, 0, now)
-		}
+	now, lease := q.clock().UTC(), q.set.Load().GhostTimeout
+	led, alone, err := q.store.Led(ctx)
+	if err != nil {
 		return err
+	}
+	var back time.Duration
+	err = q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
+		if back, err = tx.ClockSet(ctx, 0, now); err != nil || led && back == 0 {
+			return err
+		}
+		return tx.Extend(ctx, now, lease, alone)
 	})
 	if err == nil && back > 0 {
 		q.log.Warn("the system's clock was set back; due times are moved back with it", "by", back.Round(time.Second).String())

@@ -2,54 +2,88 @@ package statedb
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
 // backSlack is how far the clocks of several cores may be apart.
 const backSlack = time.Minute
 
-// ClockSet implements queue.Tx. What has run by a time that has not come yet is
-// what was written by the clock as it was before: so a second call, or one of
-// another core, finds nothing more to do.
+// ClockSet implements queue.Tx. What was written by the clock as it was before
+// has times that have not come yet; once they are moved, they have: so a second
+// call finds nothing more to do when it does not know by how much.
 func (t *txn) ClockSet(ctx context.Context, by time.Duration, now time.Time) (time.Duration, error) {
-	newest, err := collect(ctx, t, scanInt, `SELECT started FROM jobs ORDER BY id DESC LIMIT 1`)
+	back, err := t.backBy(ctx, by, now)
 	if err != nil {
-		return 0, describe("looking for jobs of a later time", err)
+		return 0, err
 	}
-	isBack := by < 0 || by == 0 && len(newest) > 0 && newest[0] > micros(now.Add(backSlack))
+	if err := t.setRunning(ctx, max(by, 0), now); err != nil {
+		return 0, err
+	}
+	if by >= 0 && back == 0 {
+		return 0, t.soonest(ctx, now)
+	}
+	// A push of a later time would bring one job after the other until then.
+	if _, err := t.change(ctx, "setting the time of pushes", `UPDATE queue SET pushed = $1 WHERE pushed > $2`, micros(now)-1, micros(now)); err != nil {
+		return 0, err
+	}
+	if back > 0 {
+		if err := t.back(ctx, back, now); err != nil {
+			return 0, err
+		}
+	}
+	return back, t.soonest(ctx, now)
+}
+
+// backBy is by how much times are to be moved back: by as much as the clock was,
+// or, if that is more, or not known, so that what ran, began or was listed last
+// did so now.
+func (t *txn) backBy(ctx context.Context, by time.Duration, now time.Time) (time.Duration, error) {
+	if by > 0 {
+		return 0, nil
+	}
+	last, err := collect(ctx, t, scanInt, `SELECT COALESCE(MAX(last_run), 0) FROM queue
+		UNION ALL SELECT COALESCE(MAX(ls_last), 0) FROM hosts UNION ALL SELECT COALESCE(MAX(started), 0) FROM jobs WHERE exit = ''`)
+	if err != nil {
+		return 0, describe("looking for what was done at a later time", err)
+	}
+	if newest := slices.Max(last); newest > 0 {
+		by = min(by, now.Sub(fromMicros(newest)))
+	}
+	if -by <= backSlack {
+		return 0, nil
+	}
+	return -by, nil
+}
+
+// setRunning keeps running jobs as old as they were when the clock was set
+// forward, and lets none have begun, or reported, at a time that is to come.
+func (t *txn) setRunning(ctx context.Context, forward time.Duration, now time.Time) error {
 	// Just before now, so that what begins now has begun later.
 	before := micros(now) - 1
+	// What was asked for while a job ran still comes after its beginning.
+	if _, err := t.change(ctx, "setting the time of pushes", `UPDATE queue SET pushed = CASE WHEN pushed + $1 < $2 THEN pushed + $1 ELSE $2 END
+		WHERE CAST($1 AS BIGINT) > 0 AND running_job IS NOT NULL AND EXISTS (SELECT 1 FROM jobs j
+			WHERE j.id = running_job AND j.exit = '' AND j.started <= pushed)`, forward.Microseconds(), micros(now)); err != nil {
+		return err
+	}
 	// Whoever remembers the jobs forgets them.
-	ids, err := collect(ctx, t, scanID, `UPDATE jobs SET started = CASE WHEN started + $1 < $2 THEN started + $1 ELSE $2 END
-		WHERE exit = '' AND (CAST($1 AS BIGINT) > 0 OR started > $3) RETURNING id`, max(by, 0).Microseconds(), before, micros(now))
+	ids, err := collect(ctx, t, scanID, `UPDATE jobs SET started = CASE WHEN started + $1 < $2 THEN started + $1 ELSE $2 END,
+		updated = CASE WHEN updated < $2 THEN updated ELSE $2 END
+		WHERE exit = '' AND (CAST($1 AS BIGINT) > 0 OR started > $3 OR updated > $3) RETURNING id`, forward.Microseconds(), before, micros(now))
 	if err != nil {
-		return 0, describe("setting the beginning of jobs", err)
+		return describe("setting the beginning of jobs", err)
 	}
 	if t.lives != nil {
 		t.lives.forget()
 	}
-	if t.gone = append(t.gone, ids...); !isBack {
-		return 0, nil
-	}
-	// A push of a later time would bring one job after the other until then.
-	if _, err := t.change(ctx, "setting the time of pushes", `UPDATE queue SET pushed = $1 WHERE pushed > $2`, before, micros(now)); err != nil {
-		return 0, err
-	}
-	return t.back(ctx, now)
+	t.gone = append(t.gone, ids...)
+	return nil
 }
 
 // back moves the times of what ran, or was listed, by a time that is still to
 // come: all by as much, so that their order and their distances stay.
-func (t *txn) back(ctx context.Context, now time.Time) (time.Duration, error) {
-	last, err := collect(ctx, t, scanInt, `SELECT COALESCE(MAX(last_run), 0) FROM queue`)
-	if err != nil {
-		return 0, describe("looking for runs of a later time", err)
-	}
-	by := fromMicros(last[0]).Sub(now)
-	if last[0] == 0 || by <= backSlack {
-		return 0, nil
-	}
-	micro, until := by.Microseconds(), micros(now)
+func (t *txn) back(ctx context.Context, by time.Duration, now time.Time) error {
 	t.early = true
 	for _, change := range []struct{ doing, query string }{
 		{"moving due times back", `UPDATE queue SET due = due - $1, turn = CASE WHEN turn = due THEN turn - $1 ELSE turn END,
@@ -58,11 +92,30 @@ func (t *txn) back(ctx context.Context, now time.Time) (time.Duration, error) {
 			last_equal = CASE WHEN last_equal > $2 THEN last_equal - $1 ELSE last_equal END
 			WHERE last_run > $2 OR last_run = 0 AND due > $2`},
 		{"moving listings back", `UPDATE hosts SET ls_due = ls_due - $1, ls_last = CASE WHEN ls_last > $2 THEN ls_last - $1 ELSE ls_last END
-			WHERE ls_due > $2 AND (ls_last > $2 OR ls_due > $2 + ls_us)`},
+			WHERE ls_last > $2 OR ls_due > $2 + ls_us`},
 	} {
-		if _, err := t.change(ctx, change.doing, change.query, micro, until); err != nil {
-			return 0, err
+		if _, err := t.change(ctx, change.doing, change.query, by.Microseconds(), micros(now)); err != nil {
+			return err
 		}
 	}
-	return by, nil
+	return nil
+}
+
+// firstWait is longer than a Lorry waits for its first job, unless it was moved to
+// the bottom, behind others that wait for two intervals at most.
+const firstWait = 24 * time.Hour
+
+// soonest lets what has never run, or was never listed, not wait for a time of a
+// clock that was set back before anything was done that tells so.
+func (t *txn) soonest(ctx context.Context, now time.Time) error {
+	n, err := t.change(ctx, "making new Lorries due", `UPDATE queue SET due = $1, turn = CASE WHEN turn = due THEN $1 ELSE turn END
+		WHERE last_run = 0 AND due > $2 AND due > $1 + (SELECT COALESCE(MAX(interval_us), 0) * 2 FROM lorries)
+			AND due > (SELECT COALESCE(MAX(q.due), 0) + $3 FROM queue q WHERE q.last_run > 0)`,
+		micros(now), micros(now.Add(firstWait)), backSlack.Microseconds())
+	if err != nil {
+		return err
+	}
+	t.early = t.early || n > 0
+	_, err = t.change(ctx, "making first listings due", `UPDATE hosts SET ls_due = $1 WHERE ls_last = 0 AND ls_due > $1 + ls_us`, micros(now))
+	return err
 }

@@ -180,8 +180,9 @@ func scanID(s scanner) (core.JobID, error) {
 }
 
 // Extend implements queue.Tx.
-func (t *txn) Extend(ctx context.Context, until time.Time) error {
-	_, err := t.change(ctx, "extending leases", `UPDATE jobs SET lease = $1 WHERE exit = '' AND lease < $1`, micros(until))
+func (t *txn) Extend(ctx context.Context, now time.Time, lease, alone time.Duration) error {
+	_, err := t.change(ctx, "extending leases", `UPDATE jobs SET lease = CASE WHEN lease <= updated + $2 OR lease + $3 > $1 THEN $1 ELSE lease + $3 END
+		WHERE exit = ''`, micros(now.Add(lease)), lease.Microseconds(), alone.Microseconds())
 	return err
 }
 

@@ -23,7 +23,7 @@ func (db *DB) TryLead(ctx context.Context, holder string, ttl time.Duration) (te
 		rows, err := collect(ctx, tx, scanInt, `INSERT INTO leases (name, holder, term, until) VALUES ('upkeep', $1, 1, $2)
 			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until,
 				term = CASE WHEN leases.holder = excluded.holder AND leases.until > $3 THEN leases.term ELSE leases.term + 1 END
-			WHERE leases.holder = excluded.holder OR leases.until <= $3 OR leases.until > $4
+			WHERE leases.holder IN (excluded.holder, '') OR leases.until <= $3 OR leases.until > $4
 			RETURNING term`, holder, micros(now.Add(ttl)), micros(now), micros(now.Add(2*ttl)))
 		term, ok = 0, len(rows) > 0
 		if ok {
@@ -89,18 +89,42 @@ func (db *DB) leaseTime(ctx context.Context) (time.Time, error) {
 // Resign gives the upkeep lease up, if holder has it, so that another core
 // need not wait for its end.
 func (db *DB) Resign(ctx context.Context, holder string) error {
-	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
-		_, err := tx.change(ctx, "resigning", `UPDATE leases SET until = 0 WHERE name = 'upkeep' AND holder = $1`, holder)
-		return err
-	})
+	return db.endLease(ctx, "resigning", `holder = $2`, holder)
 }
 
 // EndLease gives the upkeep lease up for a holder whose name begins with prefix
 // ("": for any). The caller must know that no such holder runs any more.
 func (db *DB) EndLease(ctx context.Context, prefix string) error {
+	return db.endLease(ctx, "ending the lease of a holder that is gone", `substr(holder, 1, length(CAST($2 AS TEXT))) = CAST($2 AS TEXT)`, prefix)
+}
+
+// endLease leaves the lease to nobody, and until when somebody had it, for Led.
+func (db *DB) endLease(ctx context.Context, doing, whose, holder string) error {
+	now, err := db.leaseTime(ctx)
+	if err != nil {
+		return err
+	}
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
-		_, err := tx.change(ctx, "ending the lease of a holder that is gone", `UPDATE leases SET until = 0
-			WHERE name = 'upkeep' AND substr(holder, 1, length(CAST($1 AS TEXT))) = CAST($1 AS TEXT)`, prefix)
+		_, err := tx.change(ctx, doing, `UPDATE leases SET holder = '', until = CASE WHEN until < $1 THEN until ELSE $1 END
+			WHERE name = 'upkeep' AND `+whose, micros(now), holder)
 		return err
 	})
+}
+
+// Led implements queue.Store.
+func (db *DB) Led(ctx context.Context) (led bool, alone time.Duration, err error) {
+	now, err := db.leaseTime(ctx)
+	if err != nil {
+		return false, 0, err
+	}
+	ctx, cancel := db.deadline(ctx)
+	defer cancel()
+	ends, err := collect(ctx, db.read, scanInt, `SELECT CASE WHEN holder = '' AND until > $1 THEN $1 ELSE until END FROM leases
+		WHERE name = 'upkeep' AND until > 0`, micros(now))
+	if err != nil || len(ends) == 0 {
+		return false, 0, classify("looking who did the upkeep last", err)
+	}
+	rest := fromMicros(ends[0]).Sub(now)
+	// One that is longer than any is left from before the clock was set back.
+	return rest > 0 && rest <= backSlack, max(-rest, 0), nil
 }

@@ -44,6 +44,8 @@ type HostState struct {
 	// LsLast is when a listing last succeeded and was complete; LsDue is when
 	// the next is wanted.
 	LsLast, LsDue time.Time
+	// Asked is how often a listing before its time was asked for.
+	Asked int64
 	// LsError is why the last listing failed, or "".
 	LsError string
 	// Listed is how many repositories the last complete listing gave.

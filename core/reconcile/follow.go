@@ -27,3 +27,13 @@ func (r *Reconciler) follow(ctx context.Context) error {
 	r.force(ctx, c.WithoutTexts(), false)
 	return nil
 }
+
+// catchUp follows if nothing is being read here just now: what is, will be in force
+// in any case.
+func (r *Reconciler) catchUp(ctx context.Context) error {
+	if !r.reading.TryLock() {
+		return nil
+	}
+	defer r.reading.Unlock()
+	return r.follow(ctx)
+}

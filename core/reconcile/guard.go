@@ -13,23 +13,27 @@ import (
 )
 
 // agreeing is how many complete listings in a row must agree before one that
-// drops a lot is believed; fewest is how many may always go.
+// drops a lot is believed; fewest is how many may always go. Of listings that lie
+// closer together than apart, or than the host's ls-interval, one counts: a fault of
+// the host may last for minutes, and hooks or an admin have it listed at any time.
 const (
 	agreeing = 3
 	fewest   = 3
+	apart    = time.Hour
 )
 
 // believe decides whether the Lorries that a complete listing lacks may be
 // removed. If not, purge says why. What it doubts is in the STATEDB, so that a
 // restart, or another core, goes on counting.
-func (r *Reconciler) believe(ctx context.Context, host string, missing []string, known int, approved bool) (ok bool, purge string, err error) {
-	held, err := r.opts.Store.HeldPurge(ctx, host)
+func (r *Reconciler) believe(ctx context.Context, h core.Host, missing []string, known int, approved bool) (ok bool, purge string, err error) {
+	held, err := r.opts.Store.HeldPurge(ctx, h.Name)
 	if err != nil {
 		return false, "", err
 	}
-	next, ok := r.weigh(held, missing, known, approved)
+	pause := min(apart, h.LsInterval)
+	next, ok := r.weigh(held, missing, known, approved, pause)
 	if next != held {
-		err = r.opts.Store.SetHeldPurge(ctx, host, next)
+		err = r.opts.Store.SetHeldPurge(ctx, h.Name, next)
 		if core.KindOf(err) == core.KindNotFound {
 			err = nil // another core has read that the host is gone
 		}
@@ -37,14 +41,14 @@ func (r *Reconciler) believe(ctx context.Context, host string, missing []string,
 	if ok || err != nil {
 		return ok && err == nil, "", err
 	}
-	return false, fmt.Sprintf("the listing lacks %d of %d repositories, such as %q; none is removed until %d complete listings in a row agree (this is number %d) or an admin approves",
-		len(missing), known, missing[0], agreeing, next.Seen), nil
+	return false, fmt.Sprintf("the listing lacks %d of %d repositories, such as %q; none is removed until %d complete listings in a row, %s or more apart, agree (this is number %d) or an admin approves",
+		len(missing), known, missing[0], agreeing, pause, next.Seen), nil
 }
 
 // weigh gives what is held from now on, or that the listing is believed. What
 // an admin approved are the removals that were held, not what the host says by
 // the time that the word arrives.
-func (r *Reconciler) weigh(held HeldPurge, missing []string, known int, approved bool) (HeldPurge, bool) {
+func (r *Reconciler) weigh(held HeldPurge, missing []string, known int, approved bool, pause time.Duration) (HeldPurge, bool) {
 	allowed := max(fewest, int(float64(known)*r.purgeProtect()/100))
 	if len(missing) <= allowed {
 		return HeldPurge{}, true
@@ -53,10 +57,14 @@ func (r *Reconciler) weigh(held HeldPurge, missing []string, known int, approved
 	if approved && held.Digest == digest {
 		return HeldPurge{}, true
 	}
+	now := r.opts.Clock().UTC().Truncate(time.Microsecond)
 	if held.Digest != digest {
-		held = HeldPurge{Missing: len(missing), Digest: digest, Since: r.opts.Clock().UTC().Truncate(time.Microsecond)}
+		held = HeldPurge{Missing: len(missing), Digest: digest, Since: now}
+	} else if since := now.Sub(held.Counted); since >= 0 && since < pause {
+		return held, false
 	}
 	held.Seen++
+	held.Counted = now
 	if held.Seen >= agreeing {
 		return HeldPurge{}, true
 	}

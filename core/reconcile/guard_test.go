@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/confgit"
@@ -93,6 +94,37 @@ func TestAnAdminsRemovalIsNotHeldAfterACrash(t *testing.T) {
 		for _, path := range left {
 			if !strings.Contains(path, " new/") {
 				t.Errorf("%q stays", path)
+			}
+		}
+	})
+}
+
+// TestListingsInAShortTimeCountAsOne: hooks, or an admin, may have a host listed
+// thrice while it answers wrongly for a minute.
+func TestListingsInAShortTimeCountAsOne(t *testing.T) {
+	t.Parallel()
+	onEveryStore(t, func(t *testing.T, open func(core.Clock) store) {
+		for interval, apart := range map[string]time.Duration{"4h": time.Hour, "10m": 10 * time.Minute} {
+			w := newWorld(t, open)
+			w.write(confgit.ConfFile, strings.Replace(conf(hostSection("h", `{"": "h"}`)), `"ls-interval": "4h"`, `"ls-interval": "`+interval+`"`, 1))
+			w.read()
+			w.hosts.has("h", numbered(0, 20)...)
+			w.list(true)
+			w.hosts.has("h")
+			for seen := 1; seen < 3; seen++ {
+				for range 4 {
+					w.push("h")
+					w.list(false)
+					if held := w.host("h").Purge; len(w.paths()) != 20 || !strings.Contains(held, fmt.Sprint("number ", seen)) {
+						t.Fatalf("every %s: %d of 20 are left, and held is %q", interval, len(w.paths()), held)
+					}
+					w.clock.advance(apart/4 - time.Second)
+				}
+				w.clock.advance(4 * time.Second)
+			}
+			w.list(true)
+			if len(w.paths()) > 0 {
+				t.Errorf("every %s: three listings that lie apart are not believed: %q", interval, w.host("h").Purge)
 			}
 		}
 	})

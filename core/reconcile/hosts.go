@@ -154,9 +154,16 @@ func (r *Reconciler) ApprovePurge(ctx context.Context, name string) error {
 // listHost lists one host and applies the listing. err is a failure of the
 // STATEDB; one of the host is recorded there.
 func (r *Reconciler) listHost(ctx context.Context, h core.Host, state core.HostState, approved bool) (complete bool, err error) {
+	seen, err := r.opts.Store.Turn(ctx, confgit.HostSection(h.Name))
+	if err != nil {
+		return false, err
+	}
 	l := r.list(ctx, h)
 	if ctx.Err() != nil {
 		return false, nil // the program stops; the host is not to blame
+	}
+	if err := r.catchUp(ctx); err != nil {
+		return false, err
 	}
 	r.applying.Lock()
 	defer r.applying.Unlock()
@@ -166,8 +173,23 @@ func (r *Reconciler) listHost(ctx context.Context, h core.Host, state core.HostS
 		r.log.Info("the section of a host changed while it was listed; it will be listed again", "host", h.Name)
 		return false, nil
 	}
-	now := r.opts.Clock()
-	outcome := HostOutcome{Name: h.Name, At: now, Next: now.Add(h.LsInterval), Complete: l.err == nil, Listed: l.total, Purge: state.Purge}
+	turn, err := r.takeTurn(ctx, confgit.HostSection(h.Name), seen)
+	if err == nil {
+		complete, err = r.settle(turn, c, l, state, approved)
+	}
+	if overtaken(err) {
+		r.log.Info("another core has listed a host meanwhile; it will be listed again", "host", h.Name)
+		return false, r.opts.Store.AskListing(ctx, []string{h.Name})
+	}
+	return complete, err
+}
+
+// settle applies what came of a listing, and records it.
+func (r *Reconciler) settle(ctx context.Context, c *confgit.Config, l *listing, state core.HostState, approved bool) (complete bool, err error) {
+	h, now := l.host, r.opts.Clock()
+	outcome := HostOutcome{
+		Name: h.Name, At: now, Next: now.Add(h.LsInterval), Complete: l.err == nil, Listed: l.total, Asked: state.Asked, Purge: state.Purge,
+	}
 	if l.err != nil {
 		outcome.Error = fmt.Sprintf("%v; the listing is not complete, so nothing was removed", l.err)
 		outcome.Next = now.Add(retryIn(h, l.err))
@@ -206,14 +228,21 @@ func (r *Reconciler) applyListing(ctx context.Context, c *confgit.Config, l *lis
 	if err := r.drop(ctx, c, l); err != nil {
 		return err
 	}
-	// What the section itself leaves out now is the admin's wish; what only
-	// the listing lacks may be a mistake of the host.
-	var unwanted, missing []string
+	v, err := newLeavers(c.Hosts)
+	if err != nil {
+		return err
+	}
+	self := v.before(l.host.Name)
+	// What the section itself leaves out now is the admin's wish, and so is what was
+	// handed over; what only the listing lacks may be a mistake of the host.
+	var missing []core.Lorry
+	var lacks []string
 	chosen, known, err := r.compare(ctx, confgit.HostSection(l.host.Name), l, func(old core.Lorry) {
-		if path, ok := m.path(old.HostPath); ok && path == old.Path {
-			missing = append(missing, old.Path)
-		} else {
-			unwanted = append(unwanted, old.Path)
+		switch {
+		case !m.keeps(old) || handedOver(old) && outcome.Complete:
+			v.add(old, self)
+		case !handedOver(old):
+			missing, lacks = append(missing, old), append(lacks, old.Path)
 		}
 	})
 	if err != nil {
@@ -222,26 +251,31 @@ func (r *Reconciler) applyListing(ctx context.Context, c *confgit.Config, l *lis
 	if err := r.put(ctx, l, chosen); err != nil {
 		return err
 	}
-	gone := unwanted
 	if outcome.Complete {
 		var ok bool
-		if ok, outcome.Purge, err = r.believe(ctx, l.host.Name, missing, known, approved); err != nil {
+		if ok, outcome.Purge, err = r.believe(ctx, l.host, lacks, known, approved); err != nil {
 			return err
 		}
 		if ok {
-			gone = append(gone, missing...)
+			for _, old := range missing {
+				v.add(old, self)
+			}
 		} else {
 			r.log.Warn("removals are held back", "host", l.host.Name, "reason", outcome.Purge)
 		}
 	}
-	if err := r.remove(ctx, gone); err != nil {
+	gone, err := r.leave(ctx, v)
+	if err != nil {
 		return err
 	}
-	if len(chosen)+len(gone) > 0 {
+	if err := r.askHeirs(ctx, v); err != nil {
+		return err
+	}
+	if len(chosen)+gone > 0 {
 		r.changed()
 	}
 	r.log.Info("listed an Upstream Host", "host", l.host.Name, "complete", outcome.Complete, "repositories", l.total,
-		"mirrored", l.mirrored(), "changed", len(chosen), "removed", len(gone))
+		"mirrored", l.mirrored(), "changed", len(chosen), "removed", gone)
 	return nil
 }
 
@@ -272,5 +306,5 @@ func (r *Reconciler) storeClashes(ctx context.Context, c *confgit.Config) error 
 	if !settled {
 		return nil // reading CONFGIT stores them
 	}
-	return r.storeProblems(ctx, c.Commit)
+	return r.refreshProblems(ctx, c.Commit)
 }

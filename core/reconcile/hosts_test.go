@@ -150,6 +150,7 @@ func TestShrinkGuard(t *testing.T) {
 		w.write(confgit.ConfFile, conf(hostSection("h", `{"": "h"}`)))
 		w.read()
 		count := func(paths ...string) int {
+			w.clock.advance(time.Hour)
 			w.hosts.has("h", paths...)
 			w.list(true)
 			return len(w.paths())
@@ -163,7 +164,7 @@ func TestShrinkGuard(t *testing.T) {
 		if n := count(numbered(30, 200)...); n != 190 {
 			t.Errorf("20 of 190 went: %d are left", n)
 		}
-		want := `the listing lacks 20 of 190 repositories, such as "h/r0010"; none is removed until 3 complete listings in a row agree (this is number 1) or an admin approves`
+		want := `the listing lacks 20 of 190 repositories, such as "h/r0010"; none is removed until 3 complete listings in a row, 1h0m0s or more apart, agree (this is number 1) or an admin approves`
 		if diff := cmp.Diff(want, w.host("h").Purge); diff != "" {
 			t.Error(diff)
 		}

@@ -159,7 +159,7 @@ func (l *nameList) add(n name, fault string) {
 	p := core.Problem{File: confgit.ConfFile, Severity: core.SeverityError, Message: fmt.Sprintf("path %q: %s", n.path, fault)}
 	if host, isHost := confgit.HostOfSection(n.section); isHost {
 		p.Key = host
-		if n.hostPath != n.path {
+		if n.hostPath != "" && n.hostPath != n.path {
 			p.Message = fmt.Sprintf("path %q, from %q: %s", n.path, n.hostPath, fault)
 		}
 	} else if at, known := l.config.Places[n.path]; known {

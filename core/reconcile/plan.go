@@ -80,6 +80,9 @@ func (r *Reconciler) Plan(ctx context.Context, p PlanParams) (Plan, error) {
 	if err := r.planSections(ctx, c, states, &d); err != nil {
 		return plan, err
 	}
+	if err := d.heirs(r.keepHosts(c, r.current(), states)); err != nil {
+		return plan, err
+	}
 	plan.Added, plan.Removed, plan.Changed, plan.Unchanged = d.lists()
 	return plan, nil
 }
@@ -173,6 +176,25 @@ func (r *Reconciler) planSections(ctx context.Context, c *confgit.Config, states
 	return nil
 }
 
+// heirs moves to the changed ones those that are handed over to a host.
+func (d *difference) heirs(hosts []core.Host) error {
+	v, err := newLeavers(hosts)
+	if err != nil {
+		return err
+	}
+	for path, old := range d.removed {
+		if _, moved := d.added[path]; moved {
+			continue
+		}
+		host, _ := confgit.HostOfSection(old.Section)
+		if heir, ok := v.heir(old, v.before(host)); ok {
+			d.changed[path] = [2]core.Lorry{old, heir}
+			delete(d.removed, path)
+		}
+	}
+	return nil
+}
+
 // see compares one stored Lorry with what is wanted of it.
 func (d *difference) see(old, l core.Lorry, wanted, kept bool) {
 	section, anywhere := d.sections[old.Path]
@@ -212,8 +234,7 @@ func (r *Reconciler) planHost(ctx context.Context, c *confgit.Config, host strin
 		}
 		l := old
 		l.Interval, l.Timeout, l.Rewrites = c.Hosts[i].Interval, c.Hosts[i].Timeout, c.Hosts[i].Rewrites
-		path, mapped := m.path(old.HostPath)
-		d.see(old, l, mapped && path == old.Path, false)
+		d.see(old, l, m.keeps(old), false)
 		return nil
 	})
 }

@@ -8,8 +8,16 @@ import (
 )
 
 // Store is what reconciling needs of the STATEDB. Each call is one short
-// transaction; callers hand over at most some hundred Lorries at a time.
+// transaction; callers hand over at most some hundred Lorries at a time. What is to
+// be changed under a turn (TurnOf) that is over is refused with ErrOvertaken.
 type Store interface {
+	// Turn gives the number of the turn that was taken last under a name; 0 before
+	// the first one.
+	Turn(ctx context.Context, name string) (int64, error)
+	// TakeTurn takes the next turn, and gives its number. It is ErrOvertaken when
+	// the last one is not the one that was seen; a negative number is any.
+	TakeTurn(ctx context.Context, name string, seen int64) (int64, error)
+
 	// ConfigCommit is the commit of CONFGIT that was applied last, or "".
 	ConfigCommit(ctx context.Context) (string, error)
 	// SetConfig records the applied commit and replaces the list of problems.
@@ -40,8 +48,11 @@ type Store interface {
 	// Lorries are not (RemoveLorries does that).
 	PutHosts(ctx context.Context, hosts []core.Host) error
 	Hosts(ctx context.Context) ([]core.HostState, error)
-	// HostListed records the outcome of a listing.
+	// HostListed records the outcome of a listing. After a complete one before whose
+	// end another was asked for, the host is due at once.
 	HostListed(ctx context.Context, outcome HostOutcome) error
+	// AskListing makes hosts due at once; those that are not known are left out.
+	AskListing(ctx context.Context, hosts []string) error
 
 	// HeldPurge gives the removals of a host that are held back; a zero one
 	// when none are.
@@ -55,8 +66,9 @@ type Store interface {
 type HeldPurge struct {
 	Missing int       // Lorries that it lacked
 	Digest  string    // of their paths
-	Seen    int       // complete listings in a row that lacked just those
+	Seen    int       // complete listings in a row that lacked just those and counted
 	Since   time.Time // when the first of these was
+	Counted time.Time // when the last one was
 }
 
 // HostOutcome is what came of listing one Upstream Host.
@@ -69,6 +81,8 @@ type HostOutcome struct {
 	// as they were otherwise.
 	Complete bool
 	Listed   int
+	// Asked is that of the HostState before the listing.
+	Asked int64
 	// Error says why the listing failed, or "".
 	Error string
 	// Purge says that removals are held back, and why, or "".

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -26,9 +25,26 @@ func (r *Reconciler) ReadConfiguration(ctx context.Context) ([]core.Problem, err
 	return r.problems(), nil
 }
 
-func (r *Reconciler) read(ctx context.Context) ([]core.Problem, error) {
+// read reads CONFGIT, again when another core has begun meanwhile to apply what it
+// fetched later.
+func (r *Reconciler) read(ctx context.Context) (problems []core.Problem, err error) {
+	const most = 3
 	r.reading.Lock()
 	defer r.reading.Unlock()
+	for range most {
+		if problems, err = r.readOnce(ctx); !overtaken(err) {
+			break
+		}
+		r.log.Info("another core has read CONFGIT meanwhile")
+	}
+	return problems, err
+}
+
+func (r *Reconciler) readOnce(ctx context.Context) ([]core.Problem, error) {
+	seen, err := r.opts.Store.Turn(ctx, confgitTurn)
+	if err != nil {
+		return nil, err
+	}
 	commit, err := r.update(ctx)
 	if err == nil {
 		var done bool
@@ -45,7 +61,7 @@ func (r *Reconciler) read(ctx context.Context) ([]core.Problem, error) {
 			err = r.vanished(ctx, c)
 		}
 		if err == nil {
-			return r.apply(ctx, c)
+			return r.apply(ctx, c, seen)
 		}
 	}
 	if ctx.Err() != nil {
@@ -88,7 +104,7 @@ func (r *Reconciler) unchanged(ctx context.Context, commit string) ([]core.Probl
 	if err != nil || stored != commit {
 		return nil, false, err
 	}
-	if err := r.storeProblems(ctx, commit); err != nil {
+	if err := r.refreshProblems(ctx, commit); err != nil {
 		return nil, false, err
 	}
 	return r.problems(), true, nil
@@ -130,6 +146,23 @@ func (r *Reconciler) storeProblems(ctx context.Context, commit string) error {
 	return err
 }
 
+// refreshProblems does so while the commit is the one that was applied last, which
+// another core may change at any time; it stores them itself then.
+func (r *Reconciler) refreshProblems(ctx context.Context, commit string) error {
+	seen, err := r.opts.Store.Turn(ctx, confgitTurn)
+	if err != nil {
+		return err
+	}
+	if now, err := r.opts.Store.ConfigCommit(ctx); err != nil || now != commit {
+		return err
+	}
+	err = r.storeProblems(UnderTurn(ctx, confgitTurn, seen), commit)
+	if overtaken(err) {
+		return nil
+	}
+	return err
+}
+
 // report adds the reason why CONFGIT can't be read to the stored problems.
 func (r *Reconciler) report(ctx context.Context, cause error) error {
 	problem := core.Problem{File: "CONFGIT", Message: cause.Error(), Severity: core.SeverityError}
@@ -145,7 +178,7 @@ func (r *Reconciler) report(ctx context.Context, cause error) error {
 	r.stale = r.stale || r.trouble == nil || *r.trouble != problem
 	r.trouble = &problem
 	r.mu.Unlock()
-	return r.storeProblems(ctx, commit)
+	return r.refreshProblems(ctx, commit)
 }
 
 // force makes c the Config in force.
@@ -160,10 +193,15 @@ func (r *Reconciler) force(ctx context.Context, c *confgit.Config, settled bool)
 	}
 }
 
-// apply makes the STATEDB agree with a Config.
-func (r *Reconciler) apply(ctx context.Context, c *confgit.Config) ([]core.Problem, error) {
+// apply makes the STATEDB agree with a Config, unless the turn that was seen before
+// it was fetched is over: then another core has a later one.
+func (r *Reconciler) apply(ctx context.Context, c *confgit.Config, seen int64) ([]core.Problem, error) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
+	turn, err := r.takeTurn(ctx, confgitTurn, seen)
+	if err != nil {
+		return nil, err
+	}
 	states, err := r.opts.Store.Hosts(ctx)
 	if err != nil {
 		return nil, err
@@ -172,37 +210,50 @@ func (r *Reconciler) apply(ctx context.Context, c *confgit.Config) ([]core.Probl
 	hosts := r.keepHosts(c, prev, states)
 	light := c.WithoutTexts()
 	r.force(ctx, light, false)
-	if err := r.opts.Store.SetRetire(ctx, c.Retire); err != nil {
-		return nil, err
-	}
-	touched, err := r.putSections(ctx, c)
+	touched, err := r.applySections(turn, c, prev, hosts, states)
 	if err != nil {
-		return nil, err
-	}
-	n, err := r.removeSections(ctx, c, hosts)
-	if err != nil {
-		return nil, err
-	}
-	touched += n
-	if n, err = r.changedHosts(ctx, c, prev, states); err != nil {
 		return nil, err
 	}
 	// Last, so that what has changed of a host is seen again if we are killed before.
-	if err := r.opts.Store.PutHosts(ctx, hosts); err != nil {
+	if err := r.opts.Store.PutHosts(turn, hosts); err != nil {
 		return nil, err
 	}
-	if touched += n; touched > 0 {
+	if touched > 0 {
 		r.changed()
 	}
 	r.mu.Lock()
 	r.trouble, r.stale = nil, true
 	r.mu.Unlock()
-	if err := r.storeProblems(ctx, c.Commit); err != nil {
+	if err := r.storeProblems(turn, c.Commit); err != nil {
 		return nil, err
 	}
 	r.force(ctx, light, true)
 	r.log.Info("read the configuration", "commit", c.Commit, "lorries", len(c.Lorries), "hosts", len(c.Hosts), "changed", touched, "problems", len(c.Problems))
 	return r.problems(), nil
+}
+
+// applySections makes the Lorries agree with a Config. It counts those that it
+// touches.
+func (r *Reconciler) applySections(ctx context.Context, c, prev *confgit.Config, hosts []core.Host, states []core.HostState) (touched int, err error) {
+	if err := r.opts.Store.SetRetire(ctx, c.Retire); err != nil {
+		return 0, err
+	}
+	v, err := newLeavers(hosts)
+	if err != nil {
+		return 0, err
+	}
+	if touched, err = r.putSections(ctx, c); err != nil {
+		return touched, err
+	}
+	n, err := r.removeSections(ctx, c, v)
+	if err != nil {
+		return touched, err
+	}
+	touched += n
+	if n, err = r.changedHosts(ctx, c, prev, states, v); err != nil {
+		return touched, err
+	}
+	return touched + n, r.askHeirs(ctx, v)
 }
 
 // keepHosts gives the hosts that the STATEDB is to know. The section of a kept
@@ -265,44 +316,23 @@ func (r *Reconciler) putSections(ctx context.Context, c *confgit.Config) (touche
 	return touched, nil
 }
 
-// removeSections removes what CONFGIT does not have any more. The Lorries of a
-// host that it has are the listing's business.
-func (r *Reconciler) removeSections(ctx context.Context, c *confgit.Config, hosts []core.Host) (touched int, err error) {
-	names, err := r.opts.Store.Sections(ctx)
-	if err != nil {
-		return 0, err
-	}
-	_, bySection := sectionsOf(c)
-	for _, name := range names {
-		if isKept(c, name) {
-			continue
-		}
-		if host, isHost := confgit.HostOfSection(name); isHost && slices.ContainsFunc(hosts, func(h core.Host) bool { return h.Name == host }) {
-			continue
-		}
-		var gone []string
-		if _, _, err := r.compare(ctx, name, bySection[name], func(l core.Lorry) { gone = append(gone, l.Path) }); err != nil {
-			return touched, err
-		}
-		if err := r.remove(ctx, gone); err != nil {
-			return touched, err
-		}
-		touched += len(gone)
-	}
-	return touched, nil
-}
-
 // changedHosts brings the Lorries of hosts whose section has changed in line
 // with it, as far as that needs no listing, and has such hosts listed soon.
-func (r *Reconciler) changedHosts(ctx context.Context, c, prev *confgit.Config, states []core.HostState) (touched int, err error) {
+func (r *Reconciler) changedHosts(ctx context.Context, c, prev *confgit.Config, states []core.HostState, v *leavers) (touched int, err error) {
 	for _, h := range c.Hosts {
 		i := slices.IndexFunc(states, func(s core.HostState) bool { return s.Name == h.Name })
 		if i < 0 {
 			continue // new, so due for listing anyway
 		}
 		source, schedule := differs(h, states[i], prev)
+		if source || schedule || h.LsInterval != states[i].LsInterval {
+			// Another core may be listing it by the section that it had.
+			if _, err := r.opts.Store.TakeTurn(ctx, confgit.HostSection(h.Name), anyTurn); err != nil {
+				return touched, err
+			}
+		}
 		if source || schedule {
-			n, err := r.retune(ctx, h)
+			n, err := r.retune(ctx, h, v)
 			if err != nil {
 				return touched, err
 			}
@@ -338,38 +368,4 @@ func differs(h core.Host, s core.HostState, prev *confgit.Config) (source, sched
 		schedule = schedule || old.Rewrites != h.Rewrites
 	}
 	return source, schedule
-}
-
-// retune applies a section to the Lorries that its host gave before: those
-// that it leaves out now go, the others get its interval and timeout.
-func (r *Reconciler) retune(ctx context.Context, h core.Host) (touched int, err error) {
-	m, err := newMapper(h)
-	if err != nil {
-		return 0, fmt.Errorf("host %q: %w", h.Name, err)
-	}
-	var gone []string
-	var update lorries
-	err = r.stored(ctx, confgit.HostSection(h.Name), func(l core.Lorry) error {
-		if path, ok := m.path(l.HostPath); !ok || path != l.Path {
-			gone = append(gone, l.Path)
-			return nil
-		}
-		old := l
-		l.Interval, l.Timeout, l.Rewrites = h.Interval, h.Timeout, h.Rewrites
-		if l != old {
-			update.all, update.at = append(update.all, l), append(update.at, int32(len(update.at)))
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	chosen := make([]choice, len(update.at))
-	for i := range chosen {
-		chosen[i].index = i
-	}
-	if err := r.put(ctx, update, chosen); err != nil {
-		return 0, err
-	}
-	return len(update.at) + len(gone), r.remove(ctx, gone)
 }

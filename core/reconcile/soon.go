@@ -23,5 +23,5 @@ func (r *Reconciler) ListSoon(ctx context.Context, host string) error {
 	if !s.LsDue.After(now) || now.Sub(s.LsLast) < retryAfter || s.LsError != "" {
 		return nil
 	}
-	return r.opts.Store.HostListed(ctx, HostOutcome{Name: host, At: now, Next: now, Purge: s.Purge})
+	return r.opts.Store.AskListing(ctx, []string{host})
 }

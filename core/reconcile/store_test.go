@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,12 +65,13 @@ type memoryStore struct {
 	held     map[string]reconcile.HeldPurge
 	policies map[string]core.RetirePolicy
 	retired  []string
+	turns    map[string]int64
 	largest  int // Lorries in one call
 	calls    map[string]int
 }
 
 func newMemory(clock core.Clock) *memoryStore {
-	return &memoryStore{clock: clock, lorries: map[string]core.Lorry{}, hosts: map[string]core.HostState{}, due: map[string]time.Time{}, held: map[string]reconcile.HeldPurge{}, policies: map[string]core.RetirePolicy{}, calls: map[string]int{}}
+	return &memoryStore{clock: clock, lorries: map[string]core.Lorry{}, hosts: map[string]core.HostState{}, due: map[string]time.Time{}, held: map[string]reconcile.HeldPurge{}, policies: map[string]core.RetirePolicy{}, calls: map[string]int{}, turns: map[string]int64{}}
 }
 
 func (s *memoryStore) call(name string) func() {
@@ -83,8 +85,11 @@ func (s *memoryStore) ConfigCommit(context.Context) (string, error) {
 	return s.commit, nil
 }
 
-func (s *memoryStore) SetConfig(_ context.Context, commit string, problems []core.Problem) error {
+func (s *memoryStore) SetConfig(ctx context.Context, commit string, problems []core.Problem) error {
 	defer s.call("SetConfig")()
+	if s.over(ctx) {
+		return reconcile.ErrOvertaken
+	}
 	s.commit, s.problems = commit, slices.Clone(problems)
 	return nil
 }
@@ -115,8 +120,11 @@ func (s *memoryStore) SectionLorries(_ context.Context, section, after string, l
 	return found[:min(limit, len(found))], nil
 }
 
-func (s *memoryStore) PutLorries(_ context.Context, lorries []core.Lorry) error {
+func (s *memoryStore) PutLorries(ctx context.Context, lorries []core.Lorry) error {
 	defer s.call("PutLorries")()
+	if s.over(ctx) {
+		return reconcile.ErrOvertaken
+	}
 	s.largest = max(s.largest, len(lorries))
 	for _, l := range lorries {
 		s.lorries[l.Path] = l
@@ -140,20 +148,29 @@ func (s *memoryStore) HeldPurge(_ context.Context, host string) (reconcile.HeldP
 	return s.held[host], nil
 }
 
-func (s *memoryStore) SetHeldPurge(_ context.Context, host string, p reconcile.HeldPurge) error {
+func (s *memoryStore) SetHeldPurge(ctx context.Context, host string, p reconcile.HeldPurge) error {
 	defer s.call("SetHeldPurge")()
+	if s.over(ctx) {
+		return reconcile.ErrOvertaken
+	}
 	s.held[host] = p
 	return nil
 }
 
-func (s *memoryStore) SetRetire(_ context.Context, policies map[string]core.RetirePolicy) error {
+func (s *memoryStore) SetRetire(ctx context.Context, policies map[string]core.RetirePolicy) error {
 	defer s.call("SetRetire")()
+	if s.over(ctx) {
+		return reconcile.ErrOvertaken
+	}
 	maps.Copy(s.policies, policies)
 	return nil
 }
 
-func (s *memoryStore) RemoveLorries(_ context.Context, paths []string) error {
+func (s *memoryStore) RemoveLorries(ctx context.Context, paths []string) error {
 	defer s.call("RemoveLorries")()
+	if s.over(ctx) {
+		return reconcile.ErrOvertaken
+	}
 	for _, path := range paths {
 		if s.policies[s.lorries[path].Section] == core.RetireArchive {
 			s.retired = append(s.retired, path)
@@ -166,8 +183,11 @@ func (s *memoryStore) RemoveLorries(_ context.Context, paths []string) error {
 	return nil
 }
 
-func (s *memoryStore) PutHosts(_ context.Context, hosts []core.Host) error {
+func (s *memoryStore) PutHosts(ctx context.Context, hosts []core.Host) error {
 	defer s.call("PutHosts")()
+	if s.over(ctx) {
+		return reconcile.ErrOvertaken
+	}
 	known := map[string]core.HostState{}
 	for _, h := range hosts {
 		state, there := s.hosts[h.Name]
@@ -191,18 +211,66 @@ func (s *memoryStore) Hosts(context.Context) ([]core.HostState, error) {
 	return all, nil
 }
 
-func (s *memoryStore) HostListed(_ context.Context, o reconcile.HostOutcome) error {
+func (s *memoryStore) HostListed(ctx context.Context, o reconcile.HostOutcome) error {
 	defer s.call("HostListed")()
+	if s.over(ctx) {
+		return reconcile.ErrOvertaken
+	}
 	state, there := s.hosts[o.Name]
 	if !there {
 		return core.Errorf(core.KindNotFound, "there is no host %q", o.Name)
 	}
-	state.LsDue, state.LsError, state.Purge = o.Next, o.Error, o.Purge
+	text := func(s string) string { // as both databases keep it
+		return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	}
+	state.LsDue, state.LsError, state.Purge = o.Next, text(o.Error), text(o.Purge)
+	if o.Complete && state.Asked != o.Asked {
+		state.LsDue = o.At
+	}
 	if o.Complete {
 		state.LsLast, state.Listed = o.At, o.Listed
 	}
 	s.hosts[o.Name] = state
 	return nil
+}
+
+func (s *memoryStore) AskListing(ctx context.Context, hosts []string) error {
+	defer s.call("AskListing")()
+	if s.over(ctx) {
+		return reconcile.ErrOvertaken
+	}
+	for _, name := range hosts {
+		state, there := s.hosts[name]
+		if !there {
+			continue
+		}
+		if now := s.clock(); state.LsDue.After(now) {
+			state.LsDue = now
+		}
+		state.Asked++
+		s.hosts[name] = state
+	}
+	return nil
+}
+
+func (s *memoryStore) Turn(_ context.Context, name string) (int64, error) {
+	defer s.call("Turn")()
+	return s.turns[name], nil
+}
+
+func (s *memoryStore) TakeTurn(ctx context.Context, name string, seen int64) (int64, error) {
+	defer s.call("TakeTurn")()
+	if s.over(ctx) || seen >= 0 && seen != s.turns[name] {
+		return 0, reconcile.ErrOvertaken
+	}
+	s.turns[name]++
+	return s.turns[name], nil
+}
+
+// over tells whether the turn of the context is over.
+func (s *memoryStore) over(ctx context.Context) bool {
+	name, turn, there := reconcile.TurnOf(ctx)
+	return there && s.turns[name] != turn
 }
 
 // clock is a clock that a test sets.

@@ -73,7 +73,7 @@ func (db *DB) Hosts(ctx context.Context) ([]core.HostState, error) {
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
 	all, err := collect(ctx, db.read, scanHost, `SELECT h.name, h.type, h.protocol, h.prefixes, h.ignored, h.ls_us, h.interval_us, h.timeout_us,
-		h.ls_last, h.ls_due, h.ls_error, h.listed, h.purge, COALESCE(p.since, 0), COALESCE(o.until, 0), COALESCE(o.reason, '')
+		h.ls_last, h.ls_due, h.ls_error, h.listed, h.purge, h.asked, COALESCE(p.since, 0), COALESCE(o.until, 0), COALESCE(o.reason, '')
 		FROM hosts h LEFT JOIN held_purges p ON p.host = h.name
 		LEFT JOIN host_holds o ON o.name = h.name AND o.until > $1 ORDER BY h.name`, micros(db.clock()))
 	return all, classify("reading hosts", err)
@@ -84,7 +84,7 @@ func scanHost(s scanner) (core.HostState, error) {
 	var prefixes, ignored string
 	var ls, interval, timeout, last, due, purge, held int64
 	if err := s.Scan(&h.Name, &h.Type, &h.Protocol, &prefixes, &ignored, &ls, &interval, &timeout,
-		&last, &due, &h.LsError, &h.Listed, &h.Purge, &purge, &held, &h.HeldReason); err != nil {
+		&last, &due, &h.LsError, &h.Listed, &h.Purge, &h.Asked, &purge, &held, &h.HeldReason); err != nil {
 		return h, err
 	}
 	if err := json.Unmarshal([]byte(prefixes), &h.Prefixes); err != nil {
@@ -101,12 +101,21 @@ func scanHost(s scanner) (core.HostState, error) {
 // HostListed implements reconcile.Store.
 func (db *DB) HostListed(ctx context.Context, o reconcile.HostOutcome) error {
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
-		n, err := tx.change(ctx, "recording a listing", `UPDATE hosts SET ls_due = $2, ls_error = $3, purge = $4,
-			ls_last = CASE WHEN $5 THEN $6 ELSE ls_last END, listed = CASE WHEN $5 THEN $7 ELSE listed END WHERE name = $1`,
-			o.Name, micros(o.Next), o.Error, o.Purge, o.Complete, micros(o.At), int64(o.Listed))
+		n, err := tx.change(ctx, "recording a listing", `UPDATE hosts SET ls_due = CASE WHEN $5 AND asked <> $8 THEN CAST($6 AS BIGINT) ELSE CAST($2 AS BIGINT) END,
+			ls_error = $3, purge = $4, ls_last = CASE WHEN $5 THEN $6 ELSE ls_last END, listed = CASE WHEN $5 THEN $7 ELSE listed END
+			WHERE name = $1`,
+			o.Name, micros(o.Next), storedText(o.Error), storedText(o.Purge), o.Complete, micros(o.At), int64(o.Listed), o.Asked)
 		if err == nil && n == 0 {
 			return notFound("there is no host %q", o.Name)
 		}
+		return err
+	})
+}
+
+// AskListing implements reconcile.Store.
+func (db *DB) AskListing(ctx context.Context, hosts []string) error {
+	return db.tx(ctx, func(ctx context.Context, tx *txn) error {
+		_, err := tx.ListSoon(ctx, hosts, db.clock())
 		return err
 	})
 }
@@ -116,13 +125,13 @@ func (db *DB) HeldPurge(ctx context.Context, host string) (reconcile.HeldPurge, 
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
 	var p reconcile.HeldPurge
-	var since int64
-	err := db.read.row(ctx, `SELECT missing, digest, seen, since FROM held_purges WHERE host = $1`, host).
-		Scan(&p.Missing, &p.Digest, &p.Seen, &since)
+	var since, counted int64
+	err := db.read.row(ctx, `SELECT missing, digest, seen, since, counted FROM held_purges WHERE host = $1`, host).
+		Scan(&p.Missing, &p.Digest, &p.Seen, &since, &counted)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, nil
 	}
-	p.Since = fromMicros(since)
+	p.Since, p.Counted = fromMicros(since), fromMicros(counted)
 	return p, classify("reading a held purge", err)
 }
 
@@ -132,10 +141,11 @@ func (db *DB) SetHeldPurge(ctx context.Context, host string, p reconcile.HeldPur
 		if p == (reconcile.HeldPurge{}) {
 			return tx.later(ctx, "letting a held purge lapse", `DELETE FROM held_purges WHERE host = $1`, host)
 		}
-		n, err := tx.change(ctx, "holding a purge", `INSERT INTO held_purges (host, missing, digest, seen, since)
-			SELECT name, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM hosts WHERE name = $1
-			ON CONFLICT (host) DO UPDATE SET missing = excluded.missing, digest = excluded.digest, seen = excluded.seen, since = excluded.since`,
-			host, int64(p.Missing), p.Digest, int64(p.Seen), micros(p.Since))
+		n, err := tx.change(ctx, "holding a purge", `INSERT INTO held_purges (host, missing, digest, seen, since, counted)
+			SELECT name, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT), CAST($6 AS BIGINT) FROM hosts WHERE name = $1
+			ON CONFLICT (host) DO UPDATE SET missing = excluded.missing, digest = excluded.digest, seen = excluded.seen, since = excluded.since,
+				counted = excluded.counted`,
+			host, int64(p.Missing), p.Digest, int64(p.Seen), micros(p.Since), micros(p.Counted))
 		if err == nil && n == 0 {
 			return notFound("there is no host %q", host)
 		}

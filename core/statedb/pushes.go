@@ -71,7 +71,7 @@ func (t *txn) ListSoon(ctx context.Context, hosts []string, now time.Time) (int,
 	if err != nil {
 		return 0, err
 	}
-	n, err := t.change(ctx, "making listings due", `UPDATE hosts SET ls_due = CASE WHEN ls_due < $2 THEN ls_due ELSE $2 END
+	n, err := t.change(ctx, "making listings due", `UPDATE hosts SET ls_due = CASE WHEN ls_due < $2 THEN ls_due ELSE $2 END, asked = asked + 1
 		WHERE `+t.d.among("name", "$1", "text"), dropNUL(string(arg)), micros(now))
 	return int(n), err
 }

@@ -47,10 +47,10 @@ func (db *DB) Write(ctx context.Context, fn func(ctx context.Context, tx queue.T
 	return db.tx(ctx, func(ctx context.Context, tx *txn) error { return fn(ctx, tx) })
 }
 
-// tx runs fn in one short transaction, under the term of the context if that has
-// one.
+// tx runs fn in one short transaction, under the turn and the term of the context
+// if that has them.
 func (db *DB) tx(ctx context.Context, fn func(ctx context.Context, tx *txn) error) error {
-	fn = underTerm(ctx, fn)
+	fn = underTerm(ctx, underTurn(ctx, fn))
 	if db.write != nil {
 		return db.write.do(ctx, fn)
 	}

@@ -16,7 +16,7 @@ func heldPurge(w *World) {
 		w.ok(err)
 		return p
 	}
-	p := reconcile.HeldPurge{Missing: 7, Digest: "d", Seen: 1, Since: Start}
+	p := reconcile.HeldPurge{Missing: 7, Digest: "d", Seen: 1, Since: Start, Counted: Start.Add(Hour)}
 	w.kind(core.KindNotFound, w.DB.SetHeldPurge(w.Ctx, "h", p))
 	w.ok(w.DB.PutHosts(w.Ctx, []core.Host{{Name: "h"}}))
 	same(w, "none", reconcile.HeldPurge{}, read())

@@ -22,6 +22,7 @@ func storeTests() []test {
 		{"a thousand Lorries in one call", manyRows},
 		{"the queue is listed in pages", pages},
 		{"hosts keep their times and go with CONFGIT", hosts},
+		{"what was read before another turn is not applied", turns},
 		{"one core leads at a time and terms grow", leading},
 		{"settings are kept", settings},
 		{"a held purge is a row and goes with its host", heldPurge},
@@ -216,6 +217,7 @@ func hosts(w *World) {
 	state.HeldUntil, state.HeldReason = Start.Add(9*Hour), "busy"
 	check("kept", state)
 	w.kind(core.KindNotFound, w.DB.HostListed(w.Ctx, reconcile.HostOutcome{Name: "none"}))
+	listings(w, state)
 	w.ok(w.DB.PutHosts(w.Ctx, nil))
 	check("gone")
 }

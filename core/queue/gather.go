@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 const (
@@ -50,8 +52,8 @@ func (g *gatherer[P, R]) do(ctx context.Context, ps []P) ([]R, error) {
 	}
 	me := &gathered[P, R]{ctx: ctx, ps: ps, turn: make(chan bool, 1)}
 	if g.join(me) || g.wait(me) {
+		defer g.handOver() // also after a panic
 		g.serve(me)
-		g.handOver()
 	}
 	return me.rs, me.err
 }
@@ -116,7 +118,8 @@ func (g *gatherer[P, R]) others(limit int) []*gathered[P, R] {
 	return some
 }
 
-// serve handles my requests and those of others who wait by then.
+// serve handles my requests and those of others who wait by then. A panic is
+// mine; to the others it is an error.
 func (g *gatherer[P, R]) serve(me *gathered[P, R]) {
 	var batch []*gathered[P, R]
 	var ps []P
@@ -139,10 +142,25 @@ func (g *gatherer[P, R]) serve(me *gathered[P, R]) {
 		}
 		return ps
 	}
-	rs, err := g.run(p.ctx, take)
-	if batch == nil { // it was not even begun
-		batch = []*gathered[P, R]{me}
-	}
+	var rs []R
+	var err error
+	done := false
+	defer func() {
+		if !done {
+			err = core.Errorf(core.KindInternal, "run queue: the transaction broke down; the core's log says where")
+		}
+		if batch == nil { // it was not even begun
+			batch = []*gathered[P, R]{me}
+		}
+		answer(batch, rs, err)
+	}()
+	rs, err = g.run(p.ctx, take)
+	done = true
+}
+
+// answer tells those of a batch what became of their requests; the first one is
+// awake.
+func answer[P, R any](batch []*gathered[P, R], rs []R, err error) {
 	for i, b := range batch {
 		if b.err == nil {
 			if b.err = err; err == nil {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -93,6 +95,59 @@ func TestAFailedTransactionFailsThoseInItAndNoOthers(t *testing.T) {
 			if !errors.Is(errs[i], want) {
 				t.Errorf("request %d: want %v, got %v", i, want, errs[i])
 			}
+		}
+	})
+}
+
+// A transaction that panics is over like one that fails: the panic is of him who
+// did the work, and nobody else waits for what never comes.
+func TestAPanicTakesNoWorker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		g := gatherer[int, int]{workers: 1, run: func(_ context.Context, take func() []int) ([]int, error) {
+			ps := take()
+			<-goOn
+			if slices.Contains(ps, 0) {
+				panic("broke")
+			}
+			return ps, nil
+		}}
+		var mu sync.Mutex
+		panics, failures := 0, 0
+		var wg sync.WaitGroup
+		ask := func(n int) {
+			wg.Go(func() {
+				defer func() { // as a server does for each request
+					mu.Lock()
+					defer mu.Unlock()
+					if recover() != nil {
+						panics++
+					}
+				}()
+				if _, err := g.do(t.Context(), []int{n}); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					if failures++; core.KindOf(err) != core.KindInternal {
+						t.Error(err)
+					}
+				}
+			})
+			synctest.Wait()
+		}
+		ask(0)
+		ask(0) // who then brings another with him
+		ask(7)
+		close(goOn)
+		wg.Wait()
+		if diff := cmp.Diff([]int{2, 1}, []int{panics, failures}); diff != "" {
+			t.Errorf("panics and failures (-want +got):\n%s", diff)
+		}
+		if g.working != 0 || len(g.waiting) != 0 {
+			t.Errorf("%d at work and %d waiting afterwards", g.working, len(g.waiting))
+		}
+		if rs, err := g.do(t.Context(), []int{2}); err != nil || !slices.Equal(rs, []int{2}) {
+			t.Errorf("afterwards: %v %v", rs, err)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/area"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 	"github.com/lorry-controller/lorry-controller/core/importer/push"
@@ -43,9 +44,10 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 	if err != nil {
 		return 0, err
 	}
+	pushed := j.area.Pushed(j.push.URL)
 	p := &push.Push{
 		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Route: j.net.pushRoute, Reader: j.Reader, Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
-		Whole: j.Spec.Type == spec.Git, Pushed: j.area.Pushed(j.push.URL), Upstream: upstream, Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
+		Whole: j.Spec.Type == spec.Git, Pushed: pushed.Refs, Sources: pushed.Sources, Upstream: upstream, Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
 	if shown, ok := j.progress.(*progress); ok {
@@ -62,7 +64,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 		return 0, err
 	}
 	j.report.Refs = res.Refs
-	if err := j.remember(p.Pushed, wanted, res); err != nil {
+	if err := j.remember(pushed, wanted, res); err != nil {
 		return res.Changed, gitfail.From(err, gitfail.Local)
 	}
 	printRefs(j.Out, res.Refs, len(wanted))
@@ -143,25 +145,40 @@ func (j *job) undoPush(ctx context.Context) error {
 }
 
 // remember writes down what this Lorry has brought downstream: what was there
-// before and was not deleted, with what is there now.
-func (j *job) remember(pushed map[string]string, wanted []policy.Wanted, res push.Result) error {
-	if res.Changed == 0 && pushed != nil {
-		return nil
-	}
-	now := make(map[string]string, len(wanted))
-	maps.Copy(now, pushed)
-	for _, w := range wanted {
-		now[w.Dst] = w.Object
-	}
+// before and was not deleted, with what is there now. What others had brought
+// there already counts only when nothing is on record, as for a mirror that is
+// taken over.
+func (j *job) remember(pushed area.Pushed, wanted []policy.Wanted, res push.Result) error {
+	done := make(map[string]bool, len(res.Refs))
 	for _, r := range res.Refs {
-		switch r.Status {
-		case core.RefDeleted:
-			delete(now, r.Ref)
-		case core.RefRejected, core.RefHeld:
-			if delete(now, r.Ref); pushed[r.Ref] != "" {
-				now[r.Ref] = pushed[r.Ref]
-			}
+		done[r.Ref] = r.Status != core.RefRejected && r.Status != core.RefHeld
+	}
+	now := area.Pushed{Refs: make(map[string]string, len(wanted)), Sources: make(map[string]string, len(wanted))}
+	maps.Copy(now.Refs, pushed.Refs)
+	maps.Copy(now.Sources, pushed.Sources)
+	wants := make(map[string]bool, len(wanted))
+	adopted := 0
+	for _, w := range wanted {
+		wants[w.Dst] = true
+		if res.After[w.Dst] != w.Object || pushed.Refs != nil && pushed.Refs[w.Dst] == "" && !done[w.Dst] {
+			continue
 		}
+		if !done[w.Dst] && pushed.Refs == nil {
+			adopted++
+		}
+		now.Refs[w.Dst], now.Sources[w.Dst] = w.Object, w.Src
+	}
+	for ref := range now.Refs {
+		if !wants[ref] && res.After[ref] == "" {
+			delete(now.Refs, ref)
+			delete(now.Sources, ref)
+		}
+	}
+	if adopted > 0 && j.policy.Prune() {
+		fmt.Fprintf(j.Out, ".. what upstream has was downstream before the first push (%d refs): it will be pruned like what was pushed\n", adopted)
+	}
+	if now.Equal(pushed) {
+		return nil
 	}
 	return j.area.SetPushed(j.push.URL, now)
 }

@@ -1,6 +1,9 @@
 package importer
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,9 +48,27 @@ func TestPruneDoesNotFollowAShortListing(t *testing.T) {
 	for ref := range w.up.Refs("refs/heads/b/") {
 		w.up.Git("update-ref", "-d", ref)
 	}
-	w.mustRun()
+	for range 2 {
+		w.up.Commit("refs/heads/main", "more")
+		w.mustRun()
+	}
+	before["refs/heads/main"] = w.up.Refs()["refs/heads/main"]
 	if diff := cmp.Diff(before, w.down.Refs()); diff != "" {
 		t.Error(diff)
+	}
+	if n := strings.Count(w.out.String(), "30 of 34 refs have vanished upstream at once"); n != 2 {
+		t.Errorf("it was told %d times, not at each change\n%s", n, w.out)
+	}
+	// Who means it deletes them, and hears no more of it.
+	for ref := range w.down.Refs("refs/heads/b/") {
+		w.down.Git("update-ref", "-d", ref)
+	}
+	w.up.Commit("refs/heads/main", "more")
+	told := len(w.out.String())
+	w.mustRun()
+	w.mustEqual()
+	if strings.Contains(w.out.String()[told:], "warning") {
+		t.Errorf("still told of: %s", w.out.String()[told:])
 	}
 }
 
@@ -93,5 +114,96 @@ func TestNarrowerRefspecsPruneNothing(t *testing.T) {
 				t.Errorf("what upstream deleted is still there\n%s", w.out)
 			}
 		})
+	}
+}
+
+// TestPruneAsksForTheSource: whether upstream has deleted a ref is asked by its
+// name there, and only where its list tells.
+func TestPruneAsksForTheSource(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Spec.Prune, w.opts.Spec.Refspecs = true, []string{"refs/heads/*:refs/heads/up/*", "refs/notes/*"}
+	w.up.Commit("refs/heads/wip", "work")
+	w.up.Commit("refs/notes/commits", "a note")
+	w.mustRun()
+	before := w.down.Refs()
+	for _, refspecs := range [][]string{
+		{"refs/heads/*:refs/heads/up/*", "^refs/heads/wip"},
+		{"refs/heads/main:refs/heads/up/main"},
+		{"refs/heads/main"},
+	} {
+		w.opts.Spec.Refspecs = refspecs
+		report := w.mustRun()
+		delete(before, "refs/heads/main")
+		got := w.down.Refs()
+		delete(got, "refs/heads/main")
+		if diff := cmp.Diff(before, got); diff != "" {
+			t.Errorf("%v: %s%v", refspecs, diff, report.Refs)
+		}
+	}
+	w.opts.Spec.Refspecs = []string{"refs/heads/main:refs/heads/up/main"}
+	w.up.Git("update-ref", "-d", "refs/heads/wip")
+	w.up.Git("update-ref", "-d", "refs/notes/commits")
+	if diff := cmp.Diff(map[string]string{"refs/heads/up/wip": core.RefDeleted}, refStatus(w.mustRun())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestPruneWithAnEarlierRecord: a record that names no sources does for refs
+// that have the same names, and prunes nothing where they are renamed.
+func TestPruneWithAnEarlierRecord(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ refspec, old string }{
+		"the same names": {"refs/heads/*", ""},
+		"renamed":        {"refs/heads/*:refs/heads/up/*", "refs/heads/up/next"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.opts.Spec.Prune, w.opts.Spec.Refspecs = true, []string{test.refspec}
+			w.mustRun()
+			record := "lorry refs 1\nHEAD " + w.down.Dir + "\n"
+			for ref, object := range w.down.Refs() {
+				record += object + " " + ref + "\n"
+			}
+			if err := os.WriteFile(filepath.Join(w.opts.WorkingArea, "group_thing", "pushed"), []byte(record+"end\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			w.up.Git("update-ref", "-d", "refs/heads/next")
+			w.mustRun()
+			for ref := range w.down.Refs() {
+				if strings.HasSuffix(ref, "/next") && ref != test.old || strings.HasSuffix(ref, "/main") && test.old == ref {
+					t.Errorf("%s is there", ref)
+				}
+			}
+			if test.old != "" && w.down.Refs()[test.old] == "" {
+				t.Errorf("%s was deleted", test.old)
+			}
+		})
+	}
+}
+
+// TestPruneLeavesWhatOthersPushed: a ref that was downstream as upstream has it,
+// before this Lorry came to push it, is somebody else's.
+func TestPruneLeavesWhatOthersPushed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Spec.Prune = true
+	w.down.Git("fetch", "-q", "--no-tags", w.up.Dir, "refs/heads/next:refs/heads/next")
+	w.mustRun()
+	if !strings.Contains(w.out.String(), "what upstream has was downstream before the first push (1 refs)") {
+		t.Errorf("what a mirror had at its first run is not told\n%s", w.out)
+	}
+	w.down.Git("update-ref", "refs/heads/release", "refs/heads/main")
+	w.up.Git("update-ref", "refs/heads/release", "refs/heads/main")
+	w.up.Commit("refs/heads/main", "more")
+	w.mustRun()
+	w.up.Git("update-ref", "-d", "refs/heads/release")
+	w.up.Git("update-ref", "-d", "refs/heads/next")
+	if diff := cmp.Diff(map[string]string{"refs/heads/next": core.RefDeleted}, refStatus(w.mustRun())); diff != "" {
+		t.Errorf("%s\n%s", diff, w.out)
+	}
+	if w.down.Refs()["refs/heads/release"] == "" {
+		t.Error("somebody else's branch was deleted")
 	}
 }

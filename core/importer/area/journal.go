@@ -55,8 +55,13 @@ func (a *Area) Unfinished() (State, bool, error) {
 }
 
 func parseJournal(text string) (State, error) {
+	return parseLines(text, journalHead)
+}
+
+// parseLines reads what begins with a line of its own and ends with one.
+func parseLines(text, head string) (State, error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if len(lines) < 3 || lines[0] != journalHead || lines[len(lines)-1] != journalEnd || !strings.HasPrefix(lines[1], "HEAD ") {
+	if len(lines) < 3 || lines[0] != head || lines[len(lines)-1] != journalEnd || !strings.HasPrefix(lines[1], "HEAD ") {
 		return State{}, errors.New("the record of the refs is not readable")
 	}
 	s := State{Head: strings.TrimPrefix(lines[1], "HEAD "), Refs: make(map[string]string, len(lines))}
@@ -109,25 +114,4 @@ func (a *Area) UnfinishedPush() (dir string, start time.Time) {
 		return "", time.Time{}
 	}
 	return strings.TrimSuffix(rest, "\n"), start
-}
-
-// SetPushed records which refs this Lorry has brought to the repository at the
-// address. A loss of power may lose the record, which only means that less is
-// pruned.
-func (a *Area) SetPushed(address string, refs map[string]string) error {
-	return write(a.Path(pushedName), journalText(State{Head: address, Refs: refs}), false)
-}
-
-// Pushed gives what SetPushed recorded for the address; nil when there is
-// nothing, or for another address.
-func (a *Area) Pushed(address string) map[string]string {
-	text, err := os.ReadFile(a.Path(pushedName))
-	if err != nil {
-		return nil
-	}
-	s, err := parseJournal(string(text))
-	if err != nil || s.Head != address {
-		return nil
-	}
-	return s.Refs
 }

@@ -8,6 +8,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -104,6 +105,11 @@ func (p Policy) Approve(approved map[string]Rewrite) Policy {
 
 // Prune reports whether refs that vanished upstream are to go downstream.
 func (p Policy) Prune() bool { return p.prune }
+
+// Renames reports whether some refs have other names downstream.
+func (p Policy) Renames() bool {
+	return slices.ContainsFunc(p.take, func(r spec.Refspec) bool { return r.Src != r.Dst })
+}
 
 // Key is a text that changes when the policy does.
 func (p Policy) Key() string {

@@ -19,9 +19,9 @@ const (
 )
 
 // gone are the refs to delete: those that this Lorry pushed, that upstream has
-// no longer (not merely the specification), and that downstream still has as
-// they were pushed. When most of them have vanished at once, none is: that is
-// more likely a fault.
+// no longer (not merely the specification, without which its list may not cover
+// them), and that downstream still has as they were pushed. When most of them
+// have vanished at once, none is: that is more likely a fault.
 func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 	if !p.Policy.Prune() {
 		return nil
@@ -32,16 +32,26 @@ func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 	}
 	var list []string
 	for ref, object := range p.Pushed {
-		if !wants[ref] && have[ref] == object && p.Upstream[ref] == "" {
+		if !wants[ref] && have[ref] == object && p.vanished(ref) {
 			list = append(list, ref)
 		}
 	}
 	if len(list) > fewRefs && len(list) > len(p.Pushed)/2 {
-		fmt.Fprintf(p.Out, ".. warning: %d of %d refs have vanished upstream at once; none is pruned\n", len(list), len(p.Pushed))
+		fmt.Fprintf(p.Out, ".. warning: %d of %d refs have vanished upstream at once; none is pruned: if they are meant to go, delete them downstream\n", len(list), len(p.Pushed))
 		return nil
 	}
 	slices.Sort(list)
 	return list
+}
+
+// vanished reports whether upstream has no longer what a ref was made of. Where
+// that is not on record, it is what has the same name, unless refs are renamed.
+func (p *Push) vanished(ref string) bool {
+	source := p.Sources[ref]
+	if source == "" && !p.Policy.Renames() {
+		source = ref
+	}
+	return p.Policy.Mirrors(source) && p.Upstream[source] == ""
 }
 
 // prune deletes refs, each only if it still has the value that was seen.

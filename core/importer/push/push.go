@@ -50,8 +50,11 @@ type Push struct {
 	// Pushed are the refs that this Lorry brought here before, as they were.
 	// Pruning is limited to them.
 	Pushed map[string]string
-	// Upstream are the refs that upstream has, mirrored or not. What it still has
-	// is not pruned because the specification names it no more.
+	// Sources are their names upstream, as far as they are known.
+	Sources map[string]string
+	// Upstream are the refs that upstream has, as far as Policy mirrors them, wanted
+	// or not. What it still has is not pruned because the specification names it
+	// no more.
 	Upstream map[string]string
 	// Options go to the server as push options, in order. A server that takes
 	// none gets none, which Out is told.

@@ -21,7 +21,7 @@ const preparing = 8
 
 // prepareAll prepares the claimed jobs, some side by side, and gives those that
 // can run, in the same order. The others have ended: with a failure, or handed
-// back when the client went away meanwhile.
+// back when the client went away meanwhile, or lost.
 func (m *Minions) prepareAll(ctx context.Context, claimed []queue.Claimed) []ready {
 	results := make([]*ready, len(claimed))
 	prepare := func(i int) {
@@ -35,6 +35,7 @@ func (m *Minions) prepareAll(ctx context.Context, claimed []queue.Claimed) []rea
 			m.fail(ctx, claimed[i], err)
 		}
 	}
+	lost := m.keepAlive(ctx, claimed)
 	late := time.Now().Add(m.timeout / 2)
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -50,9 +51,14 @@ func (m *Minions) prepareAll(ctx context.Context, claimed []queue.Claimed) []rea
 		})
 	}
 	all.Wait()
+	gone := lost()
 	var jobs []ready
 	for _, r := range results {
-		if r != nil {
+		switch {
+		case r == nil:
+		case gone[r.Job.ID]:
+			m.log.Warn("job was lost while it was prepared", "job", r.Job.ID, "path", r.Path)
+		default:
 			jobs = append(jobs, *r)
 		}
 	}

@@ -159,6 +159,7 @@ func (d *Daemon) upkeep() *upkeep {
 	const statusEvery = 30 * time.Second // MON/STATIC: at least once a minute
 	leading := d.leadership(fmt.Sprintf("%s%s:%d:%d", d.leaderPrefix(), hostName(), os.Getpid(), time.Now().UnixNano()))
 	u := &upkeep{log: d.log.Named("upkeep"), changed: d.reloading.renewed.changed, lead: leading.run, leads: leading.leads}
+	list := make(chan struct{}, 1)
 	u.chores = []chore{
 		{name: "bury ghosts", first: d.config.GhostTimeout / 4, pace: func() time.Duration { return max(d.live().GhostTimeout/4, time.Second) }, do: func(ctx context.Context) error {
 			_, err := d.queue.BuryGhosts(ctx)
@@ -169,8 +170,10 @@ func (d *Daemon) upkeep() *upkeep {
 			return err
 		}},
 		{name: "remove old rows of the audit", first: time.Minute, every: time.Hour, do: d.trimAudit},
-		{name: "read configuration", once: true, pace: func() time.Duration { return d.live().ReadConfiguration }, do: d.readConfiguration},
-		{name: "list hosts", first: time.Second, pace: func() time.Duration { return d.live().LsTroves }, do: func(ctx context.Context) error {
+		{name: "read configuration", once: true, pace: func() time.Duration { return d.live().ReadConfiguration }, do: func(ctx context.Context) error {
+			return d.readConfiguration(ctx, list)
+		}},
+		{name: "list hosts", first: time.Second, pace: func() time.Duration { return d.live().LsTroves }, asked: list, do: func(ctx context.Context) error {
 			_, err := d.confgit.ListHosts(ctx, false)
 			return err
 		}},
@@ -183,16 +186,21 @@ func (d *Daemon) upkeep() *upkeep {
 	return u
 }
 
-// readConfiguration reads CONFGIT and, since a new host is due at once, lists.
-func (d *Daemon) readConfiguration(ctx context.Context) error {
+// readConfiguration reads CONFGIT and, since a new host is due at once, asks for a
+// look at those that are due. It does not wait for it: a host that hangs must not
+// keep CONFGIT from being read again.
+func (d *Daemon) readConfiguration(ctx context.Context, list chan<- struct{}) error {
 	if _, err := (countedReads{d.confgit, d.metrics}).ReadConfiguration(ctx); err != nil {
 		return err
 	}
 	if d.live().LsTroves == 0 {
 		return nil // only when asked
 	}
-	_, err := d.confgit.ListHosts(ctx, false)
-	return err
+	select {
+	case list <- struct{}{}:
+	default: // somebody has asked already
+	}
+	return nil
 }
 
 // leadership decides whether this core does the upkeep: with an SQLite STATEDB
@@ -201,6 +209,9 @@ func (d *Daemon) leadership(holder string) *leadership {
 	d.leaderName = holder
 	return newLeadership(leadFor, d.log.Named("upkeep"), func(ctx context.Context) (int64, bool, error) {
 		if err := d.clock.follow(ctx, d.db.ServerTime); err != nil {
+			return 0, false, err
+		}
+		if err := d.queue.WatchClock(ctx); err != nil { // also where another core leads
 			return 0, false, err
 		}
 		return d.db.TryLead(ctx, holder, leadFor)

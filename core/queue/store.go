@@ -47,6 +47,8 @@ type Store interface {
 	// Led says whether a core does the upkeep now and, if none does, for how long
 	// there was none; 0 when that is not known.
 	Led(ctx context.Context) (led bool, alone time.Duration, err error)
+	// ClocksSet says how often CountClockSet has counted.
+	ClocksSet(ctx context.Context) (int64, error)
 	// Expired names running jobs whose lease ended at or before now, with ids
 	// above after, at most limit.
 	Expired(ctx context.Context, now time.Time, after core.JobID, limit int) ([]core.JobID, error)
@@ -124,6 +126,10 @@ type Tx interface {
 	// and hosts that were listed then, wait as long as they would have: back says
 	// by how much their times were moved.
 	ClockSet(ctx context.Context, by time.Duration, now time.Time) (back time.Duration, err error)
+	// CountClockSet counts that a clock which was set is put right, for the other
+	// cores to know, when that was counted so often before; else another core was
+	// first, and nothing is to be changed.
+	CountClockSet(ctx context.Context, before int64) (first bool, err error)
 	// RemoveJobs forgets ended jobs and says how many there were.
 	RemoveJobs(ctx context.Context, ids []core.JobID) (int, error)
 
@@ -144,6 +150,11 @@ type Tx interface {
 	HoldAll(ctx context.Context, paths []string, reason string) (int, error)
 	// HoldHost holds an upstream host until then; a zero time lets it go.
 	HoldHost(ctx context.Context, name string, hold HostHold) error
+	// HoldHostLonger does the same unless the host is held for as long already,
+	// whoever has said so up to this moment.
+	HoldHostLonger(ctx context.Context, name string, hold HostHold) error
+	// EndHold lets an upstream host go that is held for this reason.
+	EndHold(ctx context.Context, name, reason string) error
 
 	// HoldRewrites records what refs of a Lorry are held now: all of them, so
 	// that those which are no longer reported lapse.

@@ -15,18 +15,9 @@ const upkeepBatch = 200
 // on until there are none, in short transactions. When the clock was set since
 // the last time, it buries none, and puts leases and due times right instead.
 func (q *Queue) BuryGhosts(ctx context.Context) ([]core.Job, error) {
-	by, settled := q.steps.since()
-	if q.isStep(by) {
-		back, err := q.clockSet(ctx, by)
-		if err != nil {
-			return nil, err
-		}
-		settled()
-		q.log.Warn("the system's clock was set; jobs that run have a whole lease from now on", "by", by.Round(time.Second).String(),
-			"due-times-moved-back-by", back.Round(time.Second).String())
-		return nil, nil
+	if s, done := q.steps.look(q.stepLimit()); s.seen {
+		return nil, q.putClockRight(ctx, s.by, done)
 	}
-	settled()
 	now := q.clock().UTC()
 	var buried []core.Job
 	for after := core.JobID(0); ; {
@@ -48,23 +39,6 @@ func (q *Queue) BuryGhosts(ctx context.Context) ([]core.Job, error) {
 		}
 		buried = append(buried, jobs...)
 	}
-}
-
-// isStep reports whether a difference between two clocks is more than chance.
-func (q *Queue) isStep(by time.Duration) bool { return by.Abs() > q.set.Load().GhostTimeout/4 }
-
-// clockSet gives running jobs a whole lease, and puts right what stands in times
-// of a clock that was set by so much.
-func (q *Queue) clockSet(ctx context.Context, by time.Duration) (back time.Duration, err error) {
-	now := q.clock().UTC()
-	err = q.change(ctx, func(ctx context.Context, tx Tx) error {
-		if err := tx.SetLeases(ctx, now.Add(q.set.Load().GhostTimeout)); err != nil {
-			return err
-		}
-		back, err = tx.ClockSet(ctx, by, now)
-		return err
-	})
-	return back, err
 }
 
 // ReturnJobs hands back the running jobs of a minion that stops, without
@@ -138,17 +112,29 @@ func (q *Queue) Rebase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	done, err := q.store.ClocksSet(ctx)
+	if err != nil {
+		return err
+	}
 	var back time.Duration
-	err = q.store.Write(ctx, func(ctx context.Context, tx Tx) error {
+	err = q.store.Write(ctx, func(ctx context.Context, tx Tx) (err error) {
 		if back, err = tx.ClockSet(ctx, 0, now); err != nil || led && back == 0 {
 			return err
 		}
+		if back > 0 {
+			if _, err := tx.CountClockSet(ctx, done); err != nil {
+				return err
+			}
+		}
 		return tx.Extend(ctx, now, lease, alone)
 	})
-	if err == nil && back > 0 {
+	if err != nil {
+		return err
+	}
+	if back > 0 {
 		q.log.Warn("the system's clock was set back; due times are moved back with it", "by", back.Round(time.Second).String())
 	}
-	return err
+	return q.WatchClock(ctx)
 }
 
 // RemoveOldJobs forgets the ended jobs that the policy lets go, with their

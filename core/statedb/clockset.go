@@ -3,11 +3,38 @@ package statedb
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 // backSlack is how far the clocks of several cores may be apart.
 const backSlack = time.Minute
+
+// clocksSetting is how often a clock that was set was put right.
+const clocksSetting = "clocks-set"
+
+// ClocksSet implements queue.Store.
+func (db *DB) ClocksSet(ctx context.Context) (int64, error) {
+	text, err := db.Setting(ctx, clocksSetting)
+	if err != nil || text == "" {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, core.Errorf(core.KindInternal, "state database: the setting %q is no number: %q", clocksSetting, text)
+	}
+	return n, nil
+}
+
+// CountClockSet implements queue.Tx.
+func (t *txn) CountClockSet(ctx context.Context, before int64) (bool, error) {
+	n, err := t.change(ctx, "counting that the clock was set", `INSERT INTO settings (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE settings.value = $3`,
+		clocksSetting, strconv.FormatInt(before+1, 10), strconv.FormatInt(before, 10))
+	return n > 0, err
+}
 
 // ClockSet implements queue.Tx. What was written by the clock as it was before
 // has times that have not come yet; once they are moved, they have: so a second

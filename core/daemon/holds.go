@@ -15,8 +15,8 @@ import (
 // being claimed. *queue.Queue has it.
 type hostHolder interface {
 	HostHolds(ctx context.Context) (map[string]queue.HostHold, error)
-	HoldHost(ctx context.Context, name string, until time.Time, reason string) error
-	ResumeHost(ctx context.Context, name string) error
+	HoldHostLonger(ctx context.Context, name string, until time.Time, reason string) error
+	EndHold(ctx context.Context, name, reason string) error
 }
 
 // party is a host on the way of a job.
@@ -66,12 +66,7 @@ func (p *preparer) hold(ctx context.Context, at party, err error) error {
 	if p.holder == nil || at.held == "" {
 		return nil
 	}
-	until := p.clock().Add(adapter.HoldFor(err))
-	holds, holdsErr := p.holder.HostHolds(ctx)
-	if holdsErr != nil || !holds[at.held].Until.Before(until) {
-		return holdsErr
-	}
-	return p.holder.HoldHost(ctx, at.held, until, markHold(core.KindOf(err), at.adapter)+err.Error())
+	return p.holder.HoldHostLonger(ctx, at.held, p.clock().Add(adapter.HoldFor(err)), markHold(core.KindOf(err), at.adapter)+err.Error())
 }
 
 // markHold begins the reason of a hold that an adapter's error was the reason
@@ -105,7 +100,7 @@ func liftHolds(ctx context.Context, holder hostHolder, states []adapter.State, r
 		if !ours || instance != restarted && !changed {
 			continue
 		}
-		if err := holder.ResumeHost(ctx, name); err != nil {
+		if err := holder.EndHold(ctx, name, hold.Reason); err != nil {
 			return err
 		}
 	}

@@ -257,6 +257,40 @@ func TestHoldOfAnAdminIsNotCutShort(t *testing.T) {
 	}
 }
 
+// meanwhile has an admin hold a host just after somebody has looked at the holds.
+type meanwhile struct {
+	*queue.Queue
+	admin func() error
+}
+
+func (m meanwhile) HostHolds(ctx context.Context) (map[string]queue.HostHold, error) {
+	holds, err := m.Queue.HostHolds(ctx)
+	return holds, errors.Join(err, m.admin())
+}
+
+func TestHoldOfAnAdminComesJustBefore(t *testing.T) {
+	t.Parallel()
+	w := newHoldsWorld(t, nil)
+	slow := &core.Error{Kind: core.KindRateLimited, Fact: "slow down", RetryAfter: time.Minute}
+	up := party{"up", "up.example.com", true}
+	if err := w.prepare.hold(t.Context(), up, slow); err != nil {
+		t.Fatal(err)
+	}
+	holder := meanwhile{w.queue, func() error { return w.queue.HoldHost(t.Context(), "up.example.com", time.Time{}, "maintenance") }}
+	w.prepare.holder = holder
+	if err := liftHolds(t.Context(), holder, nil, "up"); err != nil {
+		t.Fatal(err)
+	}
+	slow.RetryAfter = time.Hour
+	if err := w.prepare.hold(t.Context(), up, slow); err != nil {
+		t.Fatal(err)
+	}
+	holds, err := w.queue.HostHolds(t.Context())
+	if diff := cmp.Diff("maintenance", holds["up.example.com"].Reason); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
 // TestHeldLorrySaysWhy: the reason names the host that is waited for.
 func TestHeldLorrySaysWhy(t *testing.T) {
 	t.Parallel()
@@ -274,6 +308,10 @@ type brokenHolder struct{ hostHolder }
 
 func (brokenHolder) HostHolds(context.Context) (map[string]queue.HostHold, error) {
 	return nil, errors.New("no STATEDB")
+}
+
+func (brokenHolder) HoldHostLonger(context.Context, string, time.Time, string) error {
+	return errors.New("no STATEDB")
 }
 
 func TestErrorOfTheHostComesFirst(t *testing.T) {

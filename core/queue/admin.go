@@ -79,23 +79,47 @@ const AllHosts = "*"
 // being claimed until then, or until ResumeHost when until is zero or a century
 // away. One that is past is core.KindInvalid.
 func (q *Queue) HoldHost(ctx context.Context, name string, until time.Time, reason string) error {
+	hold, err := q.holdOf(name, until, reason)
+	if err != nil {
+		return err
+	}
+	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.HoldHost(ctx, clean(name), hold) })
+}
+
+// HoldHostLonger does the same on behalf of the host itself: it leaves a hold
+// that lasts as long already, above all an admin's, as it is.
+func (q *Queue) HoldHostLonger(ctx context.Context, name string, until time.Time, reason string) error {
+	hold, err := q.holdOf(name, until, reason)
+	if err != nil {
+		return err
+	}
+	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.HoldHostLonger(ctx, clean(name), hold) })
+}
+
+// holdOf is the hold of a host as it is stored.
+func (q *Queue) holdOf(name string, until time.Time, reason string) (HostHold, error) {
 	if name == "" || strings.TrimSpace(reason) == "" {
-		return core.Errorf(core.KindInvalid, "give a host name and a reason for holding it")
+		return HostHold{}, core.Errorf(core.KindInvalid, "give a host name and a reason for holding it")
 	}
 	now := q.clock()
 	switch last := now.Add(forever); {
 	case until.IsZero() || until.After(last):
 		until = last
 	case !until.After(now):
-		return core.Errorf(core.KindInvalid, "the hold of %q would end at %s, which is past", clip(name), until.UTC().Format(time.RFC3339))
+		return HostHold{}, core.Errorf(core.KindInvalid, "the hold of %q would end at %s, which is past", clip(name), until.UTC().Format(time.RFC3339))
 	}
-	hold := HostHold{Until: until, Reason: clip(reason)}
-	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.HoldHost(ctx, clean(name), hold) })
+	return HostHold{Until: until, Reason: clip(reason)}, nil
 }
 
 // ResumeHost ends the hold of an upstream host.
 func (q *Queue) ResumeHost(ctx context.Context, name string) error {
 	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.HoldHost(ctx, clean(name), HostHold{}) })
+}
+
+// EndHold ends the hold of an upstream host if it is still the one for this
+// reason, and not somebody else's by now.
+func (q *Queue) EndHold(ctx context.Context, name, reason string) error {
+	return q.change(ctx, func(ctx context.Context, tx Tx) error { return tx.EndHold(ctx, clean(name), reason) })
 }
 
 // HostHolds lists the upstream hosts that are held now.

@@ -243,7 +243,7 @@ func (u *updating) holdHost(ctx context.Context, tx Tx, r *running) error {
 	if r.live.Job.Failure.RetryAfter > 0 {
 		reason += fmt.Sprintf(", and to come back in %s", core.Span(r.leave))
 	}
-	return tx.HoldHost(ctx, host, HostHold{Until: until, Reason: reason})
+	return tx.HoldHostLonger(ctx, host, HostHold{Until: until, Reason: reason})
 }
 
 // write stores everything that was touched.

@@ -65,8 +65,20 @@ func (t *txn) HoldHost(ctx context.Context, name string, hold queue.HostHold) er
 	if hold.Until.IsZero() {
 		return t.later(ctx, "letting a host go", `DELETE FROM host_holds WHERE name = $1`, name)
 	}
-	return t.later(ctx, "holding a host", `INSERT INTO host_holds (name, until, reason) VALUES ($1, $2, $3)
-		ON CONFLICT (name) DO UPDATE SET until = excluded.until, reason = excluded.reason`, name, micros(hold.Until), hold.Reason)
+	return t.later(ctx, "holding a host", holdHost, name, micros(hold.Until), hold.Reason)
+}
+
+const holdHost = `INSERT INTO host_holds (name, until, reason) VALUES ($1, $2, $3)
+	ON CONFLICT (name) DO UPDATE SET until = excluded.until, reason = excluded.reason`
+
+// HoldHostLonger implements queue.Tx.
+func (t *txn) HoldHostLonger(ctx context.Context, name string, hold queue.HostHold) error {
+	return t.later(ctx, "holding a host", holdHost+` WHERE host_holds.until < excluded.until`, name, micros(hold.Until), hold.Reason)
+}
+
+// EndHold implements queue.Tx.
+func (t *txn) EndHold(ctx context.Context, name, reason string) error {
+	return t.later(ctx, "letting a host go", `DELETE FROM host_holds WHERE name = $1 AND reason = $2`, name, reason)
 }
 
 // heldRow is one held ref, as dialect.rows reads it.

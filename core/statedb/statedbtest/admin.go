@@ -119,3 +119,41 @@ func holdsSurvive(w *World) {
 	w.ok(again.ResumeLorry(w.Ctx, "b"))
 	same(w, "resumed", []string{"b", "d"}, paths(w.claim(9)))
 }
+
+func holdsOfHosts(w *World) {
+	const host = "up.example.org"
+	after := func(d time.Duration) time.Time { return w.Clock.Now().Add(d) }
+	is := func(what string, until time.Time, reason string) {
+		w.Helper()
+		held, err := w.Queue.HostHolds(w.Ctx)
+		w.ok(err)
+		want := map[string]queue.HostHold{}
+		if reason != "" {
+			want[host] = queue.HostHold{Until: until, Reason: reason}
+		}
+		same(w, what, want, held)
+	}
+	w.ok(w.Queue.HoldHostLonger(w.Ctx, host, after(time.Minute), "slow down"))
+	is("none before", after(time.Minute), "slow down")
+	w.ok(w.Queue.HoldHostLonger(w.Ctx, host, after(time.Hour), "slower"))
+	is("longer", after(time.Hour), "slower")
+	w.ok(w.Queue.HoldHost(w.Ctx, host, after(time.Second), "an admin knows better"))
+	is("an admin's", after(time.Second), "an admin knows better")
+	w.Clock.Advance(time.Minute)
+	w.ok(w.Queue.HoldHostLonger(w.Ctx, host, after(time.Second), "slow down again"))
+	is("that one is over", after(time.Second), "slow down again")
+	w.ok(w.Queue.EndHold(w.Ctx, host, "slow down"))
+	is("another reason", after(time.Second), "slow down again")
+	w.ok(w.Queue.EndHold(w.Ctx, host, "slow down again"))
+	is("ended", time.Time{}, "")
+
+	w.ok(w.Queue.HoldHost(w.Ctx, host, after(2*time.Hour), "maintenance"))
+	for _, until := range []time.Time{after(time.Minute), after(2 * time.Hour)} {
+		w.ok(w.Queue.HoldHostLonger(w.Ctx, host, until, "slow down"))
+		is("not longer", after(2*time.Hour), "maintenance")
+	}
+	w.kind(core.KindInvalid, w.Queue.HoldHostLonger(w.Ctx, host, after(-time.Minute), "slow down"))
+	w.kind(core.KindInvalid, w.Queue.HoldHostLonger(w.Ctx, "", after(time.Minute), "slow down"))
+	w.ok(w.Queue.EndHold(w.Ctx, host, "slow down"))
+	is("in the end", after(2*time.Hour), "maintenance")
+}

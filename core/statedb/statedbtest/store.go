@@ -30,6 +30,7 @@ func storeTests() []test {
 		{"failing Lorries are listed in pages", failingPages},
 		{"a note is added to the output of an ended job", notes},
 		{"holds and the switch survive a restart and are explained", holdsSurvive},
+		{"what a host asks for itself shortens and ends no hold of an admin's", holdsOfHosts},
 		{"a time comes back as it went", times},
 	}
 }

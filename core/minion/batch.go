@@ -72,10 +72,37 @@ func (w *worker) batch(ctx context.Context, jobs []protocol.Job) seen {
 	s.took = time.Since(began)
 	w.tell(ctx, jobs, updates)
 	w.Log.Debug("looked at upstreams", "jobs", len(jobs), "changed", s.changed, "took", s.took)
-	if changed != nil {
+	if changed != nil && w.still(ctx, *changed, began) {
 		w.run(ctx, *changed)
 	}
 	return s
+}
+
+// still reports whether a job that was given at that time is this minion's yet.
+// The controller is asked when that is so long ago that it may have given the
+// job up, until it answers: then the job runs elsewhere.
+func (w *worker) still(ctx context.Context, job protocol.Job, given time.Time) bool {
+	if lease := time.Duration(job.Lease) * time.Second; lease <= 0 || time.Since(given) <= lease/2 {
+		return true
+	}
+	log := w.Log.With("job", int64(*job.JobID), "path", job.Path)
+	r := newReporter(w, job, &output{}, log)
+	for ctx.Err() == nil {
+		answer, err := r.send(ctx, protocol.Update{Exit: "no"})
+		switch {
+		case err == nil && answer.Stale:
+			log.Warn("controller gave the job up before it began, it is not run here")
+			return false
+		case err == nil:
+			return true
+		case r.final(err):
+			log.Error("controller refuses reports of a job, it is not run", "error", err)
+			return false
+		}
+		sleep(ctx, time.Until(r.next))
+	}
+	r.finish(ctx, protocol.Update{JobID: *job.JobID, Fence: job.Fence, Exit: "returned"})
+	return false
 }
 
 // lookTimeOf keeps well within the time after which silence means that a job is

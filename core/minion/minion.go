@@ -94,6 +94,7 @@ type worker struct {
 
 	mu             sync.Mutex
 	skewed, drains bool      // the controller's protocol is another one; it wants no work done. Told once
+	nameless       bool      // it names jobs without a number
 	holds          []string  // paths that were worked on, the latest last
 	away           core.Kind // how the controller can't be reached, or ""; told once
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,10 +59,11 @@ func (c *Client) GiveMeJob(ctx context.Context, ask GiveMeJob) (Job, error) {
 	return answer, err
 }
 
-// All gives the jobs of an answer: several, one or none.
+// All gives the jobs of an answer: several, one or none. Each has a JobID; what
+// came without one is left out.
 func (j Job) All() []Job {
 	if len(j.Jobs) > 0 {
-		return j.Jobs
+		return slices.DeleteFunc(slices.Clone(j.Jobs), func(one Job) bool { return one.JobID == nil })
 	}
 	if j.JobID == nil {
 		return nil

@@ -122,8 +122,21 @@ func TestAnEmptyJobIsNullAlone(t *testing.T) {
 	if diff := cmp.Diff(`{"job_id":null}`, string(text)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if jobs := (Job{}).All(); len(jobs) != 0 {
-		t.Errorf("want none, got %v", jobs)
+	one := core.JobID(1)
+	known := Job{JobID: &one, Path: "a"}
+	for _, test := range []struct {
+		of   Job
+		want []Job
+	}{
+		{Job{}, nil},
+		{Job{Path: "a"}, nil},
+		{known, []Job{known}},
+		{Job{Jobs: []Job{{Path: "x"}, known, {}}}, []Job{known}},
+		{Job{Jobs: []Job{{Path: "x"}}}, []Job{}},
+	} {
+		if diff := cmp.Diff(test.want, test.of.All()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

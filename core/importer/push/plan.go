@@ -33,7 +33,7 @@ func (p *Push) plan(wanted, differ []policy.Wanted, gone []string, have, links m
 	goes := make(map[string]bool, len(gone))
 	for _, ref := range gone {
 		if to := links[ref]; to != "" {
-			out.bars[ref] = symbolic(to)
+			out.bars[ref] = symbolic(to, "delete it downstream if it is not needed: prune deletes no symbolic ref")
 			continue
 		}
 		goes[ref] = true
@@ -45,7 +45,7 @@ func (p *Push) plan(wanted, differ []policy.Wanted, gone []string, have, links m
 		case to != "" && out.objects[to] == w.Object:
 			out.follows[w.Dst] = to
 		case to != "":
-			out.bars[w.Dst] = symbolic(to)
+			out.bars[w.Dst] = symbolic(to, hintLink)
 		default:
 			out.push = append(out.push, w)
 		}
@@ -62,11 +62,11 @@ func (p *Push) plan(wanted, differ []policy.Wanted, gone []string, have, links m
 	return out
 }
 
-func symbolic(to string) bar {
-	return bar{
-		"it is a symbolic ref to " + to + " there, which would change in its place",
-		"delete the symbolic ref downstream, or leave this ref out by the refspecs",
-	}
+// hintLink is what to do about a symbolic ref that is to be pushed to.
+const hintLink = "delete the symbolic ref downstream, or leave this ref out by the refspecs"
+
+func symbolic(to, hint string) bar {
+	return bar{"it is a symbolic ref to " + to + " there, which would change in its place", hint}
 }
 
 // pushable reports whether git pushes to a ref of that name: it passes over what
@@ -137,13 +137,17 @@ func (l *plan) compare(wanted []policy.Wanted, before, after, links map[string]s
 		switch to := links[w.Dst]; {
 		case l.bars[w.Dst].reason != "":
 		case before[w.Dst] == w.Object && after[w.Dst] != w.Object:
-			l.bars[w.Dst] = bar{reason: "it was so before the push, and has been changed meanwhile"}
+			now := "deleted it"
+			if after[w.Dst] != "" {
+				now = fmt.Sprintf("set it to %.12s", after[w.Dst])
+			}
+			l.bars[w.Dst] = bar{reason: "it was so before the push, and somebody else has " + now + " meanwhile"}
 			changed = append(changed, w)
 		case before[w.Dst] == w.Object:
 		case l.follows[w.Dst] != "" && after[w.Dst] != w.Object:
 			l.bars[w.Dst] = bar{reason: "it is a symbolic ref to " + l.follows[w.Dst] + " there, which was not changed"}
 		case to != "" && l.objects[to] != w.Object: // it led nowhere, and was not listed
-			l.bars[w.Dst] = symbolic(to)
+			l.bars[w.Dst] = symbolic(to, hintLink)
 		}
 	}
 	return changed

@@ -66,6 +66,9 @@ type Push struct {
 	// from, by force or by deleting it, before it does. After an error nothing is
 	// pushed.
 	Taking func(ctx context.Context, from map[string]string) error
+	// Arrived, when not nil, is called when what is new has been pushed and before
+	// what is gone is deleted.
+	Arrived func(context.Context)
 	// Told, when not nil, is told of how many of the wanted refs it is known what
 	// became of them.
 	Told func(done int)
@@ -185,6 +188,9 @@ func (p *Push) send(ctx context.Context, plan plan, have map[string]string, ther
 		}
 	}
 	if len(plan.last) > 0 && ctx.Err() == nil {
+		if p.Arrived != nil {
+			p.Arrived(ctx)
+		}
 		add(p.prune(ctx, plan.last, have))
 	}
 	return said, failed

@@ -30,6 +30,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 	for _, name := range missing {
 		fmt.Fprintf(j.Out, ".. warning: upstream has no %s any more, which the refspecs name\n", name)
 	}
+	j.warnHead(upstream)
 	if len(wanted) == 0 {
 		return 0, gitfail.New(core.FailEmpty, gitfail.Upstream, gitfail.Hint(core.FailEmpty, gitfail.Upstream),
 			"no ref of upstream matches the refspecs (it has %d)", len(refs.Refs))
@@ -39,9 +40,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 		p.phase("pushing")
 	}
 	fmt.Fprintf(j.Out, ".. pushing %s to mirror at %s\n", j.Spec.Name, j.push.URL)
-	local := LocalPath(j.push.URL)
-	created, err := j.openLocal(ctx, local, r)
-	if err != nil {
+	if err := j.openLocal(ctx, LocalPath(j.push.URL), r); err != nil {
 		return 0, err
 	}
 	pushed := j.area.Pushed(j.push.URL)
@@ -53,7 +52,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 	if shown, ok := j.progress.(*progress); ok {
 		p.Told = shown.refsAre
 	}
-	res, err := p.Run(ctx, wanted)
+	res, err := j.pushAll(ctx, p, wanted)
 	if ctx.Err() == nil {
 		// A push that was cut short leaves its note for the next run.
 		if end := j.area.EndPush(); end != nil && err == nil {
@@ -71,45 +70,42 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 	if res.Failure.Failed() {
 		return res.Changed, &gitfail.Error{Failure: res.Failure, Place: gitfail.Downstream}
 	}
-	if created && j.report.Head != "" {
-		target := &repo.Repo{Dir: local, Git: j.Git, Files: r.Files}
-		if err := target.SetHead(ctx, j.report.Head); err != nil {
-			return res.Changed, gitfail.From(err, gitfail.Downstream)
-		}
-	}
 	return res.Changed, nil
 }
 
 // openLocal gets a downstream repository on this machine ready: it puts right
 // what a dead run of ours left there and, by hand, makes the repository.
-func (j *job) openLocal(ctx context.Context, dir string, r *repo.Repo) (created bool, err error) {
+func (j *job) openLocal(ctx context.Context, dir string, r *repo.Repo) error {
 	if dir == "" {
-		return false, nil
+		return nil
 	}
 	if err := j.undoPush(ctx); err != nil {
-		return false, err
+		return err
 	}
 	if err := j.area.BeginPush(dir); err != nil {
-		return false, gitfail.From(err, gitfail.Local)
+		return gitfail.From(err, gitfail.Local)
 	}
 	if j.Request != nil {
-		return false, nil
+		return nil
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) && !halfMade(dir) {
-		return false, nil
+		return nil
 	}
 	if _, err := os.Stat(dir + ".git"); err == nil {
 		j.push.URL += ".git"
-		return false, j.area.BeginPush(dir + ".git")
+		return j.area.BeginPush(dir + ".git")
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return false, gitfail.From(err, gitfail.Downstream)
+		return gitfail.From(err, gitfail.Downstream)
 	}
 	target := &repo.Repo{Dir: dir, Git: j.Git, Files: r.Files}
 	if err := target.Create(); err != nil {
-		return false, gitfail.From(err, gitfail.Downstream)
+		return gitfail.From(err, gitfail.Downstream)
 	}
-	return true, nil
+	if err := j.area.SetHead(j.push.URL, target.Head()); err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
 }
 
 // halfMade reports whether a run died while it made a repository: there is

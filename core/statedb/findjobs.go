@@ -72,9 +72,8 @@ func (db *DB) Tails(ctx context.Context, ids []core.JobID) ([]queue.Tail, error)
 	}
 	all, err := collect(ctx, db.read, func(s scanner) (t queue.Tail, err error) {
 		var progress string
-		if err = s.Scan(&t.ID, &t.Kept, &t.Ended, &progress); err == nil {
-			t.Progress, err = progressOf(t.ID, progress)
-		}
+		err = s.Scan(&t.ID, &t.Kept, &t.Ended, &progress)
+		t.Progress = progressOf(progress)
 		return t, err
 	}, `SELECT id, output_kept, exit <> '', progress FROM jobs WHERE `+db.dialect.among("id", "$1", "bigint")+` ORDER BY id`, string(arg))
 	return all, classify("reading how far jobs have come", err)

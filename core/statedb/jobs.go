@@ -35,9 +35,8 @@ func (r *jobRow) dest() []any {
 func (r *jobRow) value() (core.Job, error) {
 	j := r.Job
 	j.Started, j.Updated, j.Ended, j.Lease = fromMicros(r.started), fromMicros(r.updated), fromMicros(r.ended), fromMicros(r.lease)
-	var err error
-	if j.Progress, err = progressOf(j.ID, r.progress); err != nil || r.refs == "" {
-		return j, err
+	if j.Progress = progressOf(r.progress); r.refs == "" {
+		return j, nil
 	}
 	if err := json.Unmarshal([]byte(r.refs), &j.Refs); err != nil {
 		return j, fmt.Errorf("refs of job %d: %w", j.ID, err)
@@ -45,16 +44,17 @@ func (r *jobRow) value() (core.Job, error) {
 	return j, nil
 }
 
-// progressOf reads the column progress.
-func progressOf(id core.JobID, text string) (*core.Progress, error) {
+// progressOf reads the column progress. It is for people to look at: one that
+// can't be read is none, and keeps no job from going on or being buried.
+func progressOf(text string) *core.Progress {
 	if text == "" {
-		return nil, nil
+		return nil
 	}
 	var p core.Progress
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		return nil, fmt.Errorf("progress of job %d: %w", id, err)
+	if json.Unmarshal([]byte(text), &p) != nil {
+		return nil
 	}
-	return &p, nil
+	return &p
 }
 
 func scanJob(s scanner) (core.Job, error) {

@@ -73,9 +73,7 @@ func scanLive(s scanner) (queue.Live, error) {
 	j.Started, j.Updated, j.Lease, j.Kill = fromMicros(started), fromMicros(updated), fromMicros(lease), v.KillReason != ""
 	v.Lorry = r.value().LorryState
 	v.Lorry.Path, v.Lorry.RunningJob = j.Path, j.ID
-	if err == nil {
-		j.Progress, err = progressOf(j.ID, progress)
-	}
+	j.Progress = progressOf(progress)
 	return v, err
 }
 

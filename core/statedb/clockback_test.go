@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/queue"
 	"github.com/lorry-controller/lorry-controller/core/statedb/statedbtest"
@@ -131,6 +133,88 @@ func TestAStartSpreadsAndKeepsPlaces(t *testing.T) {
 			s.must(err)
 			if !after.Due.Equal(before.Due) {
 				t.Errorf("it was due in %s, and is in %s", before.Due.Sub(s.Clock.Now()), after.Due.Sub(s.Clock.Now()))
+			}
+		})
+	}
+}
+
+// TestAHoldAndAClockSetBack sets the clock back while hosts are held: one that
+// wants to be left alone for some minutes is left alone for these; what an admin
+// has said holds as it was said.
+func TestAHoldAndAClockSetBack(t *testing.T) {
+	t.Parallel()
+	for _, d := range databases {
+		for how, notice := range map[string]func(s *stepped){
+			"seen":             func(s *stepped) { s.bury(s.Queue) },
+			"while it was off": func(s *stepped) { s.Queue = s.another() },
+		} {
+			t.Run(d.name+" "+how, func(t *testing.T) {
+				t.Parallel()
+				s := newStepped(t, d.url(t))
+				s.must(s.DB.PutLorries(s.Ctx, []core.Lorry{statedbtest.NewLorry("a")}))
+				c := s.claimed("m", 1, 1)[0]
+				s.pass(time.Second)
+				_, err := s.Queue.Update(s.Ctx, []queue.UpdateParams{{
+					Job: c.Job.ID, Fence: c.Job.Fence, Done: true, Exit: "1", Failure: core.Failure{Kind: core.FailRateLimited, Cause: "429"},
+				}})
+				s.must(err)
+				now := s.Clock.Now()
+				hold := func(name string, until time.Time, reason string) {
+					s.Helper()
+					s.must(s.Queue.HoldHost(s.Ctx, name, until, reason))
+				}
+				hold("adapter", now.Add(time.Hour), "[rate-limited: adapter] 429 Too Many Requests")
+				hold("admin", now.Add(time.Hour), "they move")
+				hold("endless", time.Time{}, "[credentials: endless] 401 Unauthorized")
+				before, err := s.Queue.HostHolds(s.Ctx)
+				s.must(err)
+				s.Clock.Advance(-year)
+				notice(s)
+				after, err := s.Queue.HostHolds(s.Ctx)
+				s.must(err)
+				want := map[string]queue.HostHold{}
+				for name, h := range before {
+					if name == "adapter" || name == "up.example.org" {
+						h.Until = h.Until.Add(-year)
+					}
+					want[name] = h
+				}
+				if diff := cmp.Diff(want, after); diff != "" {
+					t.Errorf("the holds (-want +got):\n%s", diff)
+				}
+				s.pass(24 * time.Hour)
+				_, err = s.Queue.BuryGhosts(s.Ctx)
+				s.must(err)
+				s.claimed("m", 1, 1)
+			})
+		}
+	}
+}
+
+// TestWhatIsToBeArchivedAndAClockSetBack sets the clock back while an attempt is
+// put off, and another one was cancelled.
+func TestWhatIsToBeArchivedAndAClockSetBack(t *testing.T) {
+	t.Parallel()
+	for _, d := range databases {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStepped(t, d.url(t))
+			s.must(s.DB.SetDefaultRetire(s.Ctx, core.RetireArchive))
+			s.must(s.DB.PutLorries(s.Ctx, []core.Lorry{statedbtest.NewLorry("a"), statedbtest.NewLorry("b")}))
+			s.must(s.DB.RemoveLorries(s.Ctx, []string{"a", "b"}))
+			for _, path := range []string{"a", "b"} {
+				_, err := s.DB.BeginRetirement(s.Ctx, path, s.Clock.Now().Add(time.Hour))
+				s.must(err)
+			}
+			s.must(s.DB.CancelRetirement(s.Ctx, "b"))
+			s.Clock.Advance(-year)
+			s.bury(s.Queue)
+			for after, want := range map[time.Duration]int{59 * time.Minute: 0, 61 * time.Minute: 1} {
+				due, err := s.DB.DueRetirements(s.Ctx, s.Clock.Now().Add(after), 10)
+				s.must(err)
+				if len(due) != want {
+					t.Errorf("%d are tried within %s, want %d", len(due), after, want)
+				}
 			}
 		})
 	}

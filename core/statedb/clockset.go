@@ -108,6 +108,14 @@ func (t *txn) setRunning(ctx context.Context, forward time.Duration, now time.Ti
 	return nil
 }
 
+const (
+	// ownHold are holds that a core has set because of what a host has said, for
+	// some minutes from then on. An admin's ends when the admin said.
+	ownHold = `(reason LIKE '[%: %] %' OR reason LIKE 'it said that it is asked too often%')`
+	// fiftyYears is from when on a hold is without an end, in microseconds.
+	fiftyYears = "1576800000000000"
+)
+
 // back moves the times of what ran, or was listed, by a time that is still to
 // come: all by as much, so that their order and their distances stay.
 func (t *txn) back(ctx context.Context, by time.Duration, now time.Time) error {
@@ -120,6 +128,11 @@ func (t *txn) back(ctx context.Context, by time.Duration, now time.Time) error {
 			WHERE last_run > $2 OR last_run = 0 AND due > $2`},
 		{"moving listings back", `UPDATE hosts SET ls_due = ls_due - $1, ls_last = CASE WHEN ls_last > $2 THEN ls_last - $1 ELSE ls_last END
 			WHERE ls_last > $2 OR ls_due > $2 + ls_us`},
+		{"moving holds back", `UPDATE host_holds SET until = until - $1 WHERE until > $2 AND until < $2 + ` + fiftyYears + ` AND ` + ownHold},
+		{"moving what is to be archived back", `UPDATE retirements SET next_try = next_try - $1 WHERE done = 0 AND next_try > $2 AND next_try < ` + strconv.FormatInt(never, 10)},
+		{"moving messages back", `UPDATE outbox SET next_try = next_try - $1 WHERE next_try > $2`},
+		{"moving what was told back", `UPDATE notice_groups SET told_at = told_at - $1 WHERE told_at > $2`},
+		{"moving what was told back", `UPDATE notice_lanes SET told_at = told_at - $1 WHERE told_at > $2`},
 	} {
 		if _, err := t.change(ctx, change.doing, change.query, by.Microseconds(), micros(now)); err != nil {
 			return err

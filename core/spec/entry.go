@@ -93,10 +93,15 @@ func (p *parser) common(f *fields, s *Spec) {
 	s.InsecureCredentials = f.boolean("insecure-credentials", false)
 }
 
+// patterns reads names of refs in which "*" stands for any characters and "?" for
+// one. What could be no ref's name would match nothing, without a word.
 func (f *fields) patterns(key string) []string {
 	texts := f.list(key)
 	for _, text := range texts {
-		if text == "" || strings.ContainsAny(text, " ~^:\\") || strings.HasPrefix(text, "-") {
+		switch name := strings.NewReplacer("*", "x", "?", "x").Replace(text); {
+		case strings.Contains(text, "["):
+			f.errorf(f.lineOf(key), key, `the pattern %q has a "[", which no ref has: only "*" and "?" stand for other characters, so give one pattern for each`, text)
+		case text == "" || checkRefName(name) != nil:
 			f.errorf(f.lineOf(key), key, "%q is no pattern of refs", text)
 		}
 	}

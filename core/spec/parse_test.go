@@ -90,7 +90,7 @@ func TestParseEveryOtherType(t *testing.T) {
 		{
 			Name: "successor", Type: Git,
 			Access:      core.Access{URL: "https://example.org/successor.git", SkipCertificates: true},
-			RefPatterns: []string{"ma*", "refs/tags/*"}, IgnorePatterns: []string{"refs/tags/nightly-*"},
+			RefPatterns: []string{"ma*", "?x/*y*", "refs/tags/*"}, IgnorePatterns: []string{"refs/tags/nightly-*", "?x/*y*"},
 		},
 	}
 	if diff := cmp.Diff(want, specs, sameSecrets, cmpopts.IgnoreFields(Spec{}, "Line")); diff != "" {
@@ -115,6 +115,11 @@ func TestParseTellsEveryProblemWithItsLine(t *testing.T) {
 15 error rewriter.rewrites: the value must be one of force, hold, refuse, not "always"
 15 error rewriter.prune: the value must be true or false, not "perhaps"
 16 error module.module: a cvs source needs the name of a module
+19 error patterns.ref_patterns: the pattern "re[lv]" has a "[", which no ref has: only "*" and "?" stand for other characters, so give one pattern for each
+19 error patterns.ref_patterns: "a..b" is no pattern of refs
+20 error patterns.ignore_patterns: the pattern "wi[pq]" has a "[", which no ref has: only "*" and "?" stand for other characters, so give one pattern for each
+20 error patterns.ignore_patterns: "wip/" is no pattern of refs
+20 error patterns.ignore_patterns: "" is no pattern of refs
 `
 	if diff := cmp.Diff(want, text(problems)); diff != "" {
 		t.Error(diff)

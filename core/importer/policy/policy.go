@@ -23,6 +23,7 @@ const keptPrefix = "refs/lorry/"
 type Policy struct {
 	take     []spec.Refspec // names before patterns, else in the given order
 	leave    []string       // patterns of sources
+	only     []string       // when not empty, patterns of which a source matches one
 	rewrites core.RewritePolicy
 	prune    bool
 	approved map[string]Rewrite // by downstream ref, as it is told
@@ -56,7 +57,17 @@ func New(s spec.Spec, rewrites core.RewritePolicy) (Policy, error) {
 	}
 	texts := s.Refspecs
 	for _, pattern := range s.RefPatterns {
-		texts = append(texts, full(pattern))
+		pattern = full(pattern)
+		if wide := widened(pattern); wide != pattern {
+			p.only = []string{}
+			pattern = wide
+		}
+		texts = append(texts, pattern)
+	}
+	if p.only != nil {
+		for _, pattern := range s.RefPatterns {
+			p.only = append(p.only, full(pattern))
+		}
 	}
 	positive := 0
 	for _, text := range texts {
@@ -114,7 +125,11 @@ func (p Policy) Renames() bool {
 // Key is a text that changes when the policy does.
 func (p Policy) Key() string {
 	// The fields are plain, so that this cannot fail.
-	text, _ := json.Marshal([]any{p.take, p.leave, p.rewrites, p.prune})
+	fields := []any{p.take, p.leave, p.rewrites, p.prune}
+	if len(p.only) > 0 {
+		fields = append(fields, p.only)
+	}
+	text, _ := json.Marshal(fields)
 	return string(text)
 }
 
@@ -177,6 +192,11 @@ func (p Policy) FetchRefspecs() []string {
 // area has the given ones. missing names the refspecs without a pattern whose
 // ref does not exist.
 func (p Policy) Wanted(refs map[string]string) (wanted []Wanted, missing []string) {
+	wanted, missing, _ = p.assign(refs)
+	return wanted, missing
+}
+
+func (p Policy) assign(refs map[string]string) (wanted []Wanted, missing []string, over []Over) {
 	names := make([]string, 0, len(refs))
 	for name := range refs {
 		if !p.left(name) && !own(name) {
@@ -184,10 +204,13 @@ func (p Policy) Wanted(refs map[string]string) (wanted []Wanted, missing []strin
 		}
 	}
 	sort.Strings(names)
-	seen := make(map[string]bool)
+	seen := make(map[string]string)
 	add := func(r spec.Refspec, src, dst string) {
-		if !seen[dst] {
-			seen[dst] = true
+		switch first, taken := seen[dst]; {
+		case taken && first != src:
+			over = append(over, Over{Src: src, For: first, Dst: dst})
+		case !taken:
+			seen[dst] = src
 			w := Wanted{Dst: dst, Src: src, Object: refs[src], Force: p.force(r)}
 			if approved := p.approved[Told(dst)]; !w.Force && w.Object != "" && approved.New == w.Object {
 				w.Force, w.From = true, approved.Old
@@ -214,7 +237,7 @@ func (p Policy) Wanted(refs map[string]string) (wanted []Wanted, missing []strin
 		}
 	}
 	sort.Slice(wanted, func(i, j int) bool { return wanted[i].Dst < wanted[j].Dst })
-	return wanted, missing
+	return wanted, missing, over
 }
 
 func (p Policy) force(r spec.Refspec) bool {
@@ -233,7 +256,16 @@ func (p Policy) left(name string) bool {
 			return true
 		}
 	}
-	return false
+	return len(p.only) > 0 && !slices.ContainsFunc(p.only, func(pattern string) bool { return glob(pattern, name) })
+}
+
+// widened is a pattern of which git can do with its one "*" at most, and which
+// takes in all that the given one does.
+func widened(pattern string) string {
+	if i := strings.IndexAny(pattern, "*?"); i >= 0 && (strings.Contains(pattern, "?") || strings.Count(pattern, "*") > 1) {
+		return pattern[:i] + "*"
+	}
+	return pattern
 }
 
 func isPattern(name string) bool { return strings.Contains(name, "*") }

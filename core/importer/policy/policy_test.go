@@ -59,6 +59,14 @@ func TestWanted(t *testing.T) {
 			want: "heads/main=a1 tags/v1=b1",
 		},
 		{
+			name: "patterns with any characters", spec: spec.Spec{RefPatterns: []string{"ma?n", "n*x*", "*/?", "refs/tags/?1"}},
+			want: "heads/main=a1 heads/next=a2 heads/wip/x=a3 tags/v1=b1",
+		},
+		{
+			name: "a pattern that no ref matches", spec: spec.Spec{RefPatterns: []string{"ma?", "refs/heads/mai"}},
+			missing: []string{"refs/heads/mai"},
+		},
+		{
 			name: "held", spec: spec.Spec{Refspecs: []string{"+main"}}, rewrites: core.RewriteHold,
 			want: "heads/main=a1",
 		},
@@ -89,6 +97,35 @@ func TestWanted(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestPassedOver: of two refs that would have one name downstream, the one that
+// goes nowhere is known.
+func TestPassedOver(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		refspecs []string
+		want     []string
+	}{
+		{nil, nil},
+		{[]string{"refs/heads/*", "main"}, nil},
+		{[]string{"refs/heads/next:refs/heads/main", "refs/heads/*"}, []string{"refs/heads/main over refs/heads/next as refs/heads/main"}},
+		{[]string{"refs/heads/next:refs/heads/main", "refs/heads/main:refs/heads/kept", "refs/heads/*"}, nil},
+		{[]string{"refs/heads/*", "refs/tags/*:refs/heads/*"}, []string{"refs/tags/v1 over refs/heads/v1 as refs/heads/v1"}},
+		{[]string{"refs/heads/next:refs/heads/main", "refs/heads/*", "^refs/heads/main"}, nil},
+	} {
+		p, err := New(spec.Spec{Refspecs: test.refspecs}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, o := range p.PassedOver(upstream()) {
+			got = append(got, o.Src+" over "+o.For+" as "+o.Dst)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%v: %s", test.refspecs, diff)
+		}
 	}
 }
 
@@ -149,6 +186,8 @@ func TestKeyTellsPoliciesApart(t *testing.T) {
 		{Refspecs: []string{"main"}},
 		{Refspecs: []string{"+main"}},
 		{IgnorePatterns: []string{"x"}},
+		{RefPatterns: []string{"m?"}},
+		{RefPatterns: []string{"m*"}},
 		{Prune: true},
 		{Rewrites: core.RewriteHold},
 	} {

@@ -325,7 +325,7 @@ func (l *lorry) mustBeClean(beside []string, dirs ...string) {
 		l.t.Fatal(err)
 	}
 	for _, e := range entries {
-		if name := e.Name(); !slices.Contains(append([]string{"git", "lock", "name", "pushed", "checked"}, beside...), name) {
+		if name := e.Name(); !slices.Contains(append([]string{"git", "lock", "name", "pushed", "pushed-head", "checked"}, beside...), name) {
 			l.t.Errorf("%s was left", name)
 		}
 	}

@@ -21,7 +21,9 @@ type chore struct {
 	pace func() time.Duration
 	// once runs it once also when every is 0.
 	once bool
-	do   func(ctx context.Context) error
+	// asked gets a value when it is to run at once; nil: never.
+	asked <-chan struct{}
+	do    func(ctx context.Context) error
 }
 
 // leadAgain is how soon a core that does not lead looks again.
@@ -65,7 +67,7 @@ func (u *upkeep) repeat(ctx context.Context, c chore) {
 			changed = u.changed()
 		}
 		next, ever := c.next(first, last)
-		if !u.until(ctx, next, ever, changed) {
+		if !u.until(ctx, next, ever, changed, c.asked) {
 			if ctx.Err() != nil {
 				return
 			}
@@ -106,9 +108,9 @@ func (c chore) next(first, last time.Time) (at time.Time, ever bool) {
 	}
 }
 
-// until waits until a time, or for ever; false when ctx has ended or the
-// settings have changed before.
-func (u *upkeep) until(ctx context.Context, next time.Time, ever bool, changed <-chan struct{}) bool {
+// until waits until a time, or for ever, but no longer than until somebody asks;
+// false when ctx has ended or the settings have changed before.
+func (u *upkeep) until(ctx context.Context, next time.Time, ever bool, changed, asked <-chan struct{}) bool {
 	var due <-chan time.Time
 	if ever {
 		timer := time.NewTimer(time.Until(next))
@@ -120,6 +122,8 @@ func (u *upkeep) until(ctx context.Context, next time.Time, ever bool, changed <
 		return false
 	case <-changed:
 		return false
+	case <-asked:
+		return ctx.Err() == nil
 	case <-due:
 		return ctx.Err() == nil
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,33 @@ func TestUpkeepOnlyTheLeaderWorks(t *testing.T) {
 		u.run(ctx)
 		if runs != 10 {
 			t.Errorf("want 10 runs once leading, got %d", runs)
+		}
+	})
+}
+
+func TestUpkeepRunsAtOnceWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := make(chan struct{}, 1)
+		start := time.Now()
+		var runs []time.Duration
+		u := &upkeep{
+			log:   hclog.NewNullLogger(),
+			leads: func(ctx context.Context) (context.Context, bool) { return ctx, true },
+			chores: []chore{{name: "count", first: time.Second, every: time.Minute, asked: asked, do: func(context.Context) error {
+				runs = append(runs, time.Since(start))
+				if len(runs) == 2 {
+					asked <- struct{}{} // while it runs
+				}
+				return nil
+			}}},
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+		defer cancel()
+		time.AfterFunc(10*time.Second, func() { asked <- struct{}{} })
+		u.run(ctx)
+		if want := []time.Duration{time.Second, 10 * time.Second, 10 * time.Second}; !slices.Equal(runs, want) {
+			t.Errorf("want runs after %s, got %s", want, runs)
 		}
 	})
 }

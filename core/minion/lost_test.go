@@ -38,11 +38,11 @@ func TestAJobThatWasLostBeforeItBeganIsNotRun(t *testing.T) {
 			if err != nil || len(jobs) != 2 {
 				t.Fatal(jobs, err)
 			}
-			jobs[0].Lease, jobs[1].Lease = 1, 1
+			jobs[0].Lease, jobs[1].Lease = 3, 3
 			var times atomic.Int64
 			b.answerWith(func(w http.ResponseWriter, r *http.Request) {
 				// The pauses between so many take longer than half of the lease.
-				if times.Add(1) <= 3 {
+				if times.Add(1) <= 4 {
 					w.WriteHeader(http.StatusBadGateway)
 					return
 				}

@@ -67,10 +67,28 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 		return res.Changed, gitfail.From(err, gitfail.Local)
 	}
 	printRefs(j.Out, res.Refs, len(wanted))
+	if res.Changed > 0 {
+		j.warnPassedOver(upstream)
+	}
 	if res.Failure.Failed() {
 		return res.Changed, &gitfail.Error{Failure: res.Failure, Place: gitfail.Downstream}
 	}
 	return res.Changed, nil
+}
+
+// mostPassedOver is how many refs that go nowhere are named.
+const mostPassedOver = 10
+
+// warnPassedOver tells of refs that are mirrored nowhere, since others have what
+// would be their names.
+func (j *job) warnPassedOver(upstream map[string]string) {
+	over := j.policy.PassedOver(upstream)
+	for _, o := range over[:min(len(over), mostPassedOver)] {
+		fmt.Fprintf(j.Out, ".. warning: upstream's %s is not mirrored: the refspecs bring %s to %s\n", o.Src, o.For, o.Dst)
+	}
+	if more := len(over) - mostPassedOver; more > 0 {
+		fmt.Fprintf(j.Out, ".. warning: nor are %d more refs\n", more)
+	}
 }
 
 // openLocal gets a downstream repository on this machine ready: it puts right

@@ -136,3 +136,31 @@ func TestUpstreamNamesItsObjectsAnew(t *testing.T) {
 	w.mustRun()
 	w.mustEqual()
 }
+
+// TestTwoRefsForOneName: the one that goes nowhere is told by each run that
+// changes something, and by no other.
+func TestTwoRefsForOneName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Spec.Refspecs = []string{"refs/heads/next:refs/heads/main", "refs/heads/*"}
+	const told = "warning: upstream's refs/heads/main is not mirrored: the refspecs bring refs/heads/next to refs/heads/main\n"
+	w.mustRun()
+	w.mustRun()
+	if n := strings.Count(w.out.String(), told); n != 1 {
+		t.Errorf("told %d times at first:\n%s", n, w.out)
+	}
+	next := w.up.Commit("refs/heads/next", "more")
+	w.mustRun()
+	if n := strings.Count(w.out.String(), told); n != 2 || w.down.Refs()["refs/heads/main"] != next {
+		t.Errorf("told %d times, main is %s:\n%s", n, w.down.Refs()["refs/heads/main"], w.out)
+	}
+	for i := range 12 {
+		w.up.Git("update-ref", fmt.Sprintf("refs/heads/up/b%d", i), "refs/heads/main")
+		w.up.Git("update-ref", fmt.Sprintf("refs/heads/down/b%d", i), "refs/heads/main")
+	}
+	w.opts.Spec.Refspecs = []string{"refs/heads/down/*", "refs/heads/up/*:refs/heads/down/*"}
+	w.mustRun()
+	if !strings.Contains(w.out.String(), "warning: nor are 2 more refs\n") {
+		t.Errorf("the rest is not told:\n%s", w.out)
+	}
+}

@@ -73,6 +73,9 @@ func TestAFollowerStopsJobsAfterTheirTimeout(t *testing.T) {
 				c.live(time.Minute)
 				c.Clock.Advance(-time.Second)
 			}
+			if n, err := c.DB.ClocksSet(c.Ctx); n != 0 || err != nil {
+				c.Errorf("it was put right %d times: %v", n, err)
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

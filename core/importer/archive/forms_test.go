@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"fmt"
 	"hash/crc32"
 	"os/exec"
 	"strings"
@@ -40,6 +41,10 @@ func TestOddForms(t *testing.T) {
 		{"two parts of bzip2", spec.Tarball, append(packed(t, whole[:half], "bzip2", "-c"), packed(t, whole[half:], "bzip2", "-c")...), []string{"100644 a", "100644 b"}},
 		{"a frame to skip", spec.Tarball, append([]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"), packed(t, whole, "zstd", "-cq")...), []string{"100644 a", "100644 b"}},
 		{"a link and a directory", spec.Tarball, tarOf(t, member{name: "p/lib", text: "lib64", kind: tar.TypeSymlink}, member{name: "p/lib/a", text: "1"}), []string{"100644 lib/a"}},
+		{"a type that nobody knows", spec.Tarball, retyped(t, whole, "p/b", 'Z'), []string{"100644 a", "100644 b"}},
+		{"a type that says nothing of contents", spec.Tarball, retyped(t, whole, "p/b", 'V'), []string{"100644 a"}},
+		{"the rest of a file of another volume", spec.Tarball, retyped(t, whole, "p/b", 'M'), []string{"100644 a"}},
+		{"a directory with its list", spec.Tarball, append(retyped(t, tarOf(t, member{name: "p/d", text: "Ya"}), "p/d", 'D')[:1024], whole...), []string{"100644 a", "100644 b"}},
 		{"bzip2 in a zip", spec.Zip, zipOfBzip2(t, "p/a", "1"), []string{"100644 a"}},
 		{"names of DOS", spec.Zip, bytes.ReplaceAll(zipped, []byte("p/a"), []byte("p/\x81")), []string{"100644 b", "100644 ü"}},
 		{"a program in front", spec.Zip, append([]byte("#!/bin/sh\nexec unzip \"$0\"\n"), zipped...), []string{"100644 a", "100644 b"}},
@@ -58,6 +63,25 @@ func TestOddForms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// retyped makes a member of a tar archive one of another type.
+func retyped(t testing.TB, archive []byte, name string, kind byte) []byte {
+	t.Helper()
+	at := bytes.Index(archive, []byte(name+"\x00"))
+	if at < 0 || at%512 != 0 {
+		t.Fatalf("no member %s", name)
+	}
+	archive = bytes.Clone(archive)
+	head := archive[at : at+512]
+	head[156] = kind
+	copy(head[148:156], "        ")
+	sum := 0
+	for _, b := range head {
+		sum += int(b)
+	}
+	copy(head[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return archive
 }
 
 // packed gives data as a program packs it.

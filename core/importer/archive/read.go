@@ -176,8 +176,13 @@ func (r *reader) tarMember(t *tree, h *tar.Header, from io.Reader) error {
 		return nil
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 		return t.skip(h.Name, "a device or pipe")
+	case 'D': // of GNU: a directory, whose contents are a list of what was in it
+		return t.directory(h.Name, seconds)
+	case 'M', 'N', 'V': // of GNU, too: the rest of a file, names, and the archive's own name
+		return t.skip(h.Name, "of the type "+string(rune(h.Typeflag))+", which is no file")
 	}
-	return t.skip(h.Name, fmt.Sprintf("of the unknown type %q", h.Typeflag))
+	// Of any other type POSIX says that it is a file like others.
+	return t.file(h.Name, h.Mode&0o111 != 0, h.Size, seconds, from)
 }
 
 // looksLikeTar checks the first header: anything else, such as a compressed

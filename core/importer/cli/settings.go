@@ -46,7 +46,7 @@ func Table(version string) settings.Table {
 			{Name: "ssh-dir", Metavar: "DIR", Doc: "Take ssh keys, known_hosts and config from DIR instead of the account's ~/.ssh."},
 			{Name: "max-output", Kind: settings.Size, Default: "64M", Metavar: "SIZE", Doc: "Stop a repository that writes more messages; 0 means no limit."},
 			{Name: "max-disk", Kind: settings.Size, Default: "0", Metavar: "SIZE", Doc: "Stop a repository whose part of the working area grows beyond; 0 means no limit."},
-			{Name: "max-memory", Kind: settings.Size, Default: "0", Metavar: "SIZE", Doc: "Let no program have more memory of its own, lorry itself neither: it needs some 100 MB. 0 means no limit."},
+			{Name: "max-memory", Kind: settings.Size, Default: "0", Metavar: "SIZE", Doc: "Let no program have more memory of its own, lorry itself neither: it needs some 150 MB. 0 means no limit."},
 			{Name: "max-file-size", Kind: settings.Size, Default: "0", Metavar: "SIZE", Doc: "Let no file, and so no pack, grow beyond; 0 means no limit."},
 			{Name: "verify-interval", Kind: settings.Duration, Default: "24h", Metavar: "TIME", Doc: "Look at downstream so often although upstream has not changed."},
 			{Name: "check-interval", Kind: settings.Duration, Default: "30d", Metavar: "TIME", Doc: "Check and pack each working copy so often; 0 means never."},

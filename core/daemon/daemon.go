@@ -366,6 +366,9 @@ func (d *Daemon) fileRoots(l core.LorryState) []string {
 		}
 		return nil
 	}
+	if _, isHost := confgit.HostOfSection(l.Section); isHost {
+		return nil // handed over to that host: nobody knows any more who named what it reads
+	}
 	return d.roots
 }
 

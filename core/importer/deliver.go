@@ -49,6 +49,9 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 		Whole: j.Spec.Type == spec.Git, Pushed: pushed.Refs, Sources: pushed.Sources, Upstream: upstream, Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
+	if got.Left != nil { // what could not be had is not gone, so nothing is pruned
+		p.Pushed, p.Sources = nil, nil
+	}
 	if shown, ok := j.progress.(*progress); ok {
 		p.Told = shown.refsAre
 	}

@@ -185,6 +185,30 @@ func TestPruneWithAnEarlierRecord(t *testing.T) {
 
 // TestPruneLeavesWhatOthersPushed: a ref that was downstream as upstream has it,
 // before this Lorry came to push it, is somebody else's.
+// TestPruneLeavesWhatCouldNotBeHad: upstream still lists a branch that is no
+// commit any more, which a new working copy has never seen.
+func TestPruneLeavesWhatCouldNotBeHad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.opts.Spec.Prune = true
+	w.mustRun()
+	was := w.down.Refs()["refs/heads/next"]
+	tag := w.up.Git("rev-parse", "refs/tags/v1")
+	if err := os.WriteFile(filepath.Join(w.up.Dir, "refs/heads/next"), []byte(tag+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.up.Commit("refs/heads/main", "goes on")
+	for range 2 {
+		w.mustFail(core.FailCorrupt)
+		if got := w.down.Refs()["refs/heads/next"]; was == "" || got != was {
+			t.Errorf("want %q, got %q", was, got)
+		}
+		if err := os.RemoveAll(w.area().Dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestPruneLeavesWhatOthersPushed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

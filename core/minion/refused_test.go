@@ -52,6 +52,38 @@ func TestWhatIsBeforeTheControllerSaysNothingAboutAJob(t *testing.T) {
 	}
 }
 
+// TestAnEndThatNothingLetsThroughIsGivenUp: what is between refuses this one
+// report for ever, in its own words, and takes all others.
+func TestAnEndThatNothingLetsThroughIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusForbidden, http.StatusInternalServerError} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			var ends atomic.Int64
+			b.answerWith(func(w http.ResponseWriter, r *http.Request) {
+				text, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				if bytes.Contains(text, []byte(`"exit":"no"`)) {
+					_, _ = io.WriteString(w, `[{"kill": false}]`)
+					return
+				}
+				ends.Add(1)
+				http.Error(w, "<h1>blocked</h1>", status)
+			})
+			id := core.JobID(1)
+			r := newReporter(b.worker(t), protocol.Job{JobID: &id, Fence: 1}, &output{}, b.options.Log)
+			r.pause.most = time.Millisecond
+			r.finish(t.Context(), protocol.Update{JobID: id, Fence: 1, Exit: "0"})
+			if got := ends.Load(); got <= maxRefusals || got > mostRefusals {
+				t.Errorf("given up after %d refusals", got)
+			}
+		})
+	}
+}
+
 // TestAnEndThatTheControllerRefusesIsGivenUp holds that what our controller
 // says of a job, and the original's, keeps no minion from the next one.
 func TestAnEndThatTheControllerRefusesIsGivenUp(t *testing.T) {

@@ -135,7 +135,7 @@ func (r *reporter) finish(ctx context.Context, end protocol.Update) {
 		unhook := context.AfterFunc(ctx, func() { timer.Reset(farewell) })
 		defer unhook()
 	}
-	for refusals := 0; last.Err() == nil; {
+	for refusals, own := 0, 0; last.Err() == nil; {
 		u := &end
 		if r.pending == "" {
 			r.pending = r.out.take()
@@ -152,12 +152,15 @@ func (r *reporter) finish(ctx context.Context, end protocol.Update) {
 			return
 		case err == nil:
 		case protocol.TooLong(err) && r.shorten(u):
-		case r.final(err), refusals >= mostRefusals, refusals >= maxRefusals && r.alone(last):
+		case r.final(err), own >= mostRefusals, refusals >= maxRefusals && r.alone(last):
 			r.log.Error("controller refuses the end of a job", "error", err)
 			return
 		default:
-			if core.KindOf(err) == core.KindInternal && !r.between(err) {
+			if r.between(err) {
 				refusals++
+			} else if core.KindOf(err) == core.KindInternal {
+				refusals++
+				own++
 			}
 			sleep(last, time.Until(r.next))
 		}

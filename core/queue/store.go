@@ -44,9 +44,9 @@ type Store interface {
 	JobIDs(ctx context.Context, filter JobFilter, after core.JobID, limit int) ([]core.JobID, error)
 	Job(ctx context.Context, id core.JobID) (core.Job, error)
 	Output(ctx context.Context, id core.JobID, offset, limit int64) (string, error)
-	// Led says whether a core does the upkeep now and, if none does, for how long
-	// there was none; 0 when that is not known.
-	Led(ctx context.Context) (led bool, alone time.Duration, err error)
+	// Alone says for how long no core has done the upkeep; 0 when one does, or that
+	// is not known.
+	Alone(ctx context.Context) (time.Duration, error)
 	// ClocksSet says how often CountClockSet has counted.
 	ClocksSet(ctx context.Context) (int64, error)
 	// Expired names running jobs whose lease ended at or before now, with ids

@@ -102,13 +102,13 @@ func (q *Queue) endAll(ctx context.Context, ids []core.JobID, how func(core.Job)
 }
 
 // Rebase gives every running job a whole lease from now on. A core calls it
-// when it starts, since no minion could report while there was none; where another
-// core does the upkeep, there was one. Cores that start again and again do not
-// keep a job alive whose minion is gone. If the clock was set back meanwhile, due
-// times are moved back, too.
+// when it starts, since its minions could not report while it was off, also where
+// other cores were there. Cores that start again and again do not keep a job alive
+// whose minion is gone. If the clock was set back meanwhile, due times are moved
+// back, too.
 func (q *Queue) Rebase(ctx context.Context) error {
 	now, lease := q.clock().UTC(), q.set.Load().GhostTimeout
-	led, alone, err := q.store.Led(ctx)
+	alone, err := q.store.Alone(ctx)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (q *Queue) Rebase(ctx context.Context) error {
 	}
 	var back time.Duration
 	err = q.store.Write(ctx, func(ctx context.Context, tx Tx) (err error) {
-		if back, err = tx.ClockSet(ctx, 0, now); err != nil || led && back == 0 {
+		if back, err = tx.ClockSet(ctx, 0, now); err != nil {
 			return err
 		}
 		if back > 0 {

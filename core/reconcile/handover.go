@@ -46,6 +46,16 @@ func (m mapper) keeps(l core.Lorry) bool {
 // given yet.
 func handedOver(l core.Lorry) bool { return l.Host == "" }
 
+// tuned gives a Lorry what its host's section says. One that was handed over is
+// still mirrored from elsewhere: no more may be done with its refs than before.
+func tuned(l core.Lorry, h core.Host) core.Lorry {
+	l.Interval, l.Timeout = h.Interval, h.Timeout
+	if !handedOver(l) || h.Rewrites == core.RewriteHold || h.Rewrites == core.RewriteRefuse {
+		l.Rewrites = h.Rewrites
+	}
+	return l
+}
+
 // leavers are Lorries that their sections don't give any more. One that a host may
 // give is handed over to it, and its next complete listing decides: the mirror of
 // what the host has is not to be archived. So as not to go round in a circle, a host
@@ -85,8 +95,7 @@ func (v *leavers) heir(l core.Lorry, first int) (core.Lorry, bool) {
 	for i := first - 1; i >= 0; i-- {
 		if h := v.hosts[i]; v.maps[i].gives(l.Path) {
 			l.Section, l.Host, l.HostPath = confgit.HostSection(h.Name), "", ""
-			l.Interval, l.Timeout, l.Rewrites = h.Interval, h.Timeout, h.Rewrites
-			return l, true
+			return tuned(l, h), true
 		}
 	}
 	return l, false
@@ -177,8 +186,7 @@ func (r *Reconciler) retune(ctx context.Context, h core.Host, v *leavers) (touch
 			return nil
 		}
 		old := l
-		l.Interval, l.Timeout, l.Rewrites = h.Interval, h.Timeout, h.Rewrites
-		if l != old {
+		if l = tuned(l, h); l != old {
 			update = append(update, l)
 		}
 		return nil

@@ -109,3 +109,51 @@ func TestASectionThatChangesKeepsWhatWasHandedOver(t *testing.T) {
 		}
 	})
 }
+
+// TestAnHeirThatNeverListsKeepsNobodyOut: what was only handed to a host is no
+// reason against another that has it.
+func TestAnHeirThatNeverListsKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
+	onEveryStore(t, func(t *testing.T, open func(core.Clock) store) {
+		w := newWorld(t, open)
+		w.write(confgit.ConfFile, conf(hostSection("a", `{"": "m"}`), hostSection("b", `{"": "m"}`), `{"type": "lorries", "interval": "2h", "prefix": "m", "globs": ["*.lorry"]}`))
+		w.write("f.lorry", lorryFile("x", "z"))
+		w.hosts.has("a", "x")
+		w.hosts.has("b").err = core.Errorf(core.KindUnavailable, "it was switched off")
+		w.read()
+		w.list(true)
+		w.write("f.lorry", lorryFile("z"))
+		w.read()
+		w.list(true)
+		if diff := cmp.Diff([]string{"host:a m/x", "lorries:m m/z"}, w.paths()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestWhatIsHandedOverKeepsItsRewrites until the host has listed it: it is still
+// mirrored from where it was.
+func TestWhatIsHandedOverKeepsItsRewrites(t *testing.T) {
+	t.Parallel()
+	onEveryStore(t, func(t *testing.T, open func(core.Clock) store) {
+		w := newWorld(t, open)
+		w.write(confgit.ConfFile, conf(hostSection("a", `{"": "m"}`), `{"type": "lorries", "interval": "2h", "prefix": "m", "rewrites": "hold", "globs": ["*.lorry"]}`))
+		w.write("f.lorry", lorryFile("x", "z"))
+		w.hosts.has("a").err = core.Errorf(core.KindUnavailable, "away")
+		w.read()
+		w.write("f.lorry", lorryFile("z"))
+		for range 2 { // the second reading tunes what the host's section has
+			w.read()
+			w.list(true)
+		}
+		all := w.lorries()
+		if len(all) != 2 {
+			t.Fatalf("got %+v", all)
+		}
+		for _, l := range all {
+			if l.Rewrites != core.RewriteHold {
+				t.Errorf("%s %q: %q", l.Section, l.Path, l.Rewrites)
+			}
+		}
+	})
+}

@@ -193,7 +193,9 @@ func (r *Reconciler) drop(ctx context.Context, c *confgit.Config, l *listing) er
 		}
 		next, section := 0, confgit.HostSection(other.Name)
 		err := r.stored(ctx, section, func(lorry core.Lorry) error {
-			l.take(&next, lorry.Path, owner, section)
+			if !handedOver(lorry) { // that host may not have it
+				l.take(&next, lorry.Path, owner, section)
+			}
 			return nil
 		})
 		if err != nil {

@@ -98,7 +98,7 @@ func (db *DB) EndLease(ctx context.Context, prefix string) error {
 	return db.endLease(ctx, "ending the lease of a holder that is gone", `substr(holder, 1, length(CAST($2 AS TEXT))) = CAST($2 AS TEXT)`, prefix)
 }
 
-// endLease leaves the lease to nobody, and until when somebody had it, for Led.
+// endLease leaves the lease to nobody, and until when somebody had it, for Alone.
 func (db *DB) endLease(ctx context.Context, doing, whose, holder string) error {
 	now, err := db.leaseTime(ctx)
 	if err != nil {
@@ -111,20 +111,17 @@ func (db *DB) endLease(ctx context.Context, doing, whose, holder string) error {
 	})
 }
 
-// Led implements queue.Store.
-func (db *DB) Led(ctx context.Context) (led bool, alone time.Duration, err error) {
+// Alone implements queue.Store.
+func (db *DB) Alone(ctx context.Context) (time.Duration, error) {
 	now, err := db.leaseTime(ctx)
 	if err != nil {
-		return false, 0, err
+		return 0, err
 	}
 	ctx, cancel := db.deadline(ctx)
 	defer cancel()
-	ends, err := collect(ctx, db.read, scanInt, `SELECT CASE WHEN holder = '' AND until > $1 THEN $1 ELSE until END FROM leases
-		WHERE name = 'upkeep' AND until > 0`, micros(now))
+	ends, err := collect(ctx, db.read, scanInt, `SELECT until FROM leases WHERE name = 'upkeep' AND until > 0`)
 	if err != nil || len(ends) == 0 {
-		return false, 0, classify("looking who did the upkeep last", err)
+		return 0, classify("looking who did the upkeep last", err)
 	}
-	rest := fromMicros(ends[0]).Sub(now)
-	// One that is longer than any is left from before the clock was set back.
-	return rest > 0 && rest <= backSlack, max(-rest, 0), nil
+	return max(now.Sub(fromMicros(ends[0])), 0), nil
 }

@@ -43,6 +43,7 @@ func TestOddForms(t *testing.T) {
 		{"a link and a directory", spec.Tarball, tarOf(t, member{name: "p/lib", text: "lib64", kind: tar.TypeSymlink}, member{name: "p/lib/a", text: "1"}), []string{"100644 lib/a"}},
 		{"a type that nobody knows", spec.Tarball, retyped(t, whole, "p/b", 'Z'), []string{"100644 a", "100644 b"}},
 		{"a type that says nothing of contents", spec.Tarball, retyped(t, whole, "p/b", 'V'), []string{"100644 a"}},
+		{"an access list of Solaris", spec.Tarball, retyped(t, whole, "p/b", 'A'), []string{"100644 a"}},
 		{"the rest of a file of another volume", spec.Tarball, retyped(t, whole, "p/b", 'M'), []string{"100644 a"}},
 		{"a directory with its list", spec.Tarball, append(retyped(t, tarOf(t, member{name: "p/d", text: "Ya"}), "p/d", 'D')[:1024], whole...), []string{"100644 a", "100644 b"}},
 		{"bzip2 in a zip", spec.Zip, zipOfBzip2(t, "p/a", "1"), []string{"100644 a"}},

@@ -178,7 +178,8 @@ func (r *reader) tarMember(t *tree, h *tar.Header, from io.Reader) error {
 		return t.skip(h.Name, "a device or pipe")
 	case 'D': // of GNU: a directory, whose contents are a list of what was in it
 		return t.directory(h.Name, seconds)
-	case 'M', 'N', 'V': // of GNU, too: the rest of a file, names, and the archive's own name
+	case 'M', 'N', 'V', // of GNU, too: the rest of a file, names, and the archive's own name
+		'A', 'E', 'I', 'X': // of Solaris and star: what is to be known of the next member
 		return t.skip(h.Name, "of the type "+string(rune(h.Typeflag))+", which is no file")
 	}
 	// Of any other type POSIX says that it is a file like others.

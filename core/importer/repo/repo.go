@@ -100,11 +100,13 @@ func (r *Repo) Links(ctx context.Context, prefixes ...string) (refs, links map[s
 	}
 	refs, links = make(map[string]string), make(map[string]string)
 	for line := range strings.Lines(out) {
-		if words := strings.Fields(line); len(words) > 1 {
-			refs[words[1]] = words[0]
-			if len(words) > 2 {
-				links[words[1]] = words[2]
-			}
+		// A name may have spaces of Unicode, not that of ASCII.
+		words := strings.Split(strings.TrimSuffix(line, "\n"), " ")
+		if len(words) != 3 {
+			continue
+		}
+		if refs[words[1]] = words[0]; words[2] != "" {
+			links[words[1]] = words[2]
 		}
 	}
 	return refs, links, nil

@@ -49,7 +49,10 @@ func underTurn(ctx context.Context, fn func(ctx context.Context, tx *txn) error)
 		}
 		// The lock keeps the next one out until the commit.
 		now, err := collect(ctx, tx, scanInt, `SELECT turn FROM turns WHERE name = $1`+tx.d.forShare("turns"), name)
-		if err == nil && (len(now) != 1 || now[0] != turn) {
+		if len(now) == 0 {
+			now = []int64{0} // nobody has taken one yet
+		}
+		if err == nil && now[0] != turn {
 			return reconcile.ErrOvertaken
 		}
 		return describe("looking whose turn it is", err)

@@ -40,6 +40,7 @@ func turns(w *World) {
 	seen, err := w.DB.Turn(w.Ctx, "t")
 	w.ok(err)
 	same(w, "before the first", int64(0), seen)
+	w.ok(w.DB.SetConfig(reconcile.UnderTurn(w.Ctx, "t", seen), "before the first", nil)) // such as why CONFGIT can't be read
 	first, err := w.DB.TakeTurn(w.Ctx, "t", seen)
 	w.ok(err)
 	_, err = w.DB.TakeTurn(w.Ctx, "t", seen)

@@ -232,9 +232,7 @@ func (r *Reconciler) planHost(ctx context.Context, c *confgit.Config, host strin
 			d.see(old, old, i >= 0, kept)
 			return nil
 		}
-		l := old
-		l.Interval, l.Timeout, l.Rewrites = c.Hosts[i].Interval, c.Hosts[i].Timeout, c.Hosts[i].Rewrites
-		d.see(old, l, m.keeps(old), false)
+		d.see(old, tuned(old, c.Hosts[i]), m.keeps(old), false)
 		return nil
 	})
 }

@@ -1,12 +1,14 @@
 package reconcile_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/confgit"
 	"github.com/lorry-controller/lorry-controller/core/reconcile"
 )
 
@@ -100,5 +102,33 @@ func TestALorryThatMovesBetweenSectionsHasChanged(t *testing.T) {
 	want := []reconcile.PlannedLorry{{Path: "x/one", Section: "lorries:x", What: []string{`section: "lorries:" -> "lorries:x"`}}}
 	if diff := cmp.Diff(want, p.Changed); diff != "" || len(p.Added)+len(p.Removed) > 0 {
 		t.Errorf("%+v (-want +got):\n%s", p, diff)
+	}
+}
+
+// TestAPlanForWhatWasHandedOver: rewrites that the section would let through stay
+// held until the host has listed the repository, and the plan says no more.
+func TestAPlanForWhatWasHandedOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, inMemory)
+	files := `{"type": "lorries", "interval": "2h", "prefix": "m", "rewrites": "hold", "globs": ["*.lorry"]}`
+	w.write(confgit.ConfFile, conf(hostSection("a", `{"": "m"}`), files))
+	w.write("f.lorry", lorryFile("x", "z"))
+	w.hosts.has("a").err = core.Errorf(core.KindUnavailable, "away")
+	w.read()
+	w.write("f.lorry", lorryFile("z"))
+	w.read()
+
+	section := conf(hostSection("a", `{"": "m"}`, `"rewrites": "force"`, `"lorry-timeout": "3h"`), files)
+	p := w.plan(map[string][]byte{confgit.ConfFile: []byte(section), "f.lorry": []byte(lorryFile("z"))})
+	if len(p.Changed) != 1 || p.Changed[0].Path != "m/x" {
+		t.Fatalf("got %+v", p)
+	}
+	before := w.lorries()[0]
+	w.write(confgit.ConfFile, section)
+	w.read()
+	after := w.lorries()[0]
+	want := []string{fmt.Sprintf("lorry-timeout: %s -> %s", before.Timeout, after.Timeout)}
+	if diff := cmp.Diff(want, p.Changed[0].What); diff != "" || after.Rewrites != core.RewriteHold {
+		t.Errorf("it became %+v; the plan says (-want +got):\n%s", after, diff)
 	}
 }

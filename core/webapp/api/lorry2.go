@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -110,7 +111,7 @@ func (a *API) writeLorries(ctx context.Context, w http.ResponseWriter, f queue.L
 
 // lorry2 shows a Lorry as Lorry 2 does.
 func lorry2(l core.LorryState) protocol.Lorry2 {
-	name := l.HostPath
+	name := cmp.Or(l.HostPath, l.Path) // one that was handed to a host has no name there yet
 	if prefix, ofFiles := strings.CutPrefix(l.Section, "lorries:"); ofFiles {
 		name = strings.TrimPrefix(strings.TrimPrefix(l.Path, prefix), "/")
 	}

@@ -37,9 +37,12 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Access is how git reaches a repository. It goes to a minion with its job and
 // is never stored.
 type Access struct {
-	URL        string // without a credential
-	Username   string
-	Secret     Secret
+	URL      string // without a credential
+	Username string
+	Secret   Secret
+	// SecretIn is the parameter of the URL's query that Secret is sent as; ""
+	// when it is sent as basic authentication is.
+	SecretIn   string
 	ExpiresAt  time.Time // zero when it does not expire
 	KnownHosts string    // lines for ssh's known_hosts, or ""
 	// SkipCertificates switches TLS verification off for this host (RR/CERT).

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lorry-controller/lorry-controller/core"
 )
 
 const (
@@ -36,7 +38,8 @@ type Redactor struct {
 }
 
 // NewRedactor makes a Redactor that hides the given secrets in every form in
-// which they may turn up, and everything that looks like a URL's user part.
+// which they may turn up, and everything that looks like a URL's user part or
+// like a token or signature in its query.
 func NewRedactor(w io.Writer, secrets ...string) *Redactor {
 	return &Redactor{w: w, secrets: secretForms(secrets)}
 }
@@ -123,7 +126,7 @@ func redactLine(line string, secrets []string) string {
 		line = authorization.ReplaceAllString(line, "${1}${2}"+hidden)
 	}
 	line = strings.ToValidUTF8(line, "\uFFFD")
-	line = strings.Map(printable, line)
+	line = core.HideParameters(strings.Map(printable, line))
 	// A control character in the middle of a secret must not save it.
 	for _, s := range secrets {
 		line = strings.ReplaceAll(line, s, hidden)

@@ -183,14 +183,14 @@ func (p *parser) access(file, path string, one spec.Spec) {
 		switch {
 		case access.URL == "", access.Secret.Empty() && !remote.Secret.Empty():
 			access = remote
-		case !remote.Secret.Empty() && remote.Secret != access.Secret:
+		case !remote.Secret.Empty() && (remote.Secret != access.Secret || remote.SecretIn != access.SecretIn):
 			p.problem(core.SeverityWarning, file, one.Line, one.Name, "only the first credential of the entry is used")
 		}
 	}
 	if !access.Secret.Empty() && access.SkipCertificates && !one.InsecureCredentials {
 		p.problem(core.SeverityWarning, file, one.Line, one.Name,
 			"the credential is not sent, because the certificate is not checked; insecure-credentials: true would allow it")
-		access.Username, access.Secret = "", core.Secret{}
+		access.Username, access.Secret, access.SecretIn = "", core.Secret{}, ""
 	}
 	if !access.Secret.Empty() || access.SkipCertificates {
 		p.config.Access[path] = access

@@ -44,13 +44,17 @@ func (j *job) prepareFetch() error {
 	j.fetch = j.Spec.Access
 	switch {
 	case j.Request != nil && j.Request.Fetch != nil:
-		if err := override(&j.fetch, j.Spec.Type, *j.Request.Fetch); err != nil {
+		with := *j.Request.Fetch
+		if j.fetch.URL == "" {
+			with.URL = "" // one of several, which remote goes by
+		}
+		if err := override(&j.fetch, j.Spec.Type, with); err != nil {
 			return gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: %v", err)
 		}
 	case j.fetch.SkipCertificates && !j.fetch.Secret.Empty() && !j.Spec.InsecureCredentials:
 		// Over a connection that nobody verified, anybody could take it.
 		fmt.Fprintln(j.Out, ".. warning: the url's credential is not sent, since check-certificates is off and insecure-credentials is not set")
-		j.fetch.Username, j.fetch.Secret = "", core.Secret{}
+		j.fetch.Username, j.fetch.Secret, j.fetch.SecretIn = "", core.Secret{}, ""
 	}
 	if err := j.readable(j.fetch); err != nil {
 		return err
@@ -93,8 +97,11 @@ func override(a *core.Access, kind spec.Type, with protocol.Access) error {
 		*a = checked
 		a.SkipCertificates = skip
 	}
+	if with.SecretIn != "" && !kind.Downloads() {
+		return fmt.Errorf("the credential is one for the query of a url, with which a source of type %q is never asked", kind)
+	}
 	if with.Secret != "" {
-		a.Username, a.Secret = with.Username, core.NewSecret(with.Secret)
+		a.Username, a.Secret, a.SecretIn = with.Username, core.NewSecret(with.Secret), with.SecretIn
 	}
 	a.KnownHosts, a.Authorities = with.KnownHosts, with.Authorities
 	a.SkipCertificates = a.SkipCertificates || with.SkipCertificates

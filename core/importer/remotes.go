@@ -15,6 +15,9 @@ import (
 // that may have more than one.
 func (j *job) prepareRemotes() error {
 	host := j.Spec.UpstreamHost()
+	if j.Request != nil && j.Request.Fetch != nil && j.Request.Fetch.URL != "" {
+		host = (spec.Spec{Type: j.Spec.Type, Access: core.Access{URL: j.Request.Fetch.URL}}).UpstreamHost()
+	}
 	j.branches, j.files = nil, nil
 	for _, b := range j.Spec.Branches {
 		access, err := j.remote(b.Access, host)
@@ -45,15 +48,24 @@ func (j *job) prepareRemotes() error {
 func (j *job) remote(a core.Access, host string) (core.Access, error) {
 	if j.Request != nil && j.Request.Fetch != nil && (spec.Spec{Type: j.Spec.Type, Access: a}).UpstreamHost() == host && host != "" {
 		with := *j.Request.Fetch
+		if with.URL != "" && origin(with.URL) != origin(a.URL) {
+			with.Username, with.Secret, with.SecretIn = "", "", ""
+		}
 		with.URL = ""
 		if err := override(&a, j.Spec.Type, with); err != nil {
 			return a, gitfail.New(core.FailSpec, gitfail.Upstream, "", "upstream: %v", err)
 		}
 	} else if a.SkipCertificates && !a.Secret.Empty() && !j.Spec.InsecureCredentials {
 		fmt.Fprintln(j.Out, ".. warning: the url's credential is not sent, since check-certificates is off and insecure-credentials is not set")
-		a.Username, a.Secret = "", core.Secret{}
+		a.Username, a.Secret, a.SecretIn = "", core.Secret{}, ""
 	}
 	return a, j.readable(a)
+}
+
+// origin is what a credential goes to: the scheme, host and port of a URL.
+func origin(address string) string {
+	scheme, _, _ := strings.Cut(address, "://")
+	return strings.ToLower(scheme + "://" + hostPort(address))
 }
 
 // escaped writes the characters of a URL beyond ASCII as svn and brz want them.

@@ -31,9 +31,12 @@ type GiveMeJob struct {
 // an authenticated minion or over loopback, and from the minion to the
 // importer over a private file descriptor.
 type Access struct {
-	URL              string `json:"url"`
-	Username         string `json:"username,omitempty"`
-	Secret           string `json:"secret,omitempty"`
+	URL      string `json:"url"`
+	Username string `json:"username,omitempty"`
+	Secret   string `json:"secret,omitempty"`
+	// SecretIn is the parameter of the URL's query that Secret is sent as; "":
+	// it is sent as basic authentication is.
+	SecretIn         string `json:"secret_in,omitempty"`
 	KnownHosts       string `json:"known_hosts,omitempty"`
 	SkipCertificates bool   `json:"skip_certificates,omitempty"`
 	// Authorities are certificates, in PEM, of authorities that are trusted for

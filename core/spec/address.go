@@ -65,7 +65,7 @@ func ParseAddress(t Type, address string) (core.Access, error) {
 			return core.Access{URL: address}, nil
 		}
 	}
-	if slices.Contains([]Type{Tarball, Zip, Gzip, RawFile}, t) && bareForm.MatchString(address) {
+	if t.Downloads() && bareForm.MatchString(address) {
 		// As programs that download take it.
 		return urlAddress(t, "http", address)
 	}
@@ -127,6 +127,9 @@ func urlAddress(t Type, scheme, rest string) (core.Access, error) {
 	case name != "":
 		// A lone user name over HTTP is an access token as hosts hand them out.
 		access.Secret = core.NewSecret(name)
+	}
+	if scheme == "http" || scheme == "https" {
+		return inQuery(t, access)
 	}
 	return access, nil
 }

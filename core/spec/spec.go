@@ -25,6 +25,10 @@ func Types() []Type {
 	return []Type{Git, Hg, Svn, Cvs, Bzr, Tarball, Zip, Gzip, RawFile}
 }
 
+// Downloads reports whether a source of the type is files, which this program
+// downloads itself.
+func (t Type) Downloads() bool { return t == Tarball || t == Zip || t == Gzip || t == RawFile }
+
 // Spec is the specification of one Lorry.
 type Spec struct {
 	// Name is the entry's name in the file: the repository's path, below the

@@ -27,8 +27,9 @@ var (
 )
 
 // Redactor takes credentials out of texts: the secrets that it knows, however
-// they are written, the password in a URL, and authorization headers. It may
-// be used by several goroutines; its zero value knows no secret.
+// they are written, the password in a URL, tokens and signatures in its query, and
+// authorization headers. It may be used by several goroutines; its zero value knows
+// no secret.
 type Redactor struct {
 	mu       sync.RWMutex
 	known    map[string]bool
@@ -93,7 +94,7 @@ func (r *Redactor) Redact(text string) string {
 		text = userinfo.ReplaceAllString(text, "//$1:"+hidden+"@")
 		text = loneToken.ReplaceAllString(text, "$1"+hidden+"@")
 	}
-	return authorization.ReplaceAllStringFunc(text, func(header string) string {
+	return authorization.ReplaceAllStringFunc(core.HideParameters(text), func(header string) string {
 		if placeholder.MatchString(header) {
 			return header
 		}

@@ -86,8 +86,8 @@ func (c *Client) ask(ctx context.Context, method string) (*http.Response, error)
 		via := c.Foreign
 		if req.URL.Host == first.Host {
 			via = c.Own
-			if req.URL.Scheme == first.Scheme && !c.access.Secret.Empty() {
-				req.SetBasicAuth(c.access.Username, c.access.Secret.Reveal())
+			if req.URL.Scheme == first.Scheme {
+				c.authorize(req)
 			}
 		}
 		resp, err := via.RoundTrip(req)
@@ -107,8 +107,10 @@ func (c *Client) ask(ctx context.Context, method string) (*http.Response, error)
 			return nil, gitfail.New(core.FailGone, gitfail.Upstream, "put the new address into the specification",
 				"upstream: the server redirects to an address that is not followed")
 		}
-		to.User = nil
-		address = to.String()
+		if address = c.next(first, to); address == "" {
+			return nil, gitfail.New(core.FailGone, gitfail.Upstream, "put the new address into the specification; a server that wants its token renewed may do so, too",
+				"upstream: the server redirects to another host with the credential in the address, which is not followed")
+		}
 	}
 	return nil, gitfail.New(core.FailGone, gitfail.Upstream, "put the new address into the specification", "upstream: more than %d redirects", maxRedirects)
 }

@@ -295,7 +295,7 @@ func (s *Source) commit(ctx context.Context, now record, parent string) (string,
 	defer stream.Abort()
 	message := "Import of raw files\n\n"
 	for _, name := range names {
-		message += name + " from " + now.Files[name].URL + "\n"
+		message += name + " from " + core.HideParameters(now.Files[name].URL) + "\n"
 	}
 	fmt.Fprintf(stream, "reset %s\ncommit %s\nauthor %s %d +0000\ncommitter %s %d +0000\ndata %d\n%s\n",
 		fastimport.Ref, fastimport.Ref, identity, seconds, identity, seconds, len(message), message)

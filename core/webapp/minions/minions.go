@@ -341,7 +341,7 @@ func access(a *core.Access, credentials bool) *protocol.Access {
 		return nil
 	}
 	return &protocol.Access{
-		URL: a.URL, Username: a.Username, Secret: a.Secret.Reveal(),
+		URL: a.URL, Username: a.Username, Secret: a.Secret.Reveal(), SecretIn: a.SecretIn,
 		KnownHosts: a.KnownHosts, SkipCertificates: a.SkipCertificates, Authorities: a.Authorities,
 	}
 }

@@ -43,14 +43,14 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 	if err := j.openLocal(ctx, LocalPath(j.push.URL), r); err != nil {
 		return 0, err
 	}
-	pushed := j.area.Pushed(j.push.URL)
+	known := &brought{job: j, wanted: wanted, pushed: j.area.Pushed(j.push.URL), meant: j.area.Meant(j.push.URL)}
 	p := &push.Push{
 		Repo: r, Access: j.push, Local: LocalPath(j.push.URL), Route: j.net.pushRoute, Reader: j.Reader, Policy: j.policy, Options: j.PushOptions, Temp: j.area.Temp,
-		Whole: j.Spec.Type == spec.Git, Pushed: pushed.Refs, Sources: pushed.Sources, Upstream: upstream, Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got),
+		Whole: j.Spec.Type == spec.Git, Pushed: known.found, Upstream: upstream, Before: j.largeDown(r, wanted), Taking: j.taking(place, r, got), Meaning: known.mean,
 		Out: j.Out, Progress: j.progress, Log: j.Log,
 	}
 	if got.Left != nil { // what could not be had is not gone, so nothing is pruned
-		p.Pushed, p.Sources = nil, nil
+		p.Pushed = nil
 	}
 	if shown, ok := j.progress.(*progress); ok {
 		p.Told = shown.refsAre
@@ -66,7 +66,7 @@ func (j *job) deliver(ctx context.Context, place *workcopy.Copy, got workcopy.Re
 		return 0, err
 	}
 	j.report.Refs = res.Refs
-	if err := j.remember(pushed, wanted, res); err != nil {
+	if err := known.remember(res); err != nil {
 		return res.Changed, gitfail.From(err, gitfail.Local)
 	}
 	printRefs(j.Out, res.Refs, len(wanted))
@@ -161,26 +161,69 @@ func (j *job) undoPush(ctx context.Context) error {
 	return nil
 }
 
-// remember writes down what this Lorry has brought downstream: what was there
+// brought is what is known of the refs that this Lorry has brought downstream.
+type brought struct {
+	*job
+	wanted []policy.Wanted
+	pushed area.Pushed // what is on record
+	meant  area.Pushed // what pushes were to bring that were not read back
+}
+
+// found is what this Lorry has brought there, by what is there now.
+func (b *brought) found(now map[string]string) (refs, sources map[string]string) {
+	all := b.pushed.With(b.meant.Found(now))
+	return all.Refs, all.Sources
+}
+
+// mean notes what a push is to create or change, so that a run that dies before
+// the record is written loses nothing. What an earlier note says, and is there,
+// goes on record first: the ref may be about to change again.
+func (b *brought) mean(refs []policy.Wanted, now map[string]string) error {
+	if len(b.meant.Refs) > 0 {
+		if err := b.record(push.Result{After: now}); err != nil {
+			return gitfail.From(err, gitfail.Local)
+		}
+	}
+	next := area.Pushed{Refs: make(map[string]string, len(refs)), Sources: make(map[string]string, len(refs))}
+	for _, w := range refs {
+		next.Refs[w.Dst], next.Sources[w.Dst] = w.Object, w.Src
+	}
+	if err := b.area.SetMeant(b.push.URL, b.meant.With(next)); err != nil {
+		return gitfail.From(err, gitfail.Local)
+	}
+	return nil
+}
+
+// remember writes down what a push has brought that was read back.
+func (b *brought) remember(res push.Result) error {
+	if err := b.record(res); err != nil {
+		return err
+	}
+	return b.area.DropMeant()
+}
+
+// record writes down what this Lorry has brought downstream: what was there
 // before and was not deleted, with what is there now. What others had brought
 // there already counts only when nothing is on record, as for a mirror that is
 // taken over.
-func (j *job) remember(pushed area.Pushed, wanted []policy.Wanted, res push.Result) error {
+func (b *brought) record(res push.Result) error {
 	done := make(map[string]bool, len(res.Refs))
 	for _, r := range res.Refs {
 		done[r.Ref] = r.Status != core.RefRejected && r.Status != core.RefHeld
 	}
-	now := area.Pushed{Refs: make(map[string]string, len(wanted)), Sources: make(map[string]string, len(wanted))}
-	maps.Copy(now.Refs, pushed.Refs)
-	maps.Copy(now.Sources, pushed.Sources)
-	wants := make(map[string]bool, len(wanted))
+	first, before := b.pushed.Refs == nil, b.pushed.With(b.meant.Found(res.After))
+	now := area.Pushed{Refs: make(map[string]string, len(b.wanted)), Sources: make(map[string]string, len(b.wanted))}
+	maps.Copy(now.Refs, before.Refs)
+	maps.Copy(now.Sources, before.Sources)
+	wants := make(map[string]bool, len(b.wanted))
 	adopted := 0
-	for _, w := range wanted {
+	for _, w := range b.wanted {
 		wants[w.Dst] = true
-		if res.After[w.Dst] != w.Object || pushed.Refs != nil && pushed.Refs[w.Dst] == "" && !done[w.Dst] {
+		ours := done[w.Dst] || before.Refs[w.Dst] != ""
+		if res.After[w.Dst] != w.Object || !ours && !first {
 			continue
 		}
-		if !done[w.Dst] && pushed.Refs == nil {
+		if !ours {
 			adopted++
 		}
 		now.Refs[w.Dst], now.Sources[w.Dst] = w.Object, w.Src
@@ -191,11 +234,12 @@ func (j *job) remember(pushed area.Pushed, wanted []policy.Wanted, res push.Resu
 			delete(now.Sources, ref)
 		}
 	}
-	if adopted > 0 && j.policy.Prune() {
-		fmt.Fprintf(j.Out, ".. what upstream has was downstream before the first push (%d refs): it will be pruned like what was pushed\n", adopted)
+	if adopted > 0 && b.policy.Prune() {
+		fmt.Fprintf(b.Out, ".. what upstream has was downstream before the first push (%d refs): it will be pruned like what was pushed\n", adopted)
 	}
-	if now.Equal(pushed) {
+	if now.Equal(b.pushed) {
 		return nil
 	}
-	return j.area.SetPushed(j.push.URL, now)
+	b.pushed = now
+	return b.area.SetPushed(b.push.URL, now)
 }

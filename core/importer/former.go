@@ -43,7 +43,7 @@ func (j *job) former(place workcopy.Copy, author string) func(context.Context) (
 			return nil, nil
 		}
 		fmt.Fprintln(j.Out, ".. there is no working copy: going on from what the mirror has")
-		f := finder{job: j, repo: p.Repo, push: p, origins: origins, author: author, pushed: j.area.Pushed(j.push.URL).Refs}
+		f := finder{job: j, repo: p.Repo, push: p, origins: origins, author: author, pushed: j.area.Pushed(j.push.URL).With(j.area.Meant(j.push.URL).Found(have)).Refs}
 		refs, err := f.find(ctx)
 		if err == nil {
 			err = f.repo.Restore(ctx, nil, formerRefs)

@@ -183,8 +183,6 @@ func TestPruneWithAnEarlierRecord(t *testing.T) {
 	}
 }
 
-// TestPruneLeavesWhatOthersPushed: a ref that was downstream as upstream has it,
-// before this Lorry came to push it, is somebody else's.
 // TestPruneLeavesWhatCouldNotBeHad: upstream still lists a branch that is no
 // commit any more, which a new working copy has never seen.
 func TestPruneLeavesWhatCouldNotBeHad(t *testing.T) {
@@ -209,6 +207,8 @@ func TestPruneLeavesWhatCouldNotBeHad(t *testing.T) {
 	}
 }
 
+// TestPruneLeavesWhatOthersPushed: a ref that was downstream as upstream has it,
+// before this Lorry came to push it, is somebody else's.
 func TestPruneLeavesWhatOthersPushed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

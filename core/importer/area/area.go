@@ -28,6 +28,7 @@ const (
 	journalName = "refs-before"
 	pushName    = "pushing"
 	pushedName  = "pushed"
+	meantName   = "to-be-pushed"
 	tempPrefix  = "new-"
 	failPrefix  = "git-post-fail-"
 )

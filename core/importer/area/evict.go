@@ -102,7 +102,7 @@ func empty(dir string) (bool, error) {
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return -cmp.Compare(weight(a.Name()), weight(b.Name())) })
 	for _, e := range entries {
 		switch e.Name() {
-		case lockName, nameName, pushedName, headName, pushName:
+		case lockName, nameName, pushedName, meantName, headName, pushName:
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {

@@ -10,13 +10,13 @@ import (
 // tellDrift says which refs are no longer as this Lorry left them: somebody
 // else changed them. What becomes of them is the policy's to say. One that was
 // deleted, and is not wanted any more, is as it shall be.
-func (p *Push) tellDrift(wanted []policy.Wanted, have map[string]string) {
+func (p *Push) tellDrift(wanted []policy.Wanted, pushed, have map[string]string) {
 	wants := make(map[string]bool, len(wanted))
 	for _, w := range wanted {
 		wants[w.Dst] = true
 	}
 	var names []string
-	for ref, object := range p.Pushed {
+	for ref, object := range pushed {
 		if have[ref] != object && (wants[ref] || have[ref] != "") {
 			names = append(names, ref)
 		}
@@ -30,7 +30,7 @@ func (p *Push) tellDrift(wanted []policy.Wanted, have map[string]string) {
 		if now == "" {
 			now = "gone"
 		}
-		fmt.Fprintf(p.Out, ".. warning: downstream %s was changed by somebody else: it is %.12s, not %.12s as it was pushed\n", ref, now, p.Pushed[ref])
+		fmt.Fprintf(p.Out, ".. warning: downstream %s was changed by somebody else: it is %.12s, not %.12s as it was pushed\n", ref, now, pushed[ref])
 	}
 	if more := len(names) - maxDrift; more > 0 {
 		fmt.Fprintf(p.Out, ".. warning: so were %d more refs\n", more)

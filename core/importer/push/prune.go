@@ -22,7 +22,7 @@ const (
 // no longer (not merely the specification, without which its list may not cover
 // them), and that downstream still has as they were pushed. When most of them
 // have vanished at once, none is: that is more likely a fault.
-func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
+func (p *Push) gone(wanted []policy.Wanted, pushed, sources, have map[string]string) []string {
 	if !p.Policy.Prune() {
 		return nil
 	}
@@ -31,13 +31,13 @@ func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 		wants[w.Dst] = true
 	}
 	var list []string
-	for ref, object := range p.Pushed {
-		if !wants[ref] && have[ref] == object && p.vanished(ref) {
+	for ref, object := range pushed {
+		if !wants[ref] && have[ref] == object && p.vanished(ref, sources[ref]) {
 			list = append(list, ref)
 		}
 	}
-	if len(list) > fewRefs && len(list) > len(p.Pushed)/2 {
-		fmt.Fprintf(p.Out, ".. warning: %d of %d refs have vanished upstream at once; none is pruned: if they are meant to go, delete them downstream\n", len(list), len(p.Pushed))
+	if len(list) > fewRefs && len(list) > len(pushed)/2 {
+		fmt.Fprintf(p.Out, ".. warning: %d of %d refs have vanished upstream at once; none is pruned: if they are meant to go, delete them downstream\n", len(list), len(pushed))
 		return nil
 	}
 	slices.Sort(list)
@@ -46,8 +46,7 @@ func (p *Push) gone(wanted []policy.Wanted, have map[string]string) []string {
 
 // vanished reports whether upstream has no longer what a ref was made of. Where
 // that is not on record, it is what has the same name, unless refs are renamed.
-func (p *Push) vanished(ref string) bool {
-	source := p.Sources[ref]
+func (p *Push) vanished(ref, source string) bool {
 	if source == "" && !p.Policy.Renames() {
 		source = ref
 	}

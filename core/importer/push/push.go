@@ -47,11 +47,10 @@ type Push struct {
 	Whole bool
 	// Policy decides whether a refused rewrite is held or final.
 	Policy policy.Policy
-	// Pushed are the refs that this Lorry brought here before, as they were.
-	// Pruning is limited to them.
-	Pushed map[string]string
-	// Sources are their names upstream, as far as they are known.
-	Sources map[string]string
+	// Pushed, when not nil, gives the refs that this Lorry brought here before, as
+	// they were, and their names upstream as far as they are known. It gets the
+	// refs that are there now. Pruning is limited to them.
+	Pushed func(have map[string]string) (refs, sources map[string]string)
 	// Upstream are the refs that upstream has, as far as Policy mirrors them, wanted
 	// or not. What it still has is not pruned because the specification names it
 	// no more.
@@ -66,6 +65,9 @@ type Push struct {
 	// from, by force or by deleting it, before it does. After an error nothing is
 	// pushed.
 	Taking func(ctx context.Context, from map[string]string) error
+	// Meaning, when not nil, is told of the refs that are to be created or changed,
+	// before anything is sent. After an error nothing is pushed.
+	Meaning func(refs []policy.Wanted, have map[string]string) error
 	// Arrived, when not nil, is called when what is new has been pushed and before
 	// what is gone is deleted.
 	Arrived func(context.Context)
@@ -104,14 +106,18 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 			return Result{}, err
 		}
 	}
-	p.tellDrift(wanted, have)
+	var pushed, sources map[string]string
+	if p.Pushed != nil {
+		pushed, sources = p.Pushed(have)
+	}
+	p.tellDrift(wanted, pushed, have)
 	var differ []policy.Wanted
 	for _, w := range wanted {
 		if have[w.Dst] != w.Object {
 			differ = append(differ, w)
 		}
 	}
-	gone := p.gone(wanted, have)
+	gone := p.gone(wanted, pushed, sources, have)
 	p.told(len(wanted) - len(differ))
 	if len(differ) == 0 && len(gone) == 0 {
 		return Result{After: have}, nil
@@ -119,6 +125,11 @@ func (p *Push) Run(ctx context.Context, wanted []policy.Wanted) (Result, error) 
 	plan := p.plan(wanted, differ, gone, have, links)
 	if err := p.take(ctx, plan.push, append(slices.Clone(plan.first), plan.last...), have); err != nil {
 		return Result{}, err
+	}
+	if p.Meaning != nil && len(plan.push) > 0 {
+		if err := p.Meaning(plan.push, have); err != nil {
+			return Result{}, err
+		}
 	}
 	outcome, failed, created := p.bring(ctx, wanted, plan, have)
 	if ctx.Err() != nil {

@@ -3,6 +3,7 @@ package confgit
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,8 +184,8 @@ func (p *parser) access(file, path string, one spec.Spec) {
 		switch {
 		case access.URL == "", access.Secret.Empty() && !remote.Secret.Empty():
 			access = remote
-		case !remote.Secret.Empty() && (remote.Secret != access.Secret || remote.SecretIn != access.SecretIn):
-			p.problem(core.SeverityWarning, file, one.Line, one.Name, "only the first credential of the entry is used")
+		case !remote.Secret.Empty() && (remote.Secret != access.Secret || remote.SecretIn != access.SecretIn || origin(remote.URL) != origin(access.URL)):
+			p.problem(core.SeverityWarning, file, one.Line, one.Name, "only the first credential of the entry is used, for addresses of its scheme, host and port")
 		}
 	}
 	if !access.Secret.Empty() && access.SkipCertificates && !one.InsecureCredentials {
@@ -195,6 +196,15 @@ func (p *parser) access(file, path string, one spec.Spec) {
 	if !access.Secret.Empty() || access.SkipCertificates {
 		p.config.Access[path] = access
 	}
+}
+
+// origin is the part of a URL that a credential is for.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
 // checkRoots warns of a path that a minion will refuse to read.

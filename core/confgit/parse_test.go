@@ -58,7 +58,7 @@ func TestParse(t *testing.T) {
 	tree := memory{
 		ConfFile: exampleConf,
 		"open-source-lorries/b.lorry": `{"b": {"type": "git", "url": "https://me:pw@git.example.com/b", "refspecs": ["+refs/heads/*"]},
- "a/x": {"type": "tarball", "url": "https://example.com/x-1.tar.gz"}}`,
+ "a/x": {"type": "tarball", "url": "https://example.com/x-1.tar.gz?private_token=c4n4ry"}}`,
 		"open-source-lorries/.hidden.lorry": `{"h": {"type": "git", "url": "https://example.com/h"}}`,
 		"open-source-lorries/sub/c.lorry":   `{"c": {"type": "git", "url": "https://example.com/c"}}`,
 		"other.lorry":                       "broken",
@@ -90,7 +90,10 @@ func TestParse(t *testing.T) {
 			Ignore:   []string{"baserock/lorries"}, LsInterval: 4 * time.Hour, Interval: 2 * time.Hour, Timeout: time.Hour,
 		}},
 		Secrets: map[string]HostSecrets{"git.example.org": {}},
-		Access:  map[string]core.Access{"delta/b": {URL: "https://git.example.com/b", Username: "me", Secret: core.NewSecret("pw")}},
+		Access: map[string]core.Access{
+			"delta/a/x": {URL: "https://example.com/x-1.tar.gz", Secret: core.NewSecret("c4n4ry"), SecretIn: "private_token"},
+			"delta/b":   {URL: "https://git.example.com/b", Username: "me", Secret: core.NewSecret("pw")},
+		},
 		Proxy:   Proxy{Hostname: "proxy.example.com", Port: 3128, Username: "u", Password: core.NewSecret("p")},
 		Retire:  map[string]core.RetirePolicy{"lorries:delta": "", "host:git.example.org": ""},
 	}

@@ -165,7 +165,7 @@ func TestParseRefspec(t *testing.T) {
 }
 
 func FuzzParseAddress(f *testing.F) {
-	for _, seed := range []string{"https://me:pw@example.org/a.git", "git@example.org:x", ":pserver:a:b@c:/d", "lp:x", "/x", "ext::x"} {
+	for _, seed := range []string{"https://me:pw@example.org/a.git", "git@example.org:x", ":pserver:a:b@c:/d", "lp:x", "/x", "ext::x", "https://h/x?a;private_token=T&b#c", "http://h?tok%65n=T"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, address string) {
@@ -176,6 +176,9 @@ func FuzzParseAddress(f *testing.F) {
 			}
 			if strings.HasPrefix(a.URL, "-") || strings.ContainsAny(a.URL, "\n\r\x00 ") {
 				t.Errorf("%q gave %q", address, a.URL)
+			}
+			if left := tokenLeft(a.URL); left != "" {
+				t.Errorf("%q gave %q, in which %q is left", address, a.URL, left)
 			}
 			again, err := ParseAddress(typ, a.URL)
 			if err != nil || again.URL != a.URL || !again.Secret.Empty() {

@@ -281,6 +281,11 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		specs, _ := Parse("f", data)
 		for _, s := range specs {
+			for _, a := range s.Remotes() {
+				if left := tokenLeft(a.URL); left != "" {
+					t.Errorf("%q is left in %q", left, a.URL)
+				}
+			}
 			again, problems := Parse("again", []byte(s.Text(s.Name)))
 			if len(again) != 1 {
 				t.Fatalf("%q does not read back: %s", s.Text(s.Name), text(problems))

@@ -1,0 +1,47 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestHideParameters(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"to https://h.example.com/a?private_token=abc&b=c":         "to https://h.example.com/a?private_token=[secret]&b=c",
+		"<a href='/x?b&amp;Job-Token=abc'>":                        "<a href='/x?b&amp;Job-Token=[secret]'>",
+		`{"url":"https://h.example.com/a?b=c\u0026apikey=abc"}`:    `{"url":"https://h.example.com/a?b=c\u0026apikey=[secret]"}`,
+		"/login?to=https%3A%2F%2Fh%2Fa%3Foauth%5Ftoken%3Dabc&b":    "/login?to=https%3A%2F%2Fh%2Fa%3Foauth%5Ftoken%3D[secret]&b",
+		"?X-Amz-Credential=k%2F1&X-Amz-Date=1&X-Amz-Signature=abc": "?X-Amz-Credential=[secret]&X-Amz-Date=1&X-Amz-Signature=[secret]",
+		"?X-Amz-Security-Token=abc&x-goog-signature=abc":           "?X-Amz-Security-Token=[secret]&x-goog-signature=[secret]",
+		"https://h.example.com/a?sv=1&sig=a%2Bb%3D, and more":      "https://h.example.com/a?sv=1&sig=[secret] and more",
+		"a#access_token=abc":                                       "a#access_token=[secret]",
+		// None of these is one.
+		"refs/heads/token":                               "refs/heads/token",
+		"refs/heads/token=1":                             "refs/heads/token=1",
+		"https://h.example.com/a?token=&sig":             "https://h.example.com/a?token=&sig",
+		"https://h.example.com/a?mytoken=a&sigh=b&key=c": "https://h.example.com/a?mytoken=a&sigh=b&key=c",
+		"Receiving objects: 12% (1/8)":                   "Receiving objects: 12% (1/8)",
+	} {
+		if diff := cmp.Diff(want, HideParameters(text)); diff != "" {
+			t.Errorf("%s: %s", text, diff)
+		}
+	}
+}
+
+// FuzzHideParameters holds that a text which is not searched has nothing to be
+// found, and that nothing is found twice.
+func FuzzHideParameters(f *testing.F) {
+	f.Add("https://h.example.com/a?private_token=abc&b=c")
+	f.Add("%3fto\u212Aen%3dx")
+	f.Add("#\u017Fig=y")
+	f.Fuzz(func(t *testing.T, text string) {
+		if !mayHoldParameter(text) && secretParameter.MatchString(text) {
+			t.Errorf("%q is not searched", text)
+		}
+		if once := HideParameters(text); HideParameters(once) != once {
+			t.Errorf("%q becomes %q, and then %q", text, once, HideParameters(once))
+		}
+	})
+}

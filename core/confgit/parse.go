@@ -184,7 +184,7 @@ func (p *parser) access(file, path string, one spec.Spec) {
 		switch {
 		case access.URL == "", access.Secret.Empty() && !remote.Secret.Empty():
 			access = remote
-		case !remote.Secret.Empty() && (remote.Secret != access.Secret || remote.SecretIn != access.SecretIn || origin(remote.URL) != origin(access.URL)):
+		case !remote.Secret.Empty() && (remote.Secret != access.Secret || remote.SecretIn != access.SecretIn || site(remote.URL) != site(access.URL)):
 			p.problem(core.SeverityWarning, file, one.Line, one.Name, "only the first credential of the entry is used, for addresses of its scheme, host and port")
 		}
 	}
@@ -198,8 +198,8 @@ func (p *parser) access(file, path string, one spec.Spec) {
 	}
 }
 
-// origin is the part of a URL that a credential is for.
-func origin(address string) string {
+// site is the part of a URL that a credential is for.
+func site(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return address

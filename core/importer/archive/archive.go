@@ -139,7 +139,8 @@ func (s *Source) update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 	}
 	defer func() { _ = file.Close() }()
 	refs := maps.Clone(before)
-	if old == nil || old.SHA256 != sum || old.URL != s.Access.URL {
+	address := core.HideParameters(s.Access.URL)
+	if old == nil || old.SHA256 != sum || old.URL != address {
 		if refs, err = s.take(ctx, file, got, before); err != nil {
 			return workcopy.Result{}, err
 		}
@@ -151,7 +152,7 @@ func (s *Source) update(ctx context.Context, upstream lsrefs.Listing) (workcopy.
 		err = fastimport.Clear(ctx, s.Repo)
 	}
 	if err == nil {
-		err = repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), record{mark, s.Access.URL, sum, refs[master], refs[tags+s.tag()]})
+		err = repo.WriteRecord(filepath.Join(s.Repo.Dir, recordName), record{mark, address, sum, refs[master], refs[tags+s.tag()]})
 	}
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)

@@ -34,25 +34,34 @@ func (c *Client) next(first, to *url.URL) string {
 	parts := strings.Split(to.RawQuery, "&")
 	to.RawQuery = strings.Join(slices.DeleteFunc(parts, func(part string) bool {
 		name, value, _ := strings.Cut(part, "=")
-		return decoded(name) == c.access.SecretIn && decoded(value) == secret
+		return decoded(name, url.QueryUnescape) == c.access.SecretIn && decoded(value, url.QueryUnescape) == secret
 	}), "&")
 	address := to.String()
 	if to.Host == first.Host && to.Scheme == first.Scheme {
 		return address
 	}
-	// A URL within a URL is encoded once more.
-	for text, plain := "", address; text != plain; {
-		if strings.Contains(plain, secret) {
-			return ""
-		}
-		text, plain = plain, decoded(plain)
+	// What is shorter may well be there by chance.
+	const shortest = 8
+	if len(secret) >= shortest && (holds(address, secret, url.PathUnescape) || holds(address, secret, url.QueryUnescape)) {
+		return ""
 	}
 	return address
 }
 
-// decoded is a part of a query as it is meant.
-func decoded(s string) string {
-	if plain, err := url.QueryUnescape(s); err == nil {
+// holds reports whether a text is in a URL, or in one within it, which is encoded
+// once more.
+func holds(address, text string, decode func(string) (string, error)) bool {
+	for was := ""; was != address; was, address = address, decoded(address, decode) {
+		if strings.Contains(address, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// decoded is a part of a URL as it is meant.
+func decoded(s string, decode func(string) (string, error)) string {
+	if plain, err := decode(s); err == nil {
 		return plain
 	}
 	return s

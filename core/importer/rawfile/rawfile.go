@@ -257,7 +257,7 @@ func (s *Source) take(ctx context.Context, store lfs.Store, name string, f File,
 	if err != nil {
 		return taken{}, gitfail.From(err, gitfail.Local)
 	}
-	t := taken{Mark: facts.Mark(), URL: f.Access.URL, OID: p.OID, Size: p.Size}
+	t := taken{Mark: facts.Mark(), URL: core.HideParameters(f.Access.URL), OID: p.OID, Size: p.Size}
 	if at, err := http.ParseTime(facts.LastModified); err == nil {
 		t.Modified = max(0, at.Unix())
 	}

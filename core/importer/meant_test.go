@@ -257,3 +257,23 @@ func TestPruneLeavesWhatWasOnlyMeant(t *testing.T) {
 		})
 	}
 }
+
+// TestMirrorTakenOverBySuchAPush: what was there as upstream has it counts as
+// before a first push, however many do not come to their end.
+func TestMirrorTakenOverBySuchAPush(t *testing.T) {
+	t.Parallel()
+	c := newCutting(t)
+	c.down.Git("fetch", "-q", "--no-tags", c.up.Dir, "refs/heads/next:refs/heads/next")
+	c.notReadBack(true)
+	c.up.Commit("refs/heads/main", "goes on")
+	c.notReadBack(true)
+	c.up.Commit("refs/heads/main", "goes on")
+	c.mustRun()
+	if n := strings.Count(c.out.String(), "what upstream has was downstream before the first push (1 refs)"); n != 1 {
+		t.Errorf("what the mirror had is told %d times\n%s", n, c.out)
+	}
+	if diff := cmp.Diff(map[string]string{"refs/heads/next": core.RefDeleted}, c.vanish("next")); diff != "" {
+		t.Errorf("%s\n%s", diff, c.out)
+	}
+	c.mustEqual()
+}

@@ -34,7 +34,7 @@ func TestALateMinionIsRefused(t *testing.T) {
 			}
 			upstream := newBarred(t)
 			m := newMortal(t, database == "PostgreSQL")
-			m.args = append(m.args, "--configuration-directory", m.dir, "--minions", "0", "--ghost-timeout", "2")
+			m.args = append(m.args, "--configuration-directory", m.dir, "--minions", "0", "--ghost-timeout", "4") // longer than a busy machine keeps a minion from reporting
 			m.configure("1h", `{"one": {"type": "git", "url": "`+upstream.url+`/one.git"}}`)
 			m.start()
 			m.knows("m/one")

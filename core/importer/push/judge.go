@@ -28,6 +28,10 @@ func (p *Push) judge(refs []policy.Wanted, bars map[string]bar, before, after ma
 		switch {
 		case barred:
 			r.Reason = bar.reason
+			if bar.follows != "" && after[bar.follows] != w.Object {
+				res.Refs = append(res.Refs, r) // why, the other ref tells
+				continue
+			}
 		case !known || said.flag != '!':
 			if failed != nil && !known {
 				continue
@@ -98,5 +102,19 @@ func (p *Push) failure(refs []core.RefResult, worst map[core.FailureKind]core.Re
 	if count > 1 {
 		what += fmt.Sprintf(" (and %d more refs)", count-1)
 	}
-	return core.Failure{Kind: kind, Cause: what, Hint: gitfail.Hint(kind, gitfail.Downstream)}
+	return core.Failure{Kind: kind, Cause: what, Hint: p.hint(kind)}
+}
+
+// hint says what to do about refused refs. How a rewrite gets through depends on
+// the policy: a "+" is asked for where nothing else is said.
+func (p *Push) hint(kind core.FailureKind) string {
+	const look = "upstream was rewritten, or somebody else changed the mirror: look at it, "
+	switch {
+	case kind != core.FailDiverged:
+	case p.Policy.Rewrites() == core.RewriteRefuse:
+		return look + "then let it through with rewrites: force, or with rewrites: hold, which waits for an admin to approve it"
+	case p.Policy.Rewrites() == core.RewriteHold:
+		return look + "then approve the rewrite or let it through with rewrites: force"
+	}
+	return gitfail.Hint(kind, gitfail.Downstream)
 }

@@ -10,7 +10,10 @@ import (
 )
 
 // bar is why a ref is not pushed or deleted although it differs, and what to do.
-type bar struct{ reason, hint string }
+type bar struct {
+	reason, hint string
+	follows      string // the ref that it was to change with
+}
 
 // plan is what a push does with the refs that differ.
 type plan struct {
@@ -41,7 +44,7 @@ func (p *Push) plan(wanted, differ []policy.Wanted, gone []string, have, links m
 	for _, w := range differ {
 		switch to := links[w.Dst]; {
 		case !pushable(w.Dst):
-			out.bars[w.Dst] = bar{"git pushes to no ref of this name", "see to the refspecs, which give this name"}
+			out.bars[w.Dst] = bar{reason: "git pushes to no ref of this name", hint: "see to the refspecs, which give this name"}
 		case to != "" && out.objects[to] == w.Object:
 			out.follows[w.Dst] = to
 		case to != "":
@@ -66,7 +69,7 @@ func (p *Push) plan(wanted, differ []policy.Wanted, gone []string, have, links m
 const hintLink = "delete the symbolic ref downstream, or leave this ref out by the refspecs"
 
 func symbolic(to, hint string) bar {
-	return bar{"it is a symbolic ref to " + to + " there, which would change in its place", hint}
+	return bar{reason: "it is a symbolic ref to " + to + " there, which would change in its place", hint: hint}
 }
 
 // pushable reports whether git pushes to a ref of that name: it passes over what
@@ -106,8 +109,8 @@ func (l *plan) clear(have map[string]string, goes map[string]bool) (first []stri
 		for _, ref := range inTheWay {
 			if !goes[ref] {
 				l.bars[w.Dst] = bar{
-					fmt.Sprintf("%s is there, and no repository can have both", ref),
-					"delete " + ref + " downstream if it is not needed, or let prune delete what upstream has deleted",
+					reason: fmt.Sprintf("%s is there, and no repository can have both", ref),
+					hint:   "delete " + ref + " downstream if it is not needed, or let prune delete what upstream has deleted",
 				}
 				return true
 			}
@@ -145,7 +148,7 @@ func (l *plan) compare(wanted []policy.Wanted, before, after, links map[string]s
 			changed = append(changed, w)
 		case before[w.Dst] == w.Object:
 		case l.follows[w.Dst] != "" && after[w.Dst] != w.Object:
-			l.bars[w.Dst] = bar{reason: "it is a symbolic ref to " + l.follows[w.Dst] + " there, which was not changed"}
+			l.bars[w.Dst] = bar{reason: "it is a symbolic ref to " + l.follows[w.Dst] + " there, which was not changed", follows: l.follows[w.Dst]}
 		case to != "" && l.objects[to] != w.Object: // it led nowhere, and was not listed
 			l.bars[w.Dst] = symbolic(to, hintLink)
 		}

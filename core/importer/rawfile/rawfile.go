@@ -68,7 +68,7 @@ const (
 // taken is one file as it was taken last.
 type taken struct {
 	Mark     string `json:"mark"` // of the facts before the download; "" when nothing tells
-	URL      string `json:"url"`
+	URL      string `json:"url"`  // without tokens and signatures
 	OID      string `json:"oid"`
 	Size     int64  `json:"size"`
 	Modified int64  `json:"modified"` // seconds since 1970, or 0
@@ -295,7 +295,7 @@ func (s *Source) commit(ctx context.Context, now record, parent string) (string,
 	defer stream.Abort()
 	message := "Import of raw files\n\n"
 	for _, name := range names {
-		message += name + " from " + core.HideParameters(now.Files[name].URL) + "\n"
+		message += name + " from " + now.Files[name].URL + "\n"
 	}
 	fmt.Fprintf(stream, "reset %s\ncommit %s\nauthor %s %d +0000\ncommitter %s %d +0000\ndata %d\n%s\n",
 		fastimport.Ref, fastimport.Ref, identity, seconds, identity, seconds, len(message), message)
@@ -338,6 +338,10 @@ func (s *Source) record(tip string) record {
 	var r record
 	if !repo.ReadRecord(filepath.Join(s.Repo.Dir, recordName), &r) || r.Master == "" || r.Master != tip {
 		return record{}
+	}
+	for name, t := range r.Files {
+		t.URL = core.HideParameters(t.URL) // earlier versions kept it as it was
+		r.Files[name] = t
 	}
 	return r
 }

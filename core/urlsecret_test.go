@@ -18,7 +18,7 @@ func TestHideParameters(t *testing.T) {
 		"?X-Amz-Credential=k%2F1&X-Amz-Date=1&X-Amz-Signature=abc": "?X-Amz-Credential=[secret]&X-Amz-Date=1&X-Amz-Signature=[secret]",
 		"?X-Amz-Security-Token=abc&x-goog-signature=abc":           "?X-Amz-Security-Token=[secret]&x-goog-signature=[secret]",
 		"https://h.example.com/a?sv=1&sig=a%2Bb%3D, and more":      "https://h.example.com/a?sv=1&sig=[secret] and more",
-		"a#access_token=abc":                                       "a#access_token=[secret]",
+		"a#access_token=abc": "a#access_token=[secret]",
 		// None of these is one.
 		"refs/heads/token":                               "refs/heads/token",
 		"refs/heads/token=1":                             "refs/heads/token=1",

@@ -94,8 +94,8 @@ func TestParse(t *testing.T) {
 			"delta/a/x": {URL: "https://example.com/x-1.tar.gz", Secret: core.NewSecret("c4n4ry"), SecretIn: "private_token"},
 			"delta/b":   {URL: "https://git.example.com/b", Username: "me", Secret: core.NewSecret("pw")},
 		},
-		Proxy:   Proxy{Hostname: "proxy.example.com", Port: 3128, Username: "u", Password: core.NewSecret("p")},
-		Retire:  map[string]core.RetirePolicy{"lorries:delta": "", "host:git.example.org": ""},
+		Proxy:  Proxy{Hostname: "proxy.example.com", Port: 3128, Username: "u", Password: core.NewSecret("p")},
+		Retire: map[string]core.RetirePolicy{"lorries:delta": "", "host:git.example.org": ""},
 	}
 	if diff := cmp.Diff(want, got, secretsShown(), cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)

@@ -72,6 +72,38 @@ func TestHintOfARewrite(t *testing.T) {
 	}
 }
 
+// TestARewriteThatDownstreamDenies: nobody here can approve what the server lets
+// nobody do.
+func TestARewriteThatDownstreamDenies(t *testing.T) {
+	t.Parallel()
+	for _, overHTTP := range []bool{false, true} {
+		t.Run(map[bool]string{true: "over http", false: "here"}[overHTTP], func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if overHTTP {
+				w.overHTTP()
+			}
+			w.opts.Spec.Rewrites = core.RewriteForce
+			w.mustRun()
+			w.down.Git("config", "receive.denyNonFastForwards", "true")
+			w.up.Rewrite("refs/heads/next", "another history")
+			before := w.down.Refs()
+			report := w.mustFail(core.FailRefused)
+			if !strings.Contains(report.Failure.Cause, "denyNonFastForwards") || strings.Contains(report.Failure.Hint, "approve") {
+				t.Errorf("got %+v", report.Failure)
+			}
+			if diff := cmp.Diff(map[string]string{"refs/heads/next": core.RefRejected}, refStatus(report)); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(before, w.down.Refs()); diff != "" {
+				t.Error(diff)
+			}
+			w.down.Git("config", "receive.denyNonFastForwards", "false")
+			w.mustRun()
+		})
+	}
+}
+
 // TestAliasOfABranchThatDidNotArrive: why is what the push says, not that the
 // alias has not changed.
 func TestAliasOfABranchThatDidNotArrive(t *testing.T) {

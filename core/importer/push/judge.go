@@ -37,6 +37,8 @@ func (p *Push) judge(refs []policy.Wanted, bars map[string]bar, before, after ma
 				continue
 			}
 			r.Reason = "the push was reported as done, but downstream has another value"
+		case w.Forces(r.Old) && said.denied():
+			r.Reason = "downstream lets nobody rewrite a ref (receive.denyNonFastForwards or a rule of the host): " + said.reason
 		case said.diverged():
 			kind = core.FailDiverged
 			if p.Policy.Rewrites() != core.RewriteRefuse {

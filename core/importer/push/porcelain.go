@@ -18,6 +18,10 @@ func (r report) diverged() bool {
 	return false
 }
 
+// denied reports whether the server refused a rewrite, by the words of git's
+// receive-pack, which no approval here changes if it was forced.
+func (r report) denied() bool { return strings.Contains(r.reason, "non-fast-forward") }
+
 // parsePorcelain reads the lines "FLAG TAB FROM:TO TAB SUMMARY (REASON)". What
 // is no such line (To URL, Done, a hook's words) is passed over.
 func parsePorcelain(text string) map[string]report {

@@ -227,8 +227,9 @@ func (d *Daemon) adoptJobs(ctx context.Context) error {
 	return d.queue.Rebase(ctx)
 }
 
-// minionName is that of the minions inside this process. No other process can
-// have it while this one holds its address.
+// minionName is that of the minions inside this process. No other process of this
+// machine can have it while this one holds its address; machines that share a
+// STATEDB have host names or addresses of their own, as the README asks for.
 func (d *Daemon) minionName() string {
 	if d.listener == nil {
 		return "controller@" + hostName()

@@ -44,17 +44,20 @@ func (p *Proxy) serve() {
 		p.mu.Lock()
 		p.conns = append(p.conns, c, up)
 		p.mu.Unlock()
-		p.wg.Go(func() { p.pipe(up, c, true) })
-		p.wg.Go(func() { p.pipe(c, up, false) })
+		var over atomic.Bool
+		p.wg.Go(func() { p.pipe(up, c, true, &over) })
+		p.wg.Go(func() { p.pipe(c, up, false, &over) })
 	}
 }
 
-func (p *Proxy) pipe(to io.WriteCloser, from io.Reader, client bool) {
+// pipe passes on what one side says, until the connection is over: what the
+// database answers after that reaches nobody.
+func (p *Proxy) pipe(to io.WriteCloser, from io.Reader, client bool, over *atomic.Bool) {
 	defer func() { _ = to.Close() }()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if err != nil {
+		if err != nil || over.Load() {
 			return
 		}
 		if p.spoke.Swap(client) != client && client {
@@ -63,8 +66,11 @@ func (p *Proxy) pipe(to io.WriteCloser, from io.Reader, client bool) {
 		if p.mute.Load() {
 			continue
 		}
-		text, over := p.cutOff(buf[:n], client)
-		if _, err := to.Write(text); err != nil || over {
+		text, last := p.cutOff(buf[:n], client)
+		if last {
+			over.Store(true)
+		}
+		if _, err := to.Write(text); err != nil || last {
 			return
 		}
 	}

@@ -3,7 +3,6 @@ package confgit
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,7 +183,7 @@ func (p *parser) access(file, path string, one spec.Spec) {
 		switch {
 		case access.URL == "", access.Secret.Empty() && !remote.Secret.Empty():
 			access = remote
-		case !remote.Secret.Empty() && (remote.Secret != access.Secret || remote.SecretIn != access.SecretIn || site(remote.URL) != site(access.URL)):
+		case !remote.Secret.Empty() && (remote.Secret != access.Secret || remote.SecretIn != access.SecretIn || spec.Site(remote.URL) != spec.Site(access.URL)):
 			p.problem(core.SeverityWarning, file, one.Line, one.Name, "only the first credential of the entry is used, for addresses of its scheme, host and port")
 		}
 	}
@@ -196,15 +195,6 @@ func (p *parser) access(file, path string, one spec.Spec) {
 	if !access.Secret.Empty() || access.SkipCertificates {
 		p.config.Access[path] = access
 	}
-}
-
-// site is the part of a URL that a credential is for.
-func site(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return address
-	}
-	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
 // checkRoots warns of a path that a minion will refuse to read.

@@ -48,7 +48,7 @@ func (j *job) prepareRemotes() error {
 func (j *job) remote(a core.Access, host string) (core.Access, error) {
 	if j.Request != nil && j.Request.Fetch != nil && (spec.Spec{Type: j.Spec.Type, Access: a}).UpstreamHost() == host && host != "" {
 		with := *j.Request.Fetch
-		if with.URL != "" && origin(with.URL) != origin(a.URL) {
+		if with.URL != "" && spec.Site(with.URL) != spec.Site(a.URL) {
 			with.Username, with.Secret, with.SecretIn = "", "", ""
 		}
 		with.URL = ""
@@ -60,12 +60,6 @@ func (j *job) remote(a core.Access, host string) (core.Access, error) {
 		a.Username, a.Secret, a.SecretIn = "", core.Secret{}, ""
 	}
 	return a, j.readable(a)
-}
-
-// origin is what a credential goes to: the scheme, host and port of a URL.
-func origin(address string) string {
-	scheme, _, _ := strings.Cut(address, "://")
-	return strings.ToLower(scheme + "://" + hostPort(address))
 }
 
 // escaped writes the characters of a URL beyond ASCII as svn and brz want them.

@@ -201,6 +201,16 @@ func before(s, sep string) string {
 	return head
 }
 
+// Site is what a credential is for: the scheme, host and port of a URL; all of an
+// address that names no host that way.
+func Site(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return address
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
+}
+
 // hostOf gives the host of an address that ParseAddress has passed.
 func hostOf(t Type, address string) string {
 	if strings.HasPrefix(address, "/") {

@@ -187,3 +187,18 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+func TestSite(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"https://Example.com/a/b?c=d": "https://example.com",
+		"HTTP://example.com:8080":     "http://example.com:8080",
+		"https://example.com?c":       "https://example.com",
+		"git@example.com:a/b":         "git@example.com:a/b",
+		"/srv/git/a":                  "/srv/git/a",
+	} {
+		if got := Site(address); got != want {
+			t.Errorf("Site(%q): want %q, got %q", address, want, got)
+		}
+	}
+}

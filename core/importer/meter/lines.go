@@ -9,19 +9,23 @@ import (
 
 // Lines gives each whole line that is written to a function, without its end.
 // What is longer than childproc.MaxLine is cut.
-func Lines(each func(line string)) io.Writer { return &lineWriter{each: each} }
+func Lines(each func(line string)) io.Writer { return Parts('\n', each) }
 
-// lineWriter is what Lines gives.
-type lineWriter struct {
+// Parts does the same with what another byte ends.
+func Parts(end byte, each func(part string)) io.Writer { return &partWriter{end: end, each: each} }
+
+// partWriter is what Parts gives.
+type partWriter struct {
+	end  byte
 	rest []byte
 	each func(string)
 }
 
 // Write implements io.Writer.
-func (w *lineWriter) Write(p []byte) (int, error) {
+func (w *partWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	for {
-		i := bytes.IndexByte(p, '\n')
+		i := bytes.IndexByte(p, w.end)
 		if i < 0 {
 			if len(w.rest) < childproc.MaxLine {
 				w.rest = append(w.rest, p...)

@@ -109,25 +109,19 @@ func TestLeftOut(t *testing.T) {
 	m.svn("mkdir", "--parents", "-m", "layout", m.url+"/trunk/open", m.url+"/trunk/closed", m.url+"/tags", m.url+"/branches")
 	m.put("trunk/open/file", "one")
 	m.put("trunk/closed/file", "two")
-	rules := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(m.dir, "conf", "authz"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 	if err := os.WriteFile(filepath.Join(m.dir, "conf", "svnserve.conf"), []byte("[general]\nanon-access = read\nauthz-db = authz\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	rules("[/]\n* = r\n[/trunk/closed]\n* =\n")
+	m.rules("[/]\n* = r\n[/trunk/closed]\n* =\n")
 	m.source.Access.URL = serve(t, m.dir)
 	m.mustUpdate(m.source)
 	if got := m.git.Git("ls-tree", "-r", "--name-only", master); got != "open/file" {
 		t.Errorf("got %q", got)
 	}
-	rules("[/]\n* =\n")
+	m.rules("[/]\n* =\n")
 	_, err := m.update(m.source)
 	m.wantFailure(err, core.FailAuth)
-	rules("[/]\n* = r\n[/trunk]\n* =\n")
+	m.rules("[/]\n* = r\n[/trunk]\n* =\n")
 	fresh := m.newSource(filepath.Join(t.TempDir(), "work"))
 	fresh.Access.URL = m.source.Access.URL
 	_, err = m.update(fresh)

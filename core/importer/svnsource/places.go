@@ -170,21 +170,20 @@ func (s *Source) tellEarlier(ctx context.Context, trunk string, now info) {
 	if trunk == "" || now.path == "" {
 		return
 	}
-	out, err := s.Repo.Git.Output(ctx, s.Repo.Call("rev-list", "--max-parents=0", "--max-count=1", "--no-commit-header", "--format=%B", trunk))
-	_, id, _ := strings.Cut(out, "git-svn-id: ")
-	id, _, _ = strings.Cut(id, " ")
-	if err != nil || !strings.HasPrefix(id, s.Access.URL) {
+	id, err := s.svnID(ctx, "--max-parents=0", "--max-count=1", trunk)
+	if err != nil || !strings.HasPrefix(string(id), s.Access.URL) {
 		return
 	}
+	address, mirrored := id.split()
 	// Its first revision here, and the one that made the directory.
-	made, err := s.askSvn(ctx, "log", "-q", "--stop-on-copy", "--limit=1", "-r", "1:"+id[strings.LastIndexByte(id, '@')+1:], "--", id)
+	made, err := s.askSvn(ctx, "log", "-q", "--stop-on-copy", "--limit=1", "-r", "1:"+mirrored, "--", string(id))
 	_, made, _ = strings.Cut(made, "\nr")
 	made, _, _ = strings.Cut(made, " ")
 	revision, aerr := strconv.ParseInt(made, 10, 64)
 	if err != nil || aerr != nil {
 		return
 	}
-	earlier, err := s.askSvn(ctx, "info", "-r", strconv.FormatInt(revision-1, 10), "--", id[:strings.LastIndexByte(id, '@')+1]+made)
+	earlier, err := s.askSvn(ctx, "info", "-r", strconv.FormatInt(revision-1, 10), "--", address+"@"+made)
 	_, place, _ := strings.Cut(earlier, "Relative URL: ^/")
 	if place, _, _ = strings.Cut(place, "\n"); err == nil && place != "" && !strings.HasPrefix(place, now.path+"/") {
 		fmt.Fprintf(s.Out, ".. warning: what is mirrored begins with r%s, before which it was at %s, outside of the url: to have its history from there, use the repository's root as the url, with a layout\n", made, place)

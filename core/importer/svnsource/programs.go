@@ -25,9 +25,16 @@ const anyPath = "LC_ALL=C.UTF-8"
 // svn runs the client svn for everything but http, never asks and keeps
 // nothing. It gives the output.
 func (s *Source) svn(ctx context.Context, command string, args ...string) (string, error) {
+	var out bytes.Buffer
+	err := s.svnTo(ctx, &out, command, args...)
+	return out.String(), err
+}
+
+// svnTo does the same with an output of any length.
+func (s *Source) svnTo(ctx context.Context, out io.Writer, command string, args ...string) error {
 	ssh, cleanup, err := s.Repo.Git.SSHCommand(&s.Access)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer cleanup()
 	options := []string{command, "--non-interactive", "--no-auth-cache", "--config-dir=" + s.configDir()}
@@ -38,27 +45,32 @@ func (s *Source) svn(ctx context.Context, command string, args ...string) (strin
 		options = append(options, "--username="+s.Access.Username, "--password-from-stdin")
 		call.Stdin, call.Secrets = strings.NewReader(s.Access.Secret.Reveal()), []string{s.Access.Secret.Reveal()}
 	}
-	var out bytes.Buffer
-	call.Args, call.Stdout = append(options, args...), &out
-	err = childproc.Run(ctx, call)
-	return out.String(), err
+	call.Args, call.Stdout = append(options, args...), out
+	return childproc.Run(ctx, call)
 }
 
 // askSvn runs the client svn over whatever network git svn has used.
 func (s *Source) askSvn(ctx context.Context, command string, args ...string) (string, error) {
+	var out bytes.Buffer
+	err := s.askSvnTo(ctx, &out, command, args...)
+	return out.String(), err
+}
+
+// askSvnTo does the same with an output of any length.
+func (s *Source) askSvnTo(ctx context.Context, out io.Writer, command string, args ...string) error {
 	if !strings.HasPrefix(s.Access.URL, "http") {
-		return s.svn(ctx, command, args...)
+		return s.svnTo(ctx, out, command, args...)
 	}
 	config, done, err := s.networkConfig()
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer done()
 	options := []string{"--config-dir=" + config}
 	if s.Access.SkipCertificates {
 		options = append(options, "--trust-server-cert-failures=unknown-ca,cn-mismatch,expired,not-yet-valid,other")
 	}
-	return s.svn(ctx, command, append(options, args...)...)
+	return s.svnTo(ctx, out, command, append(options, args...)...)
 }
 
 // configDir is a directory of Subversion's own, in place of the account's.

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
@@ -160,6 +161,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
+	began := s.Clock()
 	fmt.Fprintln(s.Out, ".. fetching revisions")
 	if err := s.fetchOnly(ctx, rec, now); err != nil {
 		return workcopy.Result{}, err
@@ -168,14 +170,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
-	for ref := range refs {
-		// git svn adds the like for the places that others were moved from.
-		plain, err := url.PathUnescape(ref)
-		if artefact.MatchString(ref) && have[mirrored(ref)] == "" && (err != nil || places[plain].ref == "") {
-			delete(refs, ref)
-		}
-	}
-	wanted, err := s.wanted(refs)
+	wanted, left, err := s.choose(ctx, now, places, have, refs, s.Clock().Sub(began))
 	if err != nil {
 		return workcopy.Result{}, err
 	}
@@ -192,7 +187,6 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if len(before) == 0 {
 		s.tellEarlier(ctx, refs[trunkRef], now)
 	}
-	left := s.missing(ctx, places, refs, now)
 	res, err := s.Put(ctx, wanted, master)
 	if err != nil {
 		return res, err
@@ -203,6 +197,34 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	}
 	res.Upstream, res.Left = s.listing(now), left
 	return res, nil
+}
+
+// choose gives the branches and tags to mirror of git svn's refs, and says, as a
+// *gitfail.Error, what is not among them. Fetching took so long.
+func (s *Source) choose(ctx context.Context, now info, places map[string]place, have, refs map[string]string, fetching time.Duration) (wanted map[string]string, left, err error) {
+	for ref := range refs {
+		// git svn adds the like for the places that others were moved from.
+		plain, err := url.PathUnescape(ref)
+		if artefact.MatchString(ref) && have[mirrored(ref)] == "" && (err != nil || places[plain].ref == "") {
+			delete(refs, ref)
+		}
+	}
+	if wanted, err = s.wanted(refs); err != nil {
+		return nil, nil, err
+	}
+	partial, left := s.partial(ctx, places, have, refs, fetching)
+	for _, name := range partial {
+		if delete(wanted, name); have[name] != "" {
+			wanted[name] = have[name]
+		}
+	}
+	if len(wanted) == 0 {
+		return nil, nil, left
+	}
+	if left == nil {
+		left = s.missing(ctx, places, refs, now)
+	}
+	return wanted, left, nil
 }
 
 // fetchOnly fetches and removes the branch that git svn makes for a HEAD that
@@ -281,7 +303,12 @@ func sweep(dir string) error {
 var artefact = regexp.MustCompile(`@[0-9]+$`)
 
 // mirrored is the branch or tag that a ref of git svn becomes.
-func mirrored(ref string) string { return "refs/" + strings.TrimPrefix(ref, "refs/lorry/svn/") }
+func mirrored(ref string) string {
+	if ref == trunkRef {
+		return master
+	}
+	return "refs/" + strings.TrimPrefix(ref, "refs/lorry/svn/")
+}
 
 // wanted names what git svn has made.
 func (s *Source) wanted(refs map[string]string) (map[string]string, error) {

@@ -21,8 +21,9 @@ import (
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
-// apache serves the repositories below a directory by Apache's mod_dav_svn.
-func apache(t *testing.T, parent string) string {
+// apache serves the repositories below a directory by Apache's mod_dav_svn, with
+// more directives for the location.
+func apache(t *testing.T, parent string, more ...string) string {
 	t.Helper()
 	const modules = "/usr/lib/apache2/modules/"
 	if _, err := os.Stat(modules + "mod_dav_svn.so"); err != nil {
@@ -33,10 +34,10 @@ func apache(t *testing.T, parent string) string {
 	address := freeAddress(t)
 	var b strings.Builder
 	b.WriteString("ServerRoot " + dir + "\nServerName localhost\nListen " + address + "\nPidFile " + dir + "/pid\nErrorLog " + dir + "/log\nMutex pthread\n")
-	for _, m := range []string{"mpm_event", "authz_core", "dav", "dav_svn"} {
+	for _, m := range []string{"mpm_event", "authz_core", "dav", "dav_svn", "authz_svn"} {
 		b.WriteString("LoadModule " + m + "_module " + modules + "mod_" + m + ".so\n")
 	}
-	b.WriteString("<Location /svn>\nDAV svn\nSVNParentPath " + parent + "\nRequire all granted\n</Location>\n")
+	b.WriteString("<Location /svn>\nDAV svn\nSVNParentPath " + parent + "\nRequire all granted\n" + strings.Join(more, "\n") + "\n</Location>\n")
 	if os.Geteuid() == 0 {
 		b.WriteString("User nobody\nGroup nogroup\n")
 		// The test's own directories, which others may not read.

@@ -1,0 +1,104 @@
+package svnsource
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
+)
+
+// TestCopiesOfWhatIsHidden: a branch whose files the account may read, but not
+// where they were copied from, is not mirrored without them.
+func TestCopiesOfWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(t *testing.T, m *mirror) string{
+		"svnserve": func(t *testing.T, m *mirror) string {
+			if err := os.WriteFile(filepath.Join(m.dir, "conf", "svnserve.conf"), []byte("[general]\nanon-access = read\nauthz-db = authz\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return serve(t, m.dir)
+		},
+		"apache": func(t *testing.T, m *mirror) string {
+			rules := filepath.Join(m.dir, "conf", "authz")
+			return apache(t, filepath.Dir(m.dir), "AuthzSVNAccessFile "+rules) + filepath.Base(m.dir)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMirror(t)
+			m.svn("mkdir", "--parents", "-m", "layout", m.url+"/trunk/open", m.url+"/trunk/hid den/.git", m.url+"/tags", m.url+"/branches")
+			m.put("trunk/open/file", "one")
+			m.put("trunk/hid den/.git/config", "what git svn leaves out")
+			m.put("trunk/hid den/file", "two")
+			m.put("trunk/open/secret", "three")
+			m.put("trunk/open/file", "four")
+			m.rules("[/]\n* = r\n[/trunk/hid den]\n* =\n[/trunk/open/secret]\n* =\n")
+			m.svn("cp", "-m", "part", m.url+"/trunk/open", m.url+"/branches/again")
+			m.svn("rm", "-m", "no secret", m.url+"/branches/again/secret")
+			m.source.Access.URL = start(t, m)
+			m.mustUpdate(m.source)
+			again := m.git.Mirrored()["refs/heads/again"]
+
+			m.svn("cp", "-m", "branch", m.url+"/trunk", m.url+"/branches/b@1@")
+			m.svn("cp", "-m", "tag", m.url+"/trunk", m.url+"/tags/v1")
+			m.svn("cp", "-m", "a part of it", m.url+"/trunk/hid den", m.url+"/tags/whole")
+			m.svn("rm", "-m", "delete", m.url+"/branches/again")
+			m.svn("cp", "-m", "copy it again", m.url+"/trunk", m.url+"/branches/again")
+			m.put("trunk/open/file", "five")
+			res := m.mustUpdate(m.source)
+			wantPartial(t, res)
+			if !strings.Contains(m.out.String(), "3 branches and tags lack files") {
+				t.Errorf("told %s", &m.out)
+			}
+			want := map[string]bool{master: true, "refs/heads/again": true, "refs/tags/whole": true}
+			if diff := cmp.Diff(want, names(m.git.Mirrored())); diff != "" {
+				t.Error(diff)
+			}
+			if got := m.git.Mirrored()["refs/heads/again"]; got != again {
+				t.Errorf("the branch that lacks files changed from %s to %s", again, got)
+			}
+			if got := m.git.Git("show", master+":open/file") + m.git.Git("show", "refs/tags/whole:file"); got != "fivetwo" {
+				t.Errorf("got %q", got)
+			}
+			m.put("branches/b@1/other", "six")
+			wantPartial(t, m.mustUpdate(m.source)) // told as long as it is so
+
+			m.rules("[/]\n* = r\n")
+			fresh := m.newSource(filepath.Join(t.TempDir(), "work"))
+			fresh.Access.URL = m.source.Access.URL
+			if res := m.mustUpdate(fresh); res.Left != nil {
+				t.Errorf("%v is left where the account may read everything", res.Left)
+			}
+			all := gittest.OpenRepo(t, fresh.Repo.Dir)
+			if got, want := all.Git("ls-tree", "-r", "--name-only", "refs/tags/v1"), "hid den/file\nopen/file\nopen/secret"; got != want {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// rules says who may read what.
+func (m *mirror) rules(text string) {
+	m.t.Helper()
+	if err := os.WriteFile(filepath.Join(m.dir, "conf", "authz"), []byte(text), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func wantPartial(t *testing.T, res workcopy.Result) {
+	t.Helper()
+	if res.Left == nil {
+		t.Fatal("nothing is said of the files that git svn did not bring")
+	}
+	e := gitfail.From(res.Left, gitfail.Upstream)
+	if e.Kind != core.FailAuth || !strings.Contains(e.Cause, `may read 2 files of "branches/`) || !strings.Contains(e.Hint, "place that was copied") {
+		t.Errorf("got %+v", e.Failure)
+	}
+}

@@ -49,8 +49,8 @@ func (s *Source) partial(ctx context.Context, places map[string]place, have, ref
 		}
 		if names = append(names, mirrored(ref)); failure == nil {
 			failure = gitfail.New(core.FailAuth, gitfail.Upstream,
-				"let the account read the place that was copied as well as the copy, and remove this Lorry's directory from the working area",
-				"upstream: the account may read %d files of %q, such as %q, which git svn did not bring, since it may not read them where they were copied from: that branch or tag is left as it was", n, path, first)
+				"let the account read the place that was copied as well as the copy, and remove this Lorry's directory from the working area: its history is then another",
+				"upstream: in %q, git svn did not bring %q (%d in all), which the account may read there and not where it was copied from: that branch or tag is left as it was", path, first, n)
 		}
 	}
 	if len(names) > 1 {

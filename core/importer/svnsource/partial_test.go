@@ -98,7 +98,7 @@ func wantPartial(t *testing.T, res workcopy.Result) {
 		t.Fatal("nothing is said of the files that git svn did not bring")
 	}
 	e := gitfail.From(res.Left, gitfail.Upstream)
-	if e.Kind != core.FailAuth || !strings.Contains(e.Cause, `may read 2 files of "branches/`) || !strings.Contains(e.Hint, "place that was copied") {
+	if e.Kind != core.FailAuth || !strings.Contains(e.Cause, `in "branches/`) || !strings.Contains(e.Cause, "(2 in all)") || !strings.Contains(e.Hint, "place that was copied") {
 		t.Errorf("got %+v", e.Failure)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/archive"
 	"github.com/lorry-controller/lorry-controller/core/importer/bzrsource"
 	"github.com/lorry-controller/lorry-controller/core/importer/cvssource"
@@ -64,15 +65,22 @@ func (j *job) place(r *repo.Repo) workcopy.Copy {
 }
 
 // List reads what the Lorry's source has, as a job with nothing to do would,
-// and keeps nothing.
+// and keeps nothing. The error is a *gitfail.Error without credentials.
 func List(ctx context.Context, o Options) (lsrefs.Listing, error) {
 	o.PullOnly = true
 	j := newJob(o)
-	if err := j.prepare(); err != nil {
-		return lsrefs.Listing{}, err
+	err := j.prepare()
+	var listing lsrefs.Listing
+	if err == nil {
+		listing, err = j.list(ctx)
+		err = j.disconnect(err)
 	}
-	listing, err := j.list(ctx)
-	return listing, j.disconnect(err)
+	if err != nil {
+		e := *gitfail.From(err, gitfail.Upstream)
+		e.Cause = childproc.Redact(e.Cause, j.secrets()...)
+		return lsrefs.Listing{}, &e
+	}
+	return listing, nil
 }
 
 func (j *job) list(ctx context.Context) (lsrefs.Listing, error) {

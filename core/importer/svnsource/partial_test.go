@@ -10,7 +10,9 @@ import (
 
 	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
+	"github.com/lorry-controller/lorry-controller/core/importer/policy"
 	"github.com/lorry-controller/lorry-controller/core/importer/workcopy"
+	"github.com/lorry-controller/lorry-controller/core/spec"
 	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
@@ -67,10 +69,29 @@ func TestCopiesOfWhatIsHidden(t *testing.T) {
 			if got := m.git.Git("show", master+":open/file") + m.git.Git("show", "refs/tags/whole:file"); got != "fivetwo" {
 				t.Errorf("got %q", got)
 			}
+			if !strings.Contains(m.out.String(), `whose names git refuses, such as ".git/config" (4 in all`) {
+				t.Errorf("told %s", &m.out)
+			}
 			m.put("branches/b@1/other", "six")
 			wantPartial(t, m.mustUpdate(m.source)) // told as long as it is so
 
+			some, err := policy.New(spec.Spec{Type: spec.Svn, Refspecs: []string{"refs/heads/master", "refs/tags/whole"}}, core.RewriteByRefspec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.source.Policy = some
+			m.put("trunk/open/file", "seven")
+			if res := m.mustUpdate(m.source); res.Left != nil {
+				t.Errorf("%v, which nobody asked for", res.Left)
+			}
+
 			m.rules("[/]\n* = r\n")
+			m.put("trunk/hid den/file", "eight")
+			_, err = m.update(m.source)
+			m.wantFailure(err, core.FailDiverged)
+			if e := gitfail.From(err, gitfail.Upstream); !strings.Contains(e.Hint, "more than it might before") {
+				t.Errorf("got %+v", e.Failure)
+			}
 			fresh := m.newSource(filepath.Join(t.TempDir(), "work"))
 			fresh.Access.URL = m.source.Access.URL
 			if res := m.mustUpdate(fresh); res.Left != nil {
@@ -81,6 +102,54 @@ func TestCopiesOfWhatIsHidden(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 		})
+	}
+}
+
+// TestNamesThatGitRefuses are left out and told, not taken for what is hidden.
+func TestNamesThatGitRefuses(t *testing.T) {
+	t.Parallel()
+	m := newMirror(t)
+	m.svn("mkdir", "--parents", "-m", "layout", m.url+"/trunk/.Git", m.url+"/trunk/GIT~1", m.url+"/tags", m.url+"/branches")
+	m.put("trunk/file", "one")
+	m.put("trunk/.Git/config", "two")
+	m.put("trunk/GIT~1/config", "three")
+	m.svn("cp", "-m", "branch", m.url+"/trunk", m.url+"/branches/b")
+	res := m.mustUpdate(m.source)
+	if res.Left != nil {
+		t.Errorf("left: %v", res.Left)
+	}
+	if got := m.git.Git("ls-tree", "-r", "--name-only", "refs/heads/b"); got != "file" {
+		t.Errorf("got %q", got)
+	}
+	if !strings.Contains(m.out.String(), `names git refuses, such as "GIT~1/config" (4 in all new branches and tags)`) &&
+		!strings.Contains(m.out.String(), `names git refuses, such as ".Git/config" (4 in all new branches and tags)`) {
+		t.Errorf("told %s", &m.out)
+	}
+}
+
+// TestCopiesWhereTheLayoutCannotBeListed: the commits say where they are from.
+func TestCopiesWhereTheLayoutCannotBeListed(t *testing.T) {
+	t.Parallel()
+	m := newMirror(t)
+	m.svn("mkdir", "--parents", "-m", "layout", m.url+"/a b/trunk/open", m.url+"/a b/trunk/hidden", m.url+"/a b/tags", m.url+"/a b/branches")
+	m.put("a b/trunk/open/file", "one")
+	m.put("a b/trunk/hidden/file", "two")
+	m.put("a b/trunk/open/file", "three")
+	m.svn("cp", "-m", "branch", m.url+"/a b/trunk", m.url+"/a b/branches/b 1")
+	m.svn("cp", "-m", "branch", m.url+"/a b/trunk/open", m.url+"/a b/branches/open")
+	m.rules("[/]\n* = r\n[/a b/trunk/hidden]\n* =\n")
+	if err := os.WriteFile(filepath.Join(m.dir, "conf", "svnserve.conf"), []byte("[general]\nanon-access = read\nauthz-db = authz\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.source.Access.URL = serve(t, m.dir) + "/a%20b"
+	m.source.Layout = &spec.Layout{Trunk: "trunk", Branches: "{branches,tags}/*"}
+	res := m.mustUpdate(m.source)
+	if res.Left == nil || !strings.Contains(res.Left.Error(), "/a%20b/branches/b%201") {
+		t.Errorf("left: %v", res.Left)
+	}
+	want := map[string]bool{master: true, "refs/heads/branches/open": true}
+	if diff := cmp.Diff(want, names(m.git.Mirrored())); diff != "" {
+		t.Errorf("%s\n%s", diff, &m.out)
 	}
 }
 
@@ -98,7 +167,7 @@ func wantPartial(t *testing.T, res workcopy.Result) {
 		t.Fatal("nothing is said of the files that git svn did not bring")
 	}
 	e := gitfail.From(res.Left, gitfail.Upstream)
-	if e.Kind != core.FailAuth || !strings.Contains(e.Cause, `in "branches/`) || !strings.Contains(e.Cause, "(2 in all)") || !strings.Contains(e.Hint, "place that was copied") {
+	if e.Kind != core.FailAuth || !strings.Contains(e.Cause, "/branches/") || !strings.Contains(e.Cause, "(2 in all)") || !strings.Contains(e.Hint, "place that was copied") {
 		t.Errorf("got %+v", e.Failure)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lorry-controller/lorry-controller/core"
 	"github.com/lorry-controller/lorry-controller/core/childproc"
 	"github.com/lorry-controller/lorry-controller/core/importer/gitfail"
 	"github.com/lorry-controller/lorry-controller/core/importer/meter"
@@ -195,6 +196,11 @@ func (s *Source) fetch(ctx context.Context, rec record, now info) error {
 		var exit *childproc.ExitError
 		if errors.As(err, &exit) && strings.Contains(exit.Stderr, "Checksum mismatch: ") {
 			return otherHistory("what was mirrored of a file is not what the next revision changes")
+		}
+		if errors.As(err, &exit) && strings.Contains(exit.Stderr, " was not found in commit ") {
+			return gitfail.New(core.FailDiverged, gitfail.Upstream,
+				"if the account may read more than it might before, remove this Lorry's directory from the working area: its history is then another",
+				"upstream: a revision changes what was not mirrored: %v", exit)
 		}
 		return gitfail.From(err, gitfail.Upstream)
 	}

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -170,7 +171,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 	if err != nil {
 		return workcopy.Result{}, gitfail.From(err, gitfail.Local)
 	}
-	wanted, left, err := s.choose(ctx, now, places, have, refs, s.Clock().Sub(began))
+	wanted, left, err := s.choose(ctx, rec, now, places, have, refs, s.Clock().Sub(began))
 	if err != nil {
 		return workcopy.Result{}, err
 	}
@@ -201,7 +202,7 @@ func (s *Source) update(ctx context.Context) (workcopy.Result, error) {
 
 // choose gives the branches and tags to mirror of git svn's refs, and says, as a
 // *gitfail.Error, what is not among them. Fetching took so long.
-func (s *Source) choose(ctx context.Context, now info, places map[string]place, have, refs map[string]string, fetching time.Duration) (wanted map[string]string, left, err error) {
+func (s *Source) choose(ctx context.Context, rec record, now info, places map[string]place, have, refs map[string]string, fetching time.Duration) (wanted map[string]string, left, err error) {
 	for ref := range refs {
 		// git svn adds the like for the places that others were moved from.
 		plain, err := url.PathUnescape(ref)
@@ -212,7 +213,9 @@ func (s *Source) choose(ctx context.Context, now info, places map[string]place, 
 	if wanted, err = s.wanted(refs); err != nil {
 		return nil, nil, err
 	}
-	partial, left := s.partial(ctx, places, have, refs, fetching)
+	asked := s.asked(wanted, places)
+	compared := &comparison{Source: s, rec: rec, now: now, have: have}
+	partial, left := compared.partial(ctx, places, refs, asked, fetching)
 	for _, name := range partial {
 		if delete(wanted, name); have[name] != "" {
 			wanted[name] = have[name]
@@ -222,6 +225,7 @@ func (s *Source) choose(ctx context.Context, now info, places map[string]place, 
 		return nil, nil, left
 	}
 	if left == nil {
+		maps.DeleteFunc(places, func(_ string, p place) bool { return !asked[mirrored(p.ref)] })
 		left = s.missing(ctx, places, refs, now)
 	}
 	return wanted, left, nil

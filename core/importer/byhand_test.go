@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
+	"github.com/lorry-controller/lorry-controller/integration/gittest"
 )
 
 // byHand is a world in which lorry runs without a queue.
@@ -67,5 +68,47 @@ func TestRunByHandForgetsBeforeItPushes(t *testing.T) {
 	}
 	if failed := w.mustFail(core.FailDiverged); refStatus(failed)["refs/heads/next"] != core.RefHeld {
 		t.Errorf("the mirror was not looked at: %+v", failed)
+	}
+}
+
+// TestRunByHandMakesTheMirror of the kind that upstream is, and of nothing that
+// was somebody else's.
+func TestRunByHandMakesTheMirror(t *testing.T) {
+	t.Parallel()
+	w := byHand(t)
+	for _, dir := range []string{w.up.Dir, w.down.Dir} {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.down = gittest.OpenRepo(t, strings.TrimSuffix(w.down.Dir, ".git"))
+	gittest.OpenRepo(t, w.dir).Git("init", "-q", "--bare", "-b", "main", "--object-format=sha256", w.up.Dir)
+	w.up.Commit("refs/heads/main", "named by SHA-256")
+	w.mustRun()
+	w.mustEqual()
+	if err := os.RemoveAll(w.down.Dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{w.down.Dir, filepath.Join(w.down.Dir, "config")} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("my precious"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		w.up.Commit("refs/heads/main", "more")
+		failed := w.run().Failure
+		if !failed.Failed() {
+			t.Errorf("it was taken for a mirror:\n%s", w.out)
+		}
+		if file == w.down.Dir && (failed.Kind != core.FailSpec || !strings.Contains(failed.Cause, "is no directory")) {
+			t.Errorf("got %+v", failed)
+		}
+		if text, err := os.ReadFile(file); err != nil || string(text) != "my precious" {
+			t.Errorf("%s: now it is %q, %v", file, text, err)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

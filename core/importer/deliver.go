@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/lorry-controller/lorry-controller/core"
@@ -109,7 +108,10 @@ func (j *job) openLocal(ctx context.Context, dir string, r *repo.Repo) error {
 	if j.Request != nil {
 		return nil
 	}
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) && !halfMade(dir) {
+	switch there, err := os.Stat(dir); {
+	case err == nil && !there.IsDir():
+		return gitfail.New(core.FailSpec, gitfail.Downstream, "move it away, or name another place to push to", "downstream: %q is no directory, where the mirror is to be", dir)
+	case !errors.Is(err, fs.ErrNotExist) && !repo.HalfMade(dir):
 		return nil
 	}
 	if _, err := os.Stat(dir + ".git"); err == nil {
@@ -120,22 +122,13 @@ func (j *job) openLocal(ctx context.Context, dir string, r *repo.Repo) error {
 		return gitfail.From(err, gitfail.Downstream)
 	}
 	target := &repo.Repo{Dir: dir, Git: j.Git, Files: r.Files}
-	if err := target.Create(); err != nil {
+	if err := target.CreateLike(r); err != nil {
 		return gitfail.From(err, gitfail.Downstream)
 	}
 	if err := j.area.SetHead(j.push.URL, target.Head()); err != nil {
 		return gitfail.From(err, gitfail.Local)
 	}
 	return nil
-}
-
-// halfMade reports whether a run died while it made a repository: there is
-// nothing but what is made before HEAD.
-func halfMade(dir string) bool {
-	entries, err := os.ReadDir(dir)
-	return err == nil && len(entries) > 0 && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		return !slices.Contains([]string{"objects", "refs", "config"}, e.Name())
-	})
 }
 
 // undoPush removes the locks that a dead run of ours left downstream. Its

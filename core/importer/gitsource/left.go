@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sort"
 	"strings"
 
@@ -99,11 +98,10 @@ func (s *Source) outgrown(upstream lsrefs.Listing) (bool, error) {
 	if len(upstream.Refs) == 0 {
 		return false, nil
 	}
-	config, err := os.ReadFile(filepath.Join(s.Repo.Dir, "config"))
+	long, err := s.Repo.LongNames()
 	if err != nil {
 		return false, nil //nolint:nilerr // what is damaged is found out where it is used
 	}
-	long := sha256Repo.Match(config)
 	if long == (len(upstream.Refs[0].Object) == hex.EncodedLen(sha256.Size)) {
 		return false, nil
 	}
@@ -113,6 +111,3 @@ func (s *Source) outgrown(upstream lsrefs.Listing) (bool, error) {
 	}
 	return true, nil
 }
-
-// sha256Repo finds what git init and git clone write for SHA-256.
-var sha256Repo = regexp.MustCompile(`(?im)^\s*objectformat\s*=\s*"?sha256`)

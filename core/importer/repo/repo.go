@@ -41,25 +41,6 @@ func (r *Repo) Exists() bool {
 	return err == nil
 }
 
-// Create makes the repository, empty, as git init --bare without a template
-// does. HEAD comes last: without it git takes the directory for none.
-func (r *Repo) Create() error {
-	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags"} {
-		if err := os.MkdirAll(filepath.Join(r.Dir, sub), 0o755); err != nil {
-			return err
-		}
-	}
-	for _, file := range [][2]string{
-		{"config", "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"},
-		{"HEAD", "ref: refs/heads/main\n"},
-	} {
-		if err := os.WriteFile(filepath.Join(r.Dir, file[0]), []byte(file[1]), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // ForgetRemote removes what a clone wrote down of where it came from: the
 // address is the specification's, which may change.
 func (r *Repo) ForgetRemote() error {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -83,7 +84,7 @@ func checkAddressText(address string) error {
 	case strings.ContainsFunc(address, func(c rune) bool {
 		return unicode.IsControl(c) || unicode.IsSpace(c) || c == unicode.ReplacementChar
 	}):
-		return fmt.Errorf("the url holds a space or a control character")
+		return errors.New("the url holds a space or a control character; a space is written %20, that of a path as in file:///one%20place")
 	}
 	return nil
 }

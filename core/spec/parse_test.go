@@ -107,7 +107,7 @@ func TestParseTellsEveryProblemWithItsLine(t *testing.T) {
 5 error odd-type.type: the type "rcs" is not known (one of git, hg, svn, cvs, bzr, tarball, zip, gzip, raw-file)
 6 error no-url.url: the url is missing
 7 error listed: the specification must be a mapping, not a list
-10 error helper.url: the url holds a space or a control character
+10 error helper.url: the url holds a space or a control character; a space is written %20, that of a path as in file:///one%20place
 11 error helper.refspecs: the refspec ":refs/heads/main" has no source: it would delete a ref
 11 error helper.refspecs: the refspec "a:b*" has "*" on one side only
 13 error option.url: the url starts with "-", which a program would take for an option

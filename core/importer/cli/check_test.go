@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,5 +149,38 @@ func TestCheckLooksForBreezysLibrary(t *testing.T) {
 	gittest.Require(t, "brz")
 	if status, stdout, _ := l.run("check", "bzr.lorry"); status != importer.ExitFailed || strings.Contains(stdout, "tool") || !strings.Contains(stdout, "error: gone: ") {
 		t.Errorf("exit %d: %s", status, stdout)
+	}
+}
+
+// TestCheckHidesWhatAServerEchoes: a server may say a credential in its answer.
+func TestCheckHidesWhatAServerEchoes(t *testing.T) {
+	t.Parallel()
+	l := newLorry(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = c.Close() }()
+		user, password, _ := r.BasicAuth()
+		fmt.Fprintf(c, "HTTP/1.1 500 for %s %s and %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", user, password, r.URL)
+	}))
+	t.Cleanup(s.Close)
+	host := strings.TrimPrefix(s.URL, "http://")
+	for name, text := range map[string]string{
+		"token":     `{"type": "tarball", "url": "` + s.URL + `/tool-1.tar.gz?private_token=c4n4ry"}`,
+		"signature": `{"type": "raw-file", "url": "http://ann:c4n4ryword@` + host + `/tool.bin?X-Amz-Signature=c4n4rysign"}`,
+		"svn":       `{"type": "svn", "url": "http://ann:c4n4ryword@` + host + `/svn"}`,
+		"git":       `{"type": "git", "url": "http://ann:c4n4ryword@` + host + `/tool.git"}`,
+	} {
+		l.spec(name+".lorry", `{"group/thing": `+text+`}`)
+		status, stdout, stderr := l.run("check", name+".lorry")
+		if status != importer.ExitFailed || !strings.Contains(stdout, "500") {
+			t.Errorf("%s: exit %d\n%s%s", name, status, stdout, stderr)
+		}
+		if strings.Contains(stdout+stderr, "c4n4ry") {
+			t.Errorf("%s: %s%s", name, stdout, stderr)
+		}
 	}
 }

@@ -17,7 +17,9 @@ const (
 )
 
 // created are the directories of a new repository.
-var created = []string{"objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags"}
+func created() []string {
+	return []string{"objects", "objects/info", "objects/pack", "refs", "refs/heads", "refs/tags"}
+}
 
 // Create makes the repository, empty, as git init --bare without a template
 // does. HEAD comes last: without it git takes the directory for none.
@@ -37,7 +39,7 @@ func (r *Repo) CreateLike(other *Repo) error {
 }
 
 func (r *Repo) create(config string) error {
-	for _, sub := range created {
+	for _, sub := range created() {
 		if err := os.MkdirAll(filepath.Join(r.Dir, sub), 0o755); err != nil {
 			return err
 		}
@@ -60,7 +62,7 @@ func HalfMade(dir string) bool {
 		}
 		name, err := filepath.Rel(dir, path)
 		made++
-		if err != nil || d.IsDir() && slices.Contains(created, name) {
+		if err != nil || d.IsDir() && slices.Contains(created(), name) {
 			return err
 		}
 		if name != "config" || !d.Type().IsRegular() {

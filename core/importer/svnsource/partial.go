@@ -34,8 +34,8 @@ type comparison struct {
 
 // partial names the branches and tags that lack files, and says, as a
 // *gitfail.Error, what they lack. Those that are new are compared with upstream's
-// lists, and those that were copied anew to a name that was there; asked are
-// those that go downstream.
+// lists, and those that were copied anew to a name that was there. What nobody
+// asked for is no failure, and is compared again by the next run.
 //
 // git svn makes a copy from what it has of the place that was copied, and asks
 // for the differences alone. Files that the account may read in the copy and not
@@ -43,9 +43,10 @@ type comparison struct {
 func (c *comparison) partial(ctx context.Context, places map[string]place, refs map[string]string, asked map[string]bool, fetching time.Duration) (names []string, failure error) {
 	limit, cancel := context.WithTimeout(ctx, max(comparing, fetching))
 	defer cancel()
-	skipped := 0
+	lost, skipped := 0, 0
 	for _, ref := range slices.Sorted(maps.Keys(refs)) {
-		if !asked[mirrored(ref)] || !c.copied(ctx, c.have[mirrored(ref)], refs[ref]) {
+		name := mirrored(ref)
+		if !c.copied(ctx, c.have[name], refs[ref]) {
 			continue
 		}
 		address, first, n, err := c.lacks(limit, places, ref, refs[ref])
@@ -57,13 +58,16 @@ func (c *comparison) partial(ctx context.Context, places map[string]place, refs 
 		if n == 0 {
 			continue
 		}
-		if names = append(names, mirrored(ref)); failure == nil {
+		if names = append(names, name); !asked[name] {
+			continue
+		}
+		if lost++; failure == nil {
 			failure = gitfail.New(core.FailAuth, gitfail.Upstream,
 				"let the account read the place that was copied as well as the copy, and remove this Lorry's directory from the working area: its history is then another; or leave the branch or tag out by the refspecs",
 				"upstream: in %q, git svn did not bring %q (%d in all), which the account may read there and not where it was copied from: that branch or tag is left as it was", address, first, n)
 		}
 	}
-	c.tell(len(names), skipped, ctx.Err() == nil)
+	c.tell(lost, skipped, ctx.Err() == nil)
 	return names, failure
 }
 

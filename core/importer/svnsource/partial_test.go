@@ -79,11 +79,15 @@ func TestCopiesOfWhatIsHidden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			all := m.source.Policy
 			m.source.Policy = some
 			m.put("trunk/open/file", "seven")
 			if res := m.mustUpdate(m.source); res.Left != nil {
 				t.Errorf("%v, which nobody asked for", res.Left)
 			}
+			m.source.Policy = all
+			m.put("trunk/open/file", "seven and more")
+			wantPartial(t, m.mustUpdate(m.source))
 
 			m.rules("[/]\n* = r\n")
 			m.put("trunk/hid den/file", "eight")
@@ -97,8 +101,8 @@ func TestCopiesOfWhatIsHidden(t *testing.T) {
 			if res := m.mustUpdate(fresh); res.Left != nil {
 				t.Errorf("%v is left where the account may read everything", res.Left)
 			}
-			all := gittest.OpenRepo(t, fresh.Repo.Dir)
-			if got, want := all.Git("ls-tree", "-r", "--name-only", "refs/tags/v1"), "hid den/file\nopen/file\nopen/secret"; got != want {
+			whole := gittest.OpenRepo(t, fresh.Repo.Dir)
+			if got, want := whole.Git("ls-tree", "-r", "--name-only", "refs/tags/v1"), "hid den/file\nopen/file\nopen/secret"; got != want {
 				t.Errorf("got %q", got)
 			}
 		})

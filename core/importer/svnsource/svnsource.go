@@ -221,7 +221,7 @@ func (s *Source) choose(ctx context.Context, rec record, now info, places map[st
 			wanted[name] = have[name]
 		}
 	}
-	if len(wanted) == 0 {
+	if len(wanted) == 0 && left != nil {
 		return nil, nil, left
 	}
 	if left == nil {

@@ -10,7 +10,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 DATA     ?= var
 TESTFLAGS ?= -timeout 20m
 FUZZ     ?= core sdk plugins
-DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion apache2-bin libapache2-mod-svn mercurial git-lfs cvs git-cvs cvsps brz python3-fastimport prometheus xz-utils zstd lzip ncompress maven default-jdk-headless docker.io iptables
+DEBIAN   := git openssh-client openssh-server postgresql chromium strace ca-certificates python3-grpcio git-svn subversion apache2-bin libapache2-mod-svn mercurial git-lfs cvs git-cvs cvsps brz python3-fastimport prometheus xz-utils zstd lzip ncompress curl lighttpd maven default-jdk-headless docker.io iptables
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build man run test race lint fmt generate check integration soak fuzz bench bench-queue bench-api bench-import clean
